@@ -1,0 +1,1 @@
+"""Background jobs for Django, on RQ and Redis or Valkey."""

