@@ -1,1 +1,29 @@
-"""Background jobs for Django, on RQ and Redis or Valkey."""
+"""Background jobs for Django, on RQ and Redis or Valkey.
+
+What a jobs module needs is here; e-mails that are sent once are in `jobs.emails`, test tools in `jobs.testing`.
+Importing this package loads no model.
+"""
+
+from jobs.context import CurrentRun, current_run
+from jobs.errors import DiscardJob, JobTimedOut, RetryLater
+from jobs.policy.backoff import delays, exponential, fixed, linear, polynomial
+from jobs.policy.retry import Bury, Discard, RetryPolicy
+from jobs.registry import Job, job
+
+__all__ = [
+    "Bury",
+    "CurrentRun",
+    "Discard",
+    "DiscardJob",
+    "Job",
+    "JobTimedOut",
+    "RetryLater",
+    "RetryPolicy",
+    "current_run",
+    "delays",
+    "exponential",
+    "fixed",
+    "job",
+    "linear",
+    "polynomial",
+]

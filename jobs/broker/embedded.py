@@ -64,7 +64,7 @@ class EmbeddedServer:
             [find_server(), *self._arguments()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            preexec_fn=_die_with_parent(os.getpid()),  # noqa: PLW1509
+            preexec_fn=_die_with_parent(os.getpid()),
             start_new_session=True,
         )
         self._wait_until_ready()

@@ -43,6 +43,8 @@ class JobRun(models.Model):
     arguments = models.JSONField(_("arguments"), help_text="By parameter name, secrets masked")
     options = models.JSONField(default=dict, help_text="What `using()` changed for this run alone")
 
+    unique_key = models.CharField(max_length=64, null=True, help_text="Equal for runs of which one may be pending")
+
     attempts = models.PositiveIntegerField(_("attempts"), default=0, help_text="Attempts begun in this life")
     max_attempts = models.PositiveIntegerField(_("of"))
     crashes = models.PositiveIntegerField(default=0)
@@ -82,6 +84,11 @@ class JobRun(models.Model):
                 condition=Q(ended_at__isnull=True, state__in=[*PENDING_STATES])
                 | Q(ended_at__isnull=False, state__in=[*ENDED_STATES]),
                 name="jobs_run_ended_at_iff_ended",
+            ),
+            models.UniqueConstraint(
+                fields=["unique_key"],
+                name="jobs_run_unique_while_pending",
+                condition=Q(unique_key__isnull=False, state__in=[*PENDING_STATES]),
             ),
         ]
         indexes = [

@@ -1,0 +1,72 @@
+"""What a job can know of its own run, while it runs."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from jobs.errors import NoCurrentRun
+
+
+@dataclass(frozen=True)
+class CurrentRun:
+    """The run that a job's code runs in.
+
+    `attempt` is 1 for the first; `attempts` is how many there may be; `deadline` is when the time limit
+    strikes; `correlation` names the request or run that it all began with.
+    """
+
+    id: uuid.UUID | str
+    name: str
+    queue: str
+    attempt: int
+    attempts: int
+    timeout: float
+    deadline: datetime
+    worker: str
+    arguments: dict[str, Any]
+    correlation: str = ""
+    parent: uuid.UUID | None = None
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def logger(self) -> logging.LoggerAdapter[logging.Logger]:
+        """A logger that adds the job's name, the run's id and the attempt to every record."""
+        extra = {"job": self.name, "run": str(self.id), "attempt": self.attempt}
+        return logging.LoggerAdapter(logging.getLogger(f"jobs.run.{self.name}"), extra)
+
+    def seconds_left(self) -> float:
+        """Seconds until the deadline; negative after it."""
+        return self.started + self.timeout - time.monotonic()
+
+
+_current: ContextVar[CurrentRun | None] = ContextVar("jobs_current_run", default=None)
+
+
+def current_run() -> CurrentRun:
+    """The run that this code runs in. Raises `NoCurrentRun` outside a job."""
+    run = _current.get()
+    if run is None:
+        raise NoCurrentRun("There is no current run: this code was not called by a worker. Pass what it needs instead.")
+    return run
+
+
+def current_run_or_none() -> CurrentRun | None:
+    return _current.get()
+
+
+@contextmanager
+def running(run: CurrentRun) -> Iterator[CurrentRun]:
+    """Make `run` the current one for the length of a `with` block."""
+    token = _current.set(run)
+    try:
+        yield run
+    finally:
+        _current.reset(token)

@@ -1,0 +1,109 @@
+"""What may be an argument of a job: plain JSON, small. Binds to signatures; converts nothing."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import inspect
+import json
+import math
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jobs.errors import ArgumentsNotJSON, ArgumentsTooLarge, BadArguments
+
+_MAX_DEPTH = 50
+
+
+def bind(
+    signature: inspect.Signature, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> inspect.BoundArguments:
+    """The arguments as the function will get them, without defaults.
+
+    Raises `BadArguments` when they do not fit the signature.
+    """
+    try:
+        return signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise BadArguments(f"{name}{signature}: {error}. Pass what the job's signature asks for.") from error
+
+
+def dump(arguments: Mapping[str, Any], *, name: str, limit: int) -> str:
+    """The arguments, by parameter name, as JSON text.
+
+    Raises `ArgumentsNotJSON` naming the argument and what to pass instead, and `ArgumentsTooLarge`
+    above `limit` bytes.
+    """
+    for parameter, value in arguments.items():
+        _check(value, f"{name}: {parameter}", depth=0)
+    text = json.dumps(arguments, separators=(",", ":"), allow_nan=False)
+    if len(text) > limit:
+        raise ArgumentsTooLarge(
+            f"{name}: the arguments are {len(text):,} bytes and the limit is {limit:,}. "
+            'Store the data in a row or a file and pass its id, or raise JOBS["MAX_ARGUMENT_BYTES"].'
+        )
+    return text
+
+
+def _check(value: object, path: str, *, depth: int) -> None:
+    if depth > _MAX_DEPTH:
+        raise ArgumentsNotJSON(f"{path} is nested more than {_MAX_DEPTH} deep. Store the data and pass its id.")
+    # An enum that is also a string or a number would arrive as a plain one.
+    if isinstance(value, enum.Enum):
+        raise ArgumentsNotJSON(f"{path} is {value!r}, an enum; pass {path.rpartition(' ')[2]}.value.")
+    if value is None or isinstance(value, bool | int):
+        return
+    if isinstance(value, str):
+        _check_text(value, path)
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise ArgumentsNotJSON(f"{path} is {value}, which JSON cannot carry. Pass None or a finite number.")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _check(item, f"{path}[{index}]", depth=depth + 1)
+    elif isinstance(value, dict):
+        _check_dict(value, path, depth=depth)
+    else:
+        raise ArgumentsNotJSON(f"{path} is {_describe(value)}, not plain JSON; {_cure(value, path)}")
+
+
+def _check_dict(value: dict[Any, Any], path: str, *, depth: int) -> None:
+    for key, item in value.items():
+        if type(key) is not str:
+            raise ArgumentsNotJSON(f"{path} has the key {key!r}; JSON's keys are strings: pass {str(key)!r}.")
+        _check_text(key, path)
+        _check(item, f"{path}[{key!r}]", depth=depth + 1)
+
+
+def _check_text(value: str, path: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ArgumentsNotJSON(f"{path} has half of a surrogate pair; decode the text properly first.") from error
+    if "\x00" in value:
+        raise ArgumentsNotJSON(f"{path} has a NUL character, which databases refuse; strip it first.")
+
+
+def _describe(value: object) -> str:
+    return f"a {type(value).__name__}"
+
+
+def _cure(value: object, path: str) -> str:
+    name = path.rpartition(" ")[2]
+    if hasattr(value, "pk") and hasattr(value, "_meta"):
+        return f"pass {name}.pk and fetch the record in the job."
+    if isinstance(value, datetime.date | datetime.time):
+        return f"pass {name}.isoformat()."
+    if isinstance(value, datetime.timedelta):
+        return f"pass {name}.total_seconds()."
+    if isinstance(value, set | frozenset):
+        return f"pass sorted({name})."
+    if isinstance(value, bytes | bytearray | memoryview):
+        return "store the data and pass its id, or pass base64 text."
+    if isinstance(value, decimal.Decimal | uuid.UUID):
+        return f"pass str({name})."
+    if hasattr(value, "model") and hasattr(value, "query"):
+        return f"pass list({name}.values_list('pk', flat=True)) or a filter's values."
+    return "pass ids and plain JSON values, and fetch the rest in the job."

@@ -1,0 +1,59 @@
+"""What `@job` accepts, checked when the module is imported."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.errors import BadOptions
+from jobs.policy import uniqueness
+from jobs.policy.retry import RetryPolicy
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """A job's options. `timeout` is in seconds for one attempt; `unique` names the parameters that count."""
+
+    queue: str
+    retry: RetryPolicy
+    timeout: float | None
+    durable: bool
+    sensitive: tuple[str, ...]
+    unique: tuple[str, ...] | None
+
+
+def build(
+    function: Callable[..., Any],
+    name: str,
+    *,
+    queue: str,
+    retry: RetryPolicy | int,
+    timeout: float | None,
+    unique: uniqueness.Unique,
+    durable: bool,
+    sensitive: tuple[str, ...] | list[str],
+) -> JobOptions:
+    """The options of `function`, or `BadOptions` saying which cannot be and what to pass."""
+    parameters = list(inspect.signature(function).parameters)
+    if isinstance(retry, int):
+        retry = RetryPolicy(attempts=retry)
+    if not isinstance(retry, RetryPolicy):
+        raise BadOptions(f"{name}: retry={retry!r}: pass a number of attempts or a RetryPolicy")
+    check_timeout(timeout, name)
+    if isinstance(sensitive, str) or any(word not in parameters for word in sensitive):
+        raise BadOptions(f"{name}: sensitive={sensitive!r}: pass a list of its parameters: {parameters}")
+    counted = uniqueness.check(unique, parameters, job=name)
+    if counted is not None and not durable:
+        raise BadOptions(f"{name}: unique needs the run's row, so it does not go with durable=False")
+    return JobOptions(queue, retry, timeout, durable, tuple(sensitive), counted)
+
+
+def check_timeout(timeout: float | None, name: str) -> None:
+    """Raises `BadOptions` for what is no positive number of seconds."""
+    if timeout is None:
+        return
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < math.inf:
+        raise BadOptions(f"{name}: timeout={timeout!r}: pass a number of seconds above 0")

@@ -1,0 +1,71 @@
+"""How an attempt ended: a closed list. Says nothing of what follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class Returned:
+    """The function returned; `result` is plain JSON, or None when it was too large to keep."""
+
+    name: ClassVar[str] = "returned"
+    result: Any = None
+
+
+@dataclass(frozen=True)
+class Raised:
+    """The function raised."""
+
+    name: ClassVar[str] = "raised"
+    error: BaseException
+
+
+@dataclass(frozen=True)
+class TimedOut:
+    """The attempt passed its limit of `seconds`."""
+
+    name: ClassVar[str] = "timed out"
+    error: BaseException
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A deploy or a stop ended the attempt; it is nobody's fault."""
+
+    name: ClassVar[str] = "interrupted"
+
+
+@dataclass(frozen=True)
+class Crashed:
+    """The attempt's process died, as its supervisor saw."""
+
+    name: ClassVar[str] = "crashed"
+
+
+@dataclass(frozen=True)
+class Abandoned:
+    """The worker's lease ended and nobody knows why: a host that went away, or a process that stands still."""
+
+    name: ClassVar[str] = "abandoned"
+
+
+@dataclass(frozen=True)
+class NotKnown:
+    """No job of this name is registered where it ran; `for_seconds` since that was first seen."""
+
+    name: ClassVar[str] = "unknown job"
+    error: BaseException
+    for_seconds: float
+
+
+@dataclass(frozen=True)
+class NotAccepted:
+    """The arguments do not fit the function, or cannot be read."""
+
+    name: ClassVar[str] = "bad arguments"
+    error: BaseException
+
+
+Outcome = Returned | Raised | TimedOut | Interrupted | Crashed | Abandoned | NotKnown | NotAccepted

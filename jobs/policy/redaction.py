@@ -1,0 +1,107 @@
+"""What must not be shown: masks secrets in arguments and in text. Knows nothing of where it is shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Any
+
+MASK = "[redacted]"
+
+# Names that carry secrets wherever they appear, as parts of a name: "card_token", "X-Api-Key".
+SECRET_NAMES = (
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "apikey",
+    "api_key",
+    "authorization",
+    "credential",
+    "private_key",
+    "cookie",
+    "session_key",
+    "card_number",
+    "cvv",
+    "cvc",
+    "iban",
+)
+
+_IN_TEXT = re.compile(
+    r"(?i)([\w-]*(?:" + "|".join(re.escape(name).replace("_", "[_-]?") for name in SECRET_NAMES) + r")[\w-]*)"
+    r"(['\"]?\s*[=:]\s*)"
+    r"(bearer\s+|basic\s+)?"
+    r"(\"[^\"\n]*\"|'[^'\n]*'|[^\s,;&)}\]]+)"
+)
+_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}")
+_URL_PASSWORD = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s/@]+@")
+_CARD_NUMBER = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
+
+
+def is_secret(name: str, extra: Collection[str] = ()) -> bool:
+    """Whether a value of this name is masked. `extra` are names that count as secret here, as whole names.
+
+    >>> is_secret("card_token"), is_secret("X-Api-Key"), is_secret("order_id")
+    (True, True, False)
+    """
+    if name in extra:
+        return True
+    folded = name.lower().replace("-", "_")
+    return any(secret in folded for secret in SECRET_NAMES)
+
+
+def mask(value: Any, *, sensitive: Collection[str] = ()) -> Any:
+    """A copy of a JSON value with the values of secret names masked at every depth.
+
+    >>> mask({"order_id": 7, "login": {"password": "x"}})
+    {'order_id': 7, 'login': {'password': '[redacted]'}}
+    """
+    if isinstance(value, dict):
+        return {
+            key: MASK if is_secret(str(key), sensitive) else mask(item, sensitive=sensitive)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [mask(item, sensitive=sensitive) for item in value]
+    if isinstance(value, str):
+        return mask_text(value)
+    return value
+
+
+def mask_text(text: str, *, values: Collection[str] = ()) -> str:
+    """A text with what looks like a secret masked, and each of `values` wherever it stands.
+
+    >>> mask_text("GET https://bob:hunter2@example.com?api_key=abc")
+    'GET https://bob:[redacted]@example.com?api_key=[redacted]'
+    """
+    for value in sorted(values, key=len, reverse=True):
+        text = text.replace(value, MASK)
+    text = _URL_PASSWORD.sub(rf"\1:{MASK}@", text)
+    text = _IN_TEXT.sub(rf"\1\2{MASK}", text)
+    text = _BEARER.sub(rf"\1 {MASK}", text)
+    return _CARD_NUMBER.sub(_mask_card, text)
+
+
+def secret_values(arguments: Any, *, sensitive: Collection[str] = (), secret: bool = False) -> set[str]:
+    """The texts that `mask` hides in arguments, so that errors and tracebacks can hide them too.
+
+    Those under 4 characters are left out: masking every "1" would tell nothing and hide everything.
+    """
+    if isinstance(arguments, dict):
+        found = [
+            secret_values(item, sensitive=sensitive, secret=secret or is_secret(str(key), sensitive))
+            for key, item in arguments.items()
+        ]
+        return set().union(*found)
+    if isinstance(arguments, list | tuple):
+        return set().union(*[secret_values(item, sensitive=sensitive, secret=secret) for item in arguments])
+    text = str(arguments)
+    return {text} if secret and arguments is not None and len(text) >= 4 else set()
+
+
+def _mask_card(match: re.Match[str]) -> str:
+    digits = [int(digit) for digit in match.group() if digit.isdigit()]
+    doubled = [sum(divmod(2 * digit, 10)) if index % 2 else digit for index, digit in enumerate(reversed(digits))]
+    # Luhn's check: order numbers of thirteen digits stay readable.
+    return MASK if sum(doubled) % 10 == 0 else match.group()

@@ -1,0 +1,185 @@
+"""When a failed job runs again: the policy, the verdicts, and the judge that goes from one to the other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from jobs.errors import BadOptions, DiscardJob
+from jobs.policy.backoff import Backoff, polynomial
+from jobs.policy.outcome import (
+    Abandoned,
+    Crashed,
+    Interrupted,
+    NotAccepted,
+    NotKnown,
+    Outcome,
+    Raised,
+    Returned,
+    TimedOut,
+)
+
+DEFAULT_ATTEMPTS = 25
+# Up to a tenth on top: enough to spread a herd, and 25 attempts still take about 21 days.
+DEFAULT_JITTER = 0.1
+# A partner that says "come back in a year" is asked again tomorrow.
+LONGEST_RETRY_AFTER_SECONDS = 86_400.0
+# A deploy that brings the code takes minutes; an hour forgives a slow one.
+UNKNOWN_JOB_PATIENCE_SECONDS = 3600.0
+UNKNOWN_JOB_WAIT_SECONDS = 30.0
+# The third crash is no accident.
+CRASHES_TO_BURY = 3
+
+
+@dataclass(frozen=True)
+class Done:
+    """The run succeeded."""
+
+    name: ClassVar[str] = "done"
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Try again after `seconds`."""
+
+    name: ClassVar[str] = "retry"
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Bury:
+    """Give up until a person looks; `reason` is a value of `DeathReason`."""
+
+    name: ClassVar[str] = "bury"
+    reason: str = "permanent"
+
+
+@dataclass(frozen=True)
+class Discard:
+    """End quietly: there is nothing to do."""
+
+    name: ClassVar[str] = "discard"
+
+
+@dataclass(frozen=True)
+class PutOff:
+    """Try again after `seconds`, and do not count this attempt."""
+
+    name: ClassVar[str] = "put off"
+    seconds: float
+
+
+@dataclass(frozen=True)
+class HandBack:
+    """Return to the front of the queue, and do not count this attempt."""
+
+    name: ClassVar[str] = "hand back"
+
+
+Verdict = Done | Retry | Bury | Discard | PutOff | HandBack
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """When a failed job runs again.
+
+    `attempts` counts every run including the first, so `attempts=1` never retries.
+    `backoff` gives the wait in seconds; up to the share `jitter` of it is added at random.
+    `rules` maps an exception class to what replaces this policy when it, or a subclass, is raised;
+    the closest class in the MRO wins.
+
+    Raises `BadOptions` for what cannot be.
+    """
+
+    attempts: int = DEFAULT_ATTEMPTS
+    backoff: Backoff = field(default_factory=polynomial)
+    jitter: float = DEFAULT_JITTER
+    rules: Mapping[type[BaseException], RetryPolicy | type[Bury] | type[Discard]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.attempts, bool) or not isinstance(self.attempts, int) or self.attempts < 1:
+            raise BadOptions(f"attempts={self.attempts!r}: pass a whole number, 1 for a job that is never retried")
+        if not 0 <= self.jitter <= 1:
+            raise BadOptions(f"jitter={self.jitter!r}: pass a share of the wait from 0 to 1")
+        for error_class, rule in self.rules.items():
+            _check_rule(error_class, rule)
+
+    def with_attempts(self, attempts: int) -> RetryPolicy:
+        """This policy with another number of attempts, which the rules may not pass either."""
+        rules = {
+            error_class: replace(rule, attempts=min(rule.attempts, attempts)) if isinstance(rule, RetryPolicy) else rule
+            for error_class, rule in self.rules.items()
+        }
+        return replace(self, attempts=attempts, rules=rules)
+
+    def rule_for(self, error: BaseException) -> RetryPolicy | type[Bury] | type[Discard]:
+        """What applies to this error: the rule of the closest class, else this policy itself."""
+        for error_class in type(error).__mro__:
+            if error_class in self.rules:
+                return self.rules[error_class]
+        return self
+
+
+def judge(outcome: Outcome, policy: RetryPolicy, *, attempt: int, crashes: int, roll: float) -> Verdict:
+    """What follows from an outcome.
+
+    `attempt` is the number of the attempt that ended, `crashes` how often the run's process died
+    before, `roll` a random number from 0 to 1.
+    """
+    match outcome:
+        case Returned():
+            return Done()
+        case Raised(error) | TimedOut(error):
+            return _judge_error(error, policy, attempt=attempt, roll=roll)
+        case Crashed():
+            return _judge_crash(policy, attempt=attempt, crashes=crashes + 1, roll=roll)
+        case Interrupted() | Abandoned():
+            return HandBack()
+        case NotKnown(for_seconds=seconds):
+            return PutOff(UNKNOWN_JOB_WAIT_SECONDS) if seconds < UNKNOWN_JOB_PATIENCE_SECONDS else Bury("unknown_job")
+        case NotAccepted():
+            return Bury("bad_arguments")
+
+
+def _judge_error(error: BaseException, policy: RetryPolicy, *, attempt: int, roll: float) -> Verdict:
+    if isinstance(error, DiscardJob):
+        return Discard()
+    rule = policy.rule_for(error)
+    if rule is Discard:
+        return Discard()
+    if rule is Bury:
+        return Bury("permanent")
+    assert isinstance(rule, RetryPolicy)
+    if attempt >= rule.attempts:
+        return Bury("exhausted")
+    wait = _carried_wait(error)
+    return Retry(_spread(rule.backoff(attempt) if wait is None else wait, jitter=rule.jitter, roll=roll))
+
+
+def _judge_crash(policy: RetryPolicy, *, attempt: int, crashes: int, roll: float) -> Verdict:
+    if crashes >= CRASHES_TO_BURY or attempt >= policy.attempts:
+        return Bury("killed_worker")
+    return Retry(_spread(policy.backoff(attempt), jitter=policy.jitter, roll=roll))
+
+
+def _carried_wait(error: BaseException) -> float | None:
+    """The wait in seconds that the error carries, as a partner's `Retry-After` does."""
+    seconds = getattr(error, "retry_after", None)
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
+        return None
+    return min(max(0.0, float(seconds)), LONGEST_RETRY_AFTER_SECONDS)
+
+
+def _spread(seconds: float, *, jitter: float, roll: float) -> float:
+    return seconds * (1 + jitter * roll)
+
+
+def _check_rule(error_class: object, rule: object) -> None:
+    if not (isinstance(error_class, type) and issubclass(error_class, BaseException)):
+        raise BadOptions(f"rules: {error_class!r} is not an exception class; the keys are classes such as ValueError")
+    if rule not in (Bury, Discard) and not isinstance(rule, RetryPolicy):
+        raise BadOptions(
+            f"rules[{error_class.__name__}] = {rule!r}: pass a RetryPolicy, or the class Bury or Discard (not called)"
+        )

@@ -1,0 +1,254 @@
+"""The jobs this process knows: what `@job` makes, and the look-up by name. Runs and stores nothing."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+
+from jobs.errors import BadOptions, DuplicateJob, UnknownJob, did_you_mean
+from jobs.policy import options as job_options
+from jobs.policy.options import JobOptions
+from jobs.policy.retry import DEFAULT_ATTEMPTS, RetryPolicy
+from jobs.policy.uniqueness import Unique
+
+P = ParamSpec("P")
+R = TypeVar("R")
+# The arguments of one call: a tuple or list of positional ones, or a dict by name.
+Call = Sequence[Any] | Mapping[str, Any]
+
+
+class Door(Protocol):
+    """What puts runs into the system. `jobs.enqueueing` in production; tests swap it."""
+
+    def enqueue(self, job: Job[Any, Any], calls: Iterable[Call | Bound], placing: Placing) -> list[Any]: ...
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Positional and named arguments of one call, not yet checked."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Placing:
+    """Where and when runs go, and how often they are tried: None leaves it to the job's options."""
+
+    queue: str | None = None
+    at: datetime | timedelta | float | None = None
+    attempts: int | None = None
+
+
+class Job(Generic[P, R]):
+    """A function that can be enqueued. Calling it runs it here and now, as in tests and shells."""
+
+    def __init__(self, function: Callable[P, R], name: str, options: JobOptions) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.name = name
+        self.options = options
+        self.signature = inspect.signature(function)
+        self.is_async = inspect.iscoroutinefunction(function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<Job {self.name}>"
+
+    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Ask for one run. Returns its `Run`, whose row commits with the caller's transaction.
+
+        Raises `BadArguments`, `ArgumentsNotJSON` or `ArgumentsTooLarge`, and stores nothing then.
+        """
+        return Placed(self, Placing()).enqueue(*args, **kwargs)
+
+    def enqueue_in(self, delay: timedelta | float, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Ask for a run after `delay`, a timedelta or seconds."""
+        return Placed(self, Placing(at=_positive(delay))).enqueue(*args, **kwargs)
+
+    def enqueue_at(self, when: datetime, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Ask for a run not before `when`, an aware datetime; a past one means now."""
+        return Placed(self, Placing(at=_aware(when))).enqueue(*args, **kwargs)
+
+    def enqueue_many(self, calls: Iterable[Call]) -> list[Any]:
+        """Ask for many runs: each call a tuple of positional arguments or a dict by name.
+
+        All or none: one bad call raises before anything is stored.
+        """
+        return Placed(self, Placing()).enqueue_many(calls)
+
+    def using(
+        self,
+        *,
+        queue: str | None = None,
+        at: datetime | timedelta | float | None = None,
+        attempts: int | None = None,
+    ) -> Placed[P]:
+        """This job with another queue, time or number of attempts, for the calls made on the result."""
+        if attempts is not None and (isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1):
+            raise BadOptions(f"{self.name}: attempts={attempts!r}: pass a whole number from 1")
+        when = _aware(at) if isinstance(at, datetime) else None if at is None else _positive(at)
+        return Placed(self, Placing(queue=queue, at=when, attempts=attempts))
+
+
+@dataclass(frozen=True)
+class Placed(Generic[P]):
+    """A job with what `using` changed."""
+
+    job: Job[P, Any]
+    placing: Placing
+
+    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        return _door().enqueue(self.job, [Bound(args, kwargs)], self.placing)[0]
+
+    def enqueue_in(self, delay: timedelta | float, *args: P.args, **kwargs: P.kwargs) -> Any:
+        return replace(self, placing=replace(self.placing, at=_positive(delay))).enqueue(*args, **kwargs)
+
+    def enqueue_at(self, when: datetime, *args: P.args, **kwargs: P.kwargs) -> Any:
+        return replace(self, placing=replace(self.placing, at=_aware(when))).enqueue(*args, **kwargs)
+
+    def enqueue_many(self, calls: Iterable[Call]) -> list[Any]:
+        return _door().enqueue(self.job, calls, self.placing)
+
+
+@overload
+def job(function: Callable[P, R], /) -> Job[P, R]: ...
+@overload
+def job(
+    *,
+    queue: str = ...,
+    retry: RetryPolicy | int = ...,
+    timeout: float | None = ...,
+    unique: Unique = ...,
+    durable: bool = ...,
+    sensitive: Sequence[str] = ...,
+    name: str | None = ...,
+) -> Callable[[Callable[P, R]], Job[P, R]]: ...
+def job(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    queue: str = "default",
+    retry: RetryPolicy | int = DEFAULT_ATTEMPTS,
+    timeout: float | None = None,
+    unique: Unique = None,
+    durable: bool = True,
+    sensitive: Sequence[str] = (),
+    name: str | None = None,
+) -> Any:
+    """Make a function a job that can be enqueued.
+
+    `retry` is a `RetryPolicy` or a number of attempts, the first included. `timeout` is in seconds for
+    one attempt, `JOBS["DEFAULT_TIMEOUT"]` when left out. `unique` allows one pending run: `"args"` with
+    the same arguments, a list of names with the same values of those. `durable=False` skips the run's row:
+    faster, and lost with Redis. `sensitive` names arguments that are masked wherever they are shown.
+    `name` is the module's path without a trailing `.jobs`, and the function's name; give one to keep it
+    over a move.
+
+    Raises `BadOptions` or `DuplicateJob` when the module is imported.
+    """
+
+    def register(target: Callable[..., Any]) -> Job[..., Any]:
+        known_as = name or _name_of(target)
+        options = job_options.build(
+            target,
+            known_as,
+            queue=queue,
+            retry=retry,
+            timeout=timeout,
+            unique=unique,
+            durable=durable,
+            sensitive=tuple(sensitive) if not isinstance(sensitive, str) else sensitive,
+        )
+        made: Job[..., Any] = Job(target, known_as, options)
+        _register(made)
+        return made
+
+    return register if function is None else register(function)
+
+
+_jobs: dict[str, Job[..., Any]] = {}
+_opened: Door | None = None
+
+
+def find(name: str) -> Job[..., Any] | None:
+    """The job of this name, or None."""
+    return _jobs.get(name)
+
+
+def get(name: str) -> Job[..., Any]:
+    """The job of this name; the function's bare name will do where one job has it.
+
+    Raises `UnknownJob` with the nearest name.
+    """
+    if name in _jobs:
+        return _jobs[name]
+    short = [known for known in _jobs if known.rpartition(".")[2] == name]
+    if len(short) == 1:
+        return _jobs[short[0]]
+    raise UnknownJob(
+        f'No job is named "{name}" here.{did_you_mean(name, _jobs)} '
+        "A job must be defined in the jobs.py of an installed app."
+    )
+
+
+def names() -> list[str]:
+    """The names of all registered jobs, sorted."""
+    return sorted(_jobs)
+
+
+def open_door(door: Door) -> Door | None:
+    """Let `door` take what is enqueued from now on. Returns the one before it."""
+    global _opened
+    before, _opened = _opened, door
+    return before
+
+
+def _door() -> Door:
+    if _opened is None:
+        raise BadOptions('Jobs cannot be enqueued before Django is set up: put "jobs" in INSTALLED_APPS.')
+    return _opened
+
+
+def _register(made: Job[..., Any]) -> None:
+    before = _jobs.get(made.name)
+    # A module that is imported anew (a reload, a test) replaces its own jobs.
+    if before is not None and _place(before) != _place(made):
+        raise DuplicateJob(
+            f'Two jobs are named "{made.name}": {_place(before)} and {_place(made)}. Give one of them name="…".'
+        )
+    _jobs[made.name] = made
+
+
+def _place(known: Job[..., Any]) -> str:
+    return f"{known.function.__module__}.{known.function.__qualname__}"
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    if "<" in function.__qualname__:
+        raise BadOptions(
+            f"{function.__qualname__}: a lambda or a function inside a function cannot be a job, "
+            "for a worker could not find it; move it to the top of a jobs.py, or give it name=…"
+        )
+    return f"{function.__module__.removesuffix('.jobs')}.{function.__qualname__}"
+
+
+def _positive(delay: timedelta | float) -> timedelta:
+    if isinstance(delay, bool) or not isinstance(delay, timedelta | int | float):
+        raise BadOptions(f"a delay of {delay!r}: pass a timedelta or a number of seconds")
+    try:
+        return delay if isinstance(delay, timedelta) else timedelta(seconds=delay)
+    except (ValueError, OverflowError) as error:
+        raise BadOptions(f"a delay of {delay!r}: pass a finite number of seconds") from error
+
+
+def _aware(when: datetime) -> datetime:
+    if not isinstance(when, datetime) or when.tzinfo is None:
+        raise BadOptions(f"a time of {when!r}: pass an aware datetime, such as timezone.now() + timedelta(hours=1)")
+    return when

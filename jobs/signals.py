@@ -1,0 +1,16 @@
+"""What listeners may hear. Sent with `send_robust`, after the commit, in the process where it happened.
+
+| signal | sender | arguments |
+|---|---|---|
+| `job_enqueued` | the job's name | `run_ids` |
+| `job_finished` | the job's name | `run` (a `JobRun`), `verdict` |
+| `job_buried` | the job's name | `dead_job` |
+| `job_requeued` | the job's name | `dead_job` |
+"""
+
+from django.dispatch import Signal
+
+job_enqueued = Signal()
+job_finished = Signal()
+job_buried = Signal()
+job_requeued = Signal()
