@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import django
 import environ
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = BASE_DIR / "var"
+# What the demo and a development server store: database, static files, secrets.
+VAR_DIR = Path(environ.FileAwareEnv().str("VAR_DIR", default=str(BASE_DIR / "var")))
 
 env = environ.FileAwareEnv(
     DEBUG=(bool, False),
+    HTTPS=(bool, False),
     SECRET_KEY=(str, "only-for-tests-and-checks"),
     ALLOWED_HOSTS=(list, ["127.0.0.1", "localhost"]),
     CSRF_TRUSTED_ORIGINS=(list, []),
@@ -18,6 +21,8 @@ env = environ.FileAwareEnv(
     PAYMENTS_URL=(str, "http://127.0.0.1:8101"),
     WAREHOUSE_URL=(str, "http://127.0.0.1:8102"),
     MAILBOX_URL=(str, "http://127.0.0.1:8103"),
+    PARTNER_CONNECT_TIMEOUT=(float, 2.0),
+    PARTNER_READ_TIMEOUT=(float, 5.0),
     RELEASE=(str, ""),
     LOG_LEVEL=(str, "INFO"),
 )
@@ -44,6 +49,10 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    # Django has its own from version 6; ours sends the same settings on 5.2.
+    "django.middleware.csp.ContentSecurityPolicyMiddleware"
+    if django.VERSION >= (6,)
+    else "jobsite.csp.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -52,6 +61,21 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+
+SECURE_CSP = {
+    "default-src": ["'self'"],
+    "object-src": ["'none'"],
+    "base-uri": ["'none'"],
+    "form-action": ["'self'"],
+    "frame-ancestors": ["'none'"],
+}
+X_FRAME_OPTIONS = "DENY"
+# Behind a proxy that ends TLS; without it the demo answers plain HTTP.
+HTTPS = env("HTTPS")
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 
 ROOT_URLCONF = "jobsite.urls"
 WSGI_APPLICATION = "jobsite.wsgi.application"
@@ -103,6 +127,9 @@ DEFAULT_FROM_EMAIL = "Jobsite Shop <shop@example.com>"
 PAYMENTS_URL = env("PAYMENTS_URL")
 WAREHOUSE_URL = env("WAREHOUSE_URL")
 MAILBOX_URL = env("MAILBOX_URL")
+# Seconds.
+PARTNER_CONNECT_TIMEOUT = env("PARTNER_CONNECT_TIMEOUT")
+PARTNER_READ_TIMEOUT = env("PARTNER_READ_TIMEOUT")
 
 REDIS_URL = env("REDIS_URL")
 RQ = {
