@@ -1,0 +1,1 @@
+"""The one door to Redis or Valkey and to RQ's keys."""

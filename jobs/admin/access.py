@@ -1,0 +1,50 @@
+"""Who may open a page and who may act from it. A refused action is written down; a refused look is not."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+
+from jobs import audit
+
+VIEW_CONSOLE = "jobs.view_console"
+REQUEUE = "jobs.requeue_job"
+DISCARD = "jobs.discard_job"
+CANCEL = "jobs.cancel_job"
+VIEW_PAYLOAD = "jobs.view_payload"
+VIEW_AUDIT = "jobs.view_audit"
+
+
+def may(request: HttpRequest, permission: str) -> bool:
+    """Whether the person asking has this permission."""
+    return bool(request.user.has_perm(permission))  # type: ignore[union-attr]
+
+
+def actor(request: HttpRequest) -> str:
+    """The name that the audit keeps."""
+    return request.user.get_username()  # type: ignore[union-attr]
+
+
+def address(request: HttpRequest) -> str:
+    """Where the request came from, as the web server saw it."""
+    return str(request.META.get("REMOTE_ADDR", ""))
+
+
+def refuse(request: HttpRequest, permission: str, *, action: str = "", target: str = "") -> HttpResponse:
+    """The page that says which permission is missing, status 403. With `action` the refusal is recorded.
+
+    It is answered and not raised, so that no transaction around the request takes the record back.
+    """
+    if action:
+        audit.record(
+            actor=actor(request), action=action, target=target, address=address(request), outcome="refused"
+        )
+    return forbidden(request, _("Your account lacks the permission %(permission)s.") % {"permission": permission})
+
+
+def forbidden(request: HttpRequest, why: str) -> HttpResponse:
+    """The console's page of status 403."""
+    context = {**admin.site.each_context(request), "title": _("Not allowed"), "why": why}
+    return render(request, "admin/jobs/refused.html", context, status=403)

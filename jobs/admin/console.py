@@ -1,0 +1,89 @@
+"""What all pages of the console share: one permission to open them, pages of our own, strict headers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import update_wrapper
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import URLPattern, path
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_http_methods
+
+from jobs.admin import access
+
+View = Callable[..., HttpResponse]
+# Scripts, styles and images come from here and nowhere else; forms go nowhere else.
+POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+_SECTIONS = (
+    ("admin:jobs_jobrun_changelist", _("Runs"), access.VIEW_CONSOLE),
+    ("admin:jobs_deadjob_changelist", _("Dead jobs"), access.VIEW_CONSOLE),
+    ("admin:jobs_sentemail_changelist", _("Sent e-mails"), access.VIEW_CONSOLE),
+    ("admin:jobs_auditentry_changelist", _("Audit"), access.VIEW_AUDIT),
+    ("admin:django_rq_dashboard_changelist", _("Queues and workers"), access.VIEW_CONSOLE),
+)
+
+
+class ConsoleAdmin(admin.ModelAdmin[Any]):
+    """Pages about one model, none of them the stock ones.
+
+    `permission` opens them all. A subclass lists its pages in `routes`; each view may be asked for by
+    GET and HEAD, and by POST where it is an action.
+    """
+
+    permission = access.VIEW_CONSOLE
+
+    def routes(self) -> Iterable[tuple[str, View, str, bool]]:
+        """(route, view, name, whether it takes POST) of each page."""
+        raise NotImplementedError
+
+    def get_urls(self) -> list[URLPattern]:
+        model = self.opts.model_name
+        return [
+            path(route, self._guarded(view, acts=acts), name=f"jobs_{model}_{name}")
+            for route, view, name, acts in self.routes()
+        ]
+
+    def page(self, request: HttpRequest, template: str, *, title: str, **context: Any) -> HttpResponse:
+        """A page of the console."""
+        shell = {
+            **self.admin_site.each_context(request),
+            "title": title,
+            "opts": self.opts,
+            "sections": self._sections(request),
+        }
+        return render(request, f"admin/jobs/{template}", {**shell, **context})
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return access.may(request, self.permission)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return access.may(request, self.permission)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def _guarded(self, view: View, *, acts: bool) -> View:
+        methods = ["GET", "HEAD", "POST"] if acts else ["GET", "HEAD"]
+
+        def guarded(request: HttpRequest, **captured: Any) -> HttpResponse:
+            # An action looks at its own permission first, so that its refusal is recorded.
+            opens = access.may(request, self.permission) or (acts and request.method == "POST")
+            response = view(request, **captured) if opens else access.refuse(request, self.permission)
+            response.headers["Content-Security-Policy"] = POLICY
+            return response
+
+        update_wrapper(guarded, view)
+        return self.admin_site.admin_view(require_http_methods(methods)(guarded))
+
+    def _sections(self, request: HttpRequest) -> list[tuple[str, Any]]:
+        return [(name, label) for name, label, permission in _SECTIONS if access.may(request, permission)]

@@ -1,0 +1,158 @@
+"""django-rq's own pages under the console's permissions. They look; what they would change is refused.
+
+django-rq asks only whether a person is staff, and its buttons act on Redis behind the record's back:
+the run's row, its history and the audit would say something else than what happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import URLPattern
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+from django_rq.admin import QueueAdmin
+from django_rq.models import Dashboard
+from django_rq.utils import get_cron_schedulers, get_scheduler_statistics, get_statistics
+
+from jobs import audit
+from jobs.admin import access
+from jobs.admin.run_filter import find_run
+
+View = Callable[..., HttpResponse]
+_PREFIX = "django_rq_"
+_OVERVIEWS = {"home", "dashboard_changelist"}
+_READS = {
+    "jobs",
+    "queue_details",
+    "finished_jobs",
+    "failed_jobs",
+    "scheduled_jobs",
+    "started_jobs",
+    "deferred_jobs",
+    "workers",
+    "worker_details",
+    "scheduler_jobs",
+    "cron_scheduler_detail",
+    "cron_job_detail",
+}
+# They show arguments and results as they are.
+_UNMASKED = {"job_detail", "result_detail"}
+# A token opens these to monitoring; a person needs the permission.
+_BY_TOKEN = {"home_json", "metrics"}
+
+
+class GuardedDashboard(QueueAdmin):
+    """django-rq's pages: reading takes `jobs.view_console`, and nothing can be changed from them."""
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return access.may(request, access.VIEW_CONSOLE)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return access.may(request, access.VIEW_CONSOLE)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        # Named by its model, the list is not among django-rq's own patterns.
+        return [self._guarded(pattern) for pattern in super().get_urls()]
+
+    def overview(self, request: HttpRequest, **captured: Any) -> HttpResponse:
+        """django-rq's front page without the maintenance that it does on each look."""
+        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        context = {
+            **self.admin_site.each_context(request),
+            **get_statistics(run_maintenance_tasks=False),
+            **get_scheduler_statistics(),
+            "view_metrics": True,
+            "cron_schedulers": get_cron_schedulers(),
+        }
+        return render(request, "django_rq/stats.html", context)
+
+    def _guarded(self, pattern: URLPattern) -> URLPattern:
+        name = (pattern.name or "").removeprefix(_PREFIX)
+        if name in _BY_TOKEN:
+            view = _by_token(pattern.callback)
+        else:
+            view = self.admin_site.admin_view(self._inside(name, pattern.callback))
+        return URLPattern(pattern.pattern, view, pattern.default_args, pattern.name)
+
+    def _inside(self, name: str, view: View) -> View:
+        if name in _OVERVIEWS:
+            return _reading(require_safe(self.overview))
+        if name in _READS:
+            return _reading(require_safe(view))
+        if name in _UNMASKED:
+            return _reading(require_safe(_unmasked(view)))
+        return _refusing(name)
+
+
+def install(site: admin.AdminSite = admin.site) -> None:
+    """Put the guard in the place of django-rq's admin, where that is registered."""
+    if site.is_registered(Dashboard):
+        site.unregister(Dashboard)
+        site.register(Dashboard, GuardedDashboard)
+
+
+def _reading(view: View) -> View:
+    def guarded(request: HttpRequest, **captured: Any) -> HttpResponse:
+        if not access.may(request, access.VIEW_CONSOLE):
+            return access.refuse(request, access.VIEW_CONSOLE)
+        return view(request, **captured)
+
+    return update_wrapper(guarded, view)
+
+
+def _unmasked(view: View) -> View:
+    """Our own page of the run, where there is one: it masks. What has none takes `jobs.view_payload`."""
+
+    def guarded(request: HttpRequest, job_id: str, **captured: Any) -> HttpResponse:
+        if run := find_run(job_id):
+            return redirect("admin:jobs_jobrun_change", pk=run.pk)
+        if not access.may(request, access.VIEW_PAYLOAD):
+            return access.refuse(request, access.VIEW_PAYLOAD)
+        return view(request, job_id=job_id, **captured)
+
+    return update_wrapper(guarded, view)
+
+
+def _refusing(name: str) -> View:
+    def refused(request: HttpRequest, **captured: Any) -> HttpResponse:
+        if not access.may(request, access.VIEW_CONSOLE):
+            return access.refuse(request, access.VIEW_CONSOLE)
+        if request.method == "POST":
+            target = " ".join(str(value) for value in captured.values())
+            audit.record(
+                actor=access.actor(request),
+                action=f"django-rq {name}",
+                target=target,
+                address=access.address(request),
+                outcome="refused",
+            )
+        why = _(
+            "django-rq's buttons act without permission, reason or record, so they are off. "
+            "Retry, discard and cancel are in the console, under Dead jobs and Runs."
+        )
+        return access.forbidden(request, why)
+
+    return refused
+
+
+def _by_token(view: View) -> View:
+    def guarded(request: HttpRequest, **captured: Any) -> HttpResponse:
+        # django-rq lets all staff in without a token. Who may not see the console counts as nobody here.
+        if not access.may(request, access.VIEW_CONSOLE):
+            request.user = AnonymousUser()
+        return view(request, **captured)
+
+    return update_wrapper(guarded, view)

@@ -1,0 +1,222 @@
+"""From what an operator asked for to the rows of `JobRun`: every query it makes has a bound."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.models import Q, QuerySet, TextField
+from django.db.models.fields.json import KeyTransform
+from django.db.models.functions import Cast
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from jobs import conf, registry
+from jobs.admin import search
+from jobs.admin.keyset import window_start
+from jobs.errors import did_you_mean
+from jobs.models import JobRun, RunState
+
+FIELDS = ("q", "state", "queue", "job", "after", "before")
+
+
+@dataclass
+class RunFilter:
+    """A question about runs, as its URL carries it.
+
+    `problems` say what was not understood: then no row is shown, for a wider answer would mislead.
+    `window_from` is set when only the latest `WINDOW` runs were looked at, to the time of the oldest of these.
+    """
+
+    asked: dict[str, str]
+    conditions: Q = field(default_factory=Q)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    after: datetime | None = None
+    before: datetime | None = None
+    only_id: str | None = None
+    window_from: datetime | None = None
+    windowed: bool = False
+    aliases: dict[str, KeyTransform] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, query: Mapping[str, str]) -> RunFilter:
+        """The question in a query string."""
+        asked = {name: query.get(name, "").strip() for name in FIELDS}
+        made = cls({name: value for name, value in asked.items() if value})
+        made._read_box()
+        made._read_fields()
+        made._read_times()
+        return made
+
+    def rows(self) -> QuerySet[JobRun]:
+        """The runs asked for."""
+        if self.problems:
+            return JobRun.objects.none()
+        runs = JobRun.objects.alias(arguments_text=Cast("arguments", TextField()), **self.aliases)
+        runs = runs.filter(self.conditions, self._within_times())
+        return runs.filter(self._within_window()) if self.windowed else runs
+
+    def _read_box(self) -> None:
+        found = search.parse(self.asked.get("q", ""))
+        self.only_id = found.only_id
+        self.problems += found.problems
+        for term in found.terms:
+            self._add(term)
+
+    def _read_fields(self) -> None:
+        for name in ("state", "queue", "job"):
+            if value := self.asked.get(name):
+                self._add(search.Term(name, value))
+
+    def _read_times(self) -> None:
+        for name in ("after", "before"):
+            try:
+                setattr(self, name, search.parse_moment(self.asked.get(name, ""), now=timezone.now()))
+            except ValueError as error:
+                self.problems.append(str(error))
+
+    def _add(self, term: search.Term) -> None:
+        name = "args" if term.name.startswith("args.") else term.name
+        self.conditions &= _READERS[name](self, term)
+
+    def _within_times(self) -> Q:
+        # Ids begin with the time of asking, so the primary key serves as the index on time.
+        condition = Q()
+        if self.after:
+            condition &= Q(pk__gte=first_id_at(self.after))
+        if self.before:
+            condition &= Q(pk__lt=first_id_at(self.before))
+        return condition
+
+    def _within_window(self) -> Q:
+        oldest = window_start(JobRun.objects.filter(self._within_times()))
+        if oldest is None:
+            return Q()
+        self.window_from = time_of(oldest)
+        return Q(pk__gte=oldest)
+
+    # How each qualifier is read.
+
+    def _by_id(self, term: search.Term) -> Q:
+        if found := search.as_uuid(term.value):
+            return Q(pk=found) | Q(rq_id=term.value)
+        return Q(rq_id=term.value)
+
+    def _by_state(self, term: search.Term) -> Q:
+        return self._one_of(term.value, known=RunState.values, what=_("state"), column="state", strict=True)
+
+    def _by_queue(self, term: search.Term) -> Q:
+        return self._one_of(term.value, known=conf.queue_names(), what=_("queue"), column="queue")
+
+    def _by_job(self, term: search.Term) -> Q:
+        return self._one_of(term.value, known=registry.names(), what=_("job"), column="name")
+
+    def _one_of(self, text: str, *, known: list[str], what: str, column: str, strict: bool = False) -> Q:
+        values = [value for value in text.split(",") if value]
+        for value in values:
+            if value not in known:
+                self._say_unknown(value, known=known, what=what, strict=strict)
+        if len(values) == 1:
+            return Q(**{column: values[0]})
+        self.windowed = True
+        return Q(**{f"{column}__in": values})
+
+    def _say_unknown(self, value: str, *, known: list[str], what: str, strict: bool) -> None:
+        hint = did_you_mean(value, known)
+        if strict:
+            text = _('There is no %(what)s "%(value)s".%(hint)s Known are %(known)s.')
+            self.problems.append(text % {"what": what, "value": value, "hint": hint, "known": ", ".join(known)})
+            return
+        # Runs outlive the queues and jobs of old releases, so this is a note and no refusal.
+        text = _('No %(what)s is named "%(value)s" in this release.%(hint)s')
+        self.notes.append(text % {"what": what, "value": value, "hint": hint})
+
+    def _by_word(self, term: search.Term) -> Q:
+        names = jobs_named(term.value)
+        if not names:
+            self._say_unknown(term.value, known=_words(), what=_("job"), strict=False)
+            return Q(name=term.value)
+        self.windowed = self.windowed or len(names) > 1
+        return Q(name__in=names)
+
+    def _by_error(self, term: search.Term) -> Q:
+        self.windowed = True
+        return Q(error_class__icontains=term.value) | Q(error_message__icontains=term.value)
+
+    def _by_worker(self, term: search.Term) -> Q:
+        self.windowed = True
+        return Q(worker__icontains=term.value)
+
+    def _by_argument(self, term: search.Term) -> Q:
+        self.windowed = True
+        # Built by hand: in a look-up's name an argument called "in" or "a__gt" would be an operator.
+        place: Any = "arguments"
+        for key in term.name.removeprefix("args.").split("."):
+            place = KeyTransform(key, place)
+        alias = f"argument_{len(self.aliases)}"
+        self.aliases[alias] = place
+        condition = Q()
+        for value in search.typed_values(term.value):
+            condition |= Q(**{alias: value})
+        return condition
+
+    def _by_any_argument(self, term: search.Term) -> Q:
+        self.windowed = True
+        condition = Q()
+        for text in search.json_renderings(term.value):
+            for before, after in ((": ", ","), (": ", "}"), ("[", ","), ("[", "]"), (", ", ","), (", ", "]")):
+                condition |= Q(arguments_text__contains=f"{before}{text}{after}")
+        # The cheap test first: most rows end here.
+        return Q(arguments_text__contains=search.json_renderings(term.value)[-1].strip('"')) & condition
+
+
+_READERS: dict[str, Callable[[RunFilter, search.Term], Q]] = {
+    "id": RunFilter._by_id,
+    "state": RunFilter._by_state,
+    "queue": RunFilter._by_queue,
+    "job": RunFilter._by_job,
+    "job?": RunFilter._by_word,
+    "error": RunFilter._by_error,
+    "worker": RunFilter._by_worker,
+    "args": RunFilter._by_argument,
+    "arg": RunFilter._by_any_argument,
+}
+
+
+def jobs_named(word: str) -> list[str]:
+    """The registered jobs that a bare word means: of exactly this name, else ending in it, else containing it."""
+    names = registry.names()
+    for means in (
+        lambda name: name == word,
+        lambda name: name.rpartition(".")[2] == word,
+        lambda name: word.lower() in name.lower(),
+    ):
+        if found := [name for name in names if means(name)]:
+            return found
+    return []
+
+
+def first_id_at(moment: datetime) -> uuid.UUID:
+    """The least id that a run asked for at `moment` can have: a UUID version 7 begins with its milliseconds."""
+    milliseconds = max(0, int(moment.timestamp() * 1000))
+    return uuid.UUID(int=min(milliseconds, 2**48 - 1) << 80)
+
+
+def time_of(run_id: uuid.UUID) -> datetime:
+    """When the run of this id was asked for."""
+    return datetime.fromtimestamp((run_id.int >> 80) / 1000, tz=UTC)
+
+
+def find_run(text: str) -> JobRun | None:
+    """The run of this id, ours or RQ's."""
+    lookup: dict[str, Any] = {"pk": found} if (found := search.as_uuid(text)) else {"rq_id": text}
+    return JobRun.objects.filter(**lookup).only("pk").first()
+
+
+def _words() -> list[str]:
+    names = registry.names()
+    return names + [name.rpartition(".")[2] for name in names]

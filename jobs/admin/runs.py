@@ -1,0 +1,278 @@
+"""The pages about runs: the list, one run's page, its raw payload, and what can be done with it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from jobs import audit, conf, dead, registry, runs
+from jobs.admin import access
+from jobs.admin.console import ConsoleAdmin, View
+from jobs.admin.keyset import COUNT_CAP, WINDOW, capped_counts, key_or_none, page_of
+from jobs.admin.run_filter import RunFilter, find_run
+from jobs.admin.timeline import timeline
+from jobs.errors import JobsError
+from jobs.models import AuditEntry, DeadJob, JobRun, RunState
+
+# More would bury what matters; the page says when there is more.
+SHOWN_ATTEMPTS = 50
+SHOWN_CHILDREN = 20
+SHOWN_AUDIT = 20
+# What a row of the list shows; payloads and results may be large.
+_LISTED = (
+    "name",
+    "queue",
+    "state",
+    "arguments",
+    "attempts",
+    "max_attempts",
+    "created_at",
+    "due_at",
+    "ended_at",
+    "wait_ms",
+    "run_ms",
+    "error_class",
+    "error_message",
+)
+_CANCELLABLE = (RunState.SCHEDULED, RunState.QUEUED, RunState.RETRYING)
+
+
+@dataclass(frozen=True)
+class RunAction:
+    """Something an operator may do with one run. It names a permission and calls one verb."""
+
+    name: str
+    permission: str
+    states: tuple[RunState, ...]
+    label: str | Promise
+    question: str | Promise
+    consequence: str | Promise
+    done: str | Promise
+    destroys: bool
+    verb: Callable[[JobRun, DeadJob | None, dict[str, str]], None]
+
+    def fits(self, run: JobRun) -> bool:
+        """Whether the run is in a state in which this can be done."""
+        return run.state in self.states
+
+
+def _requeue(run: JobRun, burial: DeadJob | None, words: dict[str, str]) -> None:
+    dead.requeue(_buried(burial), **words)
+
+
+def _discard(run: JobRun, burial: DeadJob | None, words: dict[str, str]) -> None:
+    dead.discard(_buried(burial), **words)
+
+
+def _cancel(run: JobRun, burial: DeadJob | None, words: dict[str, str]) -> None:
+    runs.cancel(run, **words)
+
+
+def _buried(burial: DeadJob | None) -> DeadJob:
+    if burial is None:
+        raise Http404(_("This run was never buried."))
+    return burial
+
+
+ACTIONS = {
+    action.name: action
+    for action in (
+        RunAction(
+            name="retry",
+            permission=access.REQUEUE,
+            states=(RunState.DEAD,),
+            label=gettext_lazy("Retry"),
+            question=gettext_lazy("Retry this run?"),
+            consequence=gettext_lazy("It goes back to its queue with all its attempts ahead of it."),
+            done=gettext_lazy("Retried: the run is back in its queue."),
+            destroys=False,
+            verb=_requeue,
+        ),
+        RunAction(
+            name="discard",
+            permission=access.DISCARD,
+            states=(RunState.DEAD,),
+            label=gettext_lazy("Discard"),
+            question=gettext_lazy("Discard this run?"),
+            consequence=gettext_lazy(
+                "It will never run again and its work stays undone. Its record is kept, with your reason."
+            ),
+            done=gettext_lazy("Discarded: the run will not be tried again."),
+            destroys=True,
+            verb=_discard,
+        ),
+        RunAction(
+            name="cancel",
+            permission=access.CANCEL,
+            states=_CANCELLABLE,
+            label=gettext_lazy("Cancel"),
+            question=gettext_lazy("Cancel this run?"),
+            consequence=gettext_lazy(
+                "It is taken out of its queue and never runs. A run that has started by then is left alone."
+            ),
+            done=gettext_lazy("Cancelled: the run will not start."),
+            destroys=True,
+            verb=_cancel,
+        ),
+    )
+}
+
+
+class RunAdmin(ConsoleAdmin):
+    """Runs: found by id, job, state, queue, time or argument; read as a timeline; retried, discarded, cancelled."""
+
+    def routes(self) -> Iterable[tuple[str, View, str, bool]]:
+        return [
+            ("", self.list_page, "changelist", False),
+            ("<uuid:pk>/", self.run_page, "change", False),
+            ("<uuid:pk>/payload/", self.payload_page, "payload", True),
+            ("<uuid:pk>/<slug:name>/", self.action_page, "act", True),
+        ]
+
+    def list_page(self, request: HttpRequest) -> HttpResponse:
+        asked = RunFilter.read(request.GET)
+        if asked.only_id and (run := find_run(asked.only_id)):
+            return redirect("admin:jobs_jobrun_change", pk=run.pk)
+        page = page_of(
+            asked.rows().only(*_LISTED),
+            older=key_or_none(request.GET.get("older"), uuid.UUID),
+            newer=key_or_none(request.GET.get("newer"), uuid.UUID),
+        )
+        return self.page(
+            request,
+            "runs.html",
+            title=_("Runs"),
+            asked=asked,
+            page=page,
+            window=WINDOW,
+            states=_state_counts(),
+            queues=_with(conf.queue_names(), asked.asked.get("queue")),
+            jobs=_with(registry.names(), asked.asked.get("job")),
+        )
+
+    def run_page(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        run = get_object_or_404(JobRun.objects.defer("payload"), pk=pk)
+        attempts = list(run.history.order_by("-ended_at", "-pk")[:SHOWN_ATTEMPTS])
+        burials = list(run.burials.order_by("pk"))
+        children = list(JobRun.objects.filter(parent=pk).only(*_LISTED).order_by("pk")[: SHOWN_CHILDREN + 1])
+        return self.page(
+            request,
+            "run.html",
+            title=run.name,
+            run=run,
+            burial=_open(burials),
+            events=timeline(run, attempts[::-1], burials, timezone.now()),
+            attempts_capped=len(attempts) == SHOWN_ATTEMPTS,
+            children=children[:SHOWN_CHILDREN],
+            more_children=len(children) > SHOWN_CHILDREN,
+            has_parent=run.parent and JobRun.objects.filter(pk=run.parent).exists(),
+            actions=[each for each in ACTIONS.values() if each.fits(run) and access.may(request, each.permission)],
+            may_see_payload=access.may(request, access.VIEW_PAYLOAD),
+            audit_entries=_audit_of(run) if access.may(request, access.VIEW_AUDIT) else None,
+        )
+
+    def payload_page(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        """Ask first, for the look itself is recorded; then show the payload."""
+        target = audit_target(pk)
+        if not access.may(request, access.VIEW_PAYLOAD):
+            recorded = "view_payload" if request.method == "POST" else ""
+            return access.refuse(request, access.VIEW_PAYLOAD, action=recorded, target=target)
+        run = get_object_or_404(JobRun, pk=pk)
+        shows = request.method == "POST"
+        if shows:
+            audit.record(
+                actor=access.actor(request),
+                action="view_payload",
+                target=target,
+                reason=request.POST.get("reason", "").strip()[:500],
+                address=access.address(request),
+            )
+        response = self.page(request, "payload.html", title=_("Raw payload"), run=run, shows=shows)
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    def action_page(self, request: HttpRequest, pk: uuid.UUID, name: str) -> HttpResponse:
+        """Ask, on GET; do, on POST."""
+        action = ACTIONS.get(name)
+        if action is None:
+            raise Http404(name)
+        if not access.may(request, action.permission):
+            recorded = name if request.method == "POST" else ""
+            return access.refuse(request, action.permission, action=recorded, target=audit_target(pk))
+        run = get_object_or_404(JobRun.objects.defer("payload"), pk=pk)
+        reason = request.POST.get("reason", "").strip()[:500]
+        if request.method == "POST" and (reason or not action.destroys):
+            return _do(request, action, run, reason=reason)
+        return self.page(
+            request,
+            "act.html",
+            title=action.question,
+            run=run,
+            action=action,
+            fits=action.fits(run),
+            burial=_open(run.burials.all()),
+            reason_missing=request.method == "POST",
+        )
+
+
+def audit_target(pk: uuid.UUID) -> str:
+    """How audit entries name a run."""
+    return audit.run_target(pk)
+
+
+def _do(request: HttpRequest, action: RunAction, run: JobRun, *, reason: str) -> HttpResponse:
+    words = {"actor": access.actor(request), "reason": reason, "address": access.address(request)}
+    try:
+        action.verb(run, _burial_meant(request, run), words)
+    except JobsError as error:
+        messages.warning(request, _("Nothing was changed. %(why)s") % {"why": error})
+    else:
+        messages.success(request, str(action.done))
+    return redirect("admin:jobs_jobrun_change", pk=run.pk)
+
+
+def _burial_meant(request: HttpRequest, run: JobRun) -> DeadJob | None:
+    """The burial that the form was made for: a click on an old page must not touch a later one."""
+    meant = key_or_none(request.POST.get("burial"), int)
+    burials = run.burials.order_by("-pk")
+    return (burials.filter(pk=meant) if meant else burials).first()
+
+
+def _open(burials: Iterable[DeadJob]) -> DeadJob | None:
+    return next((burial for burial in burials if not burial.resolution), None)
+
+
+def _audit_of(run: JobRun) -> list[AuditEntry]:
+    return list(AuditEntry.objects.filter(target=audit_target(run.pk)).order_by("-pk")[:SHOWN_AUDIT])
+
+
+def _state_counts() -> list[dict[str, Any]]:
+    counts = capped_counts(
+        {state.value: JobRun.objects.filter(state=state) for state in RunState}, on=JobRun.objects.all()
+    )
+    address = reverse("admin:jobs_jobrun_changelist")
+    return [
+        {
+            "name": state.value,
+            "label": state.label,
+            "count": min(counts[state.value], COUNT_CAP),
+            "more": counts[state.value] > COUNT_CAP,
+            "address": f"{address}?state={state.value}",
+        }
+        for state in RunState
+    ]
+
+
+def _with(names: list[str], chosen: str | None) -> list[str]:
+    return names if chosen is None or chosen in names else [*names, chosen]

@@ -1,0 +1,135 @@
+"""What an operator typed, as values. Asks no database."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+
+from jobs.errors import did_you_mean
+from jobs.policy.ages import parse_age
+
+QUALIFIERS = ("id", "state", "queue", "job", "error", "worker", "arg")
+_ARGUMENT = "args."
+_TOKEN = re.compile(r'(?:[^\s":]+:)?(?:"[^"]*"|[^\s"]+)|"')
+_QUALIFIED = re.compile(r'([A-Za-z_][\w.\-]*):(.*)', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Term:
+    """One condition: `name` is a qualifier, `job?` for a bare word, or `args.` and a path into the arguments."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Search:
+    """What the search box says, and what it says that we do not understand."""
+
+    terms: tuple[Term, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def only_id(self) -> str | None:
+        """The id, when nothing else is asked for."""
+        ids = [term.value for term in self.terms if term.name == "id"]
+        return ids[0] if len(ids) == len(self.terms) == 1 else None
+
+
+def parse(text: str, *, qualifiers: Iterable[str] = QUALIFIERS) -> Search:
+    """Read a search box.
+
+    >>> parse("state:dead args.order_id:42").terms
+    (Term(name='state', value='dead'), Term(name='args.order_id', value='42'))
+    >>> parse("charge_order").terms
+    (Term(name='job?', value='charge_order'),)
+    """
+    terms: list[Term] = []
+    problems: list[str] = []
+    for token in _TOKEN.findall(text):
+        if problem := _problem_of(token, qualifiers=tuple(qualifiers)):
+            problems.append(problem)
+        else:
+            terms.append(_term(token))
+    return Search(tuple(terms), tuple(problems))
+
+
+def as_uuid(text: str) -> uuid.UUID | None:
+    """The id that a text is, with or without its hyphens."""
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
+def parse_moment(text: str, *, now: datetime) -> datetime | None:
+    """`2026-05-03T14:00` in the current time zone, or an age such as `3h`, counted back from `now`.
+
+    Raises ValueError when it is neither.
+    """
+    if not text:
+        return None
+    if moment := _parse_iso(text):
+        return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
+    return now - parse_age(text)
+
+
+def json_renderings(value: str) -> list[str]:
+    """How a JSON column may spell a value that was typed: as a number or word, and as a string."""
+    spellings = {json.dumps(value), json.dumps(value, ensure_ascii=False)}
+    if _typed(value) != value:
+        spellings.add(value)
+    return sorted(spellings)
+
+
+def typed_values(value: str) -> list[object]:
+    """The JSON values that a typed text may stand for: `42` is a number, or a string of digits."""
+    return [value] if _typed(value) == value else [value, _typed(value)]
+
+
+def _typed(value: str) -> object:
+    try:
+        typed = json.loads(value)
+    except ValueError:
+        return value
+    return typed if isinstance(typed, bool | int | float) else value
+
+
+def _parse_iso(text: str) -> datetime | None:
+    try:
+        return parse_datetime(text)
+    except ValueError as error:
+        raise ValueError(_("%(text)s is no date: %(why)s") % {"text": text, "why": error}) from error
+
+
+def _problem_of(token: str, *, qualifiers: tuple[str, ...]) -> str:
+    match = _QUALIFIED.fullmatch(token)
+    if match is None:
+        return _("A quotation mark is not closed.") if token == '"' else ""
+    name, value = match.groups()
+    if not value.strip('"'):
+        return _("%(name)s: wants a value after the colon.") % {"name": name}
+    if name in qualifiers or (name.startswith(_ARGUMENT) and len(name) > len(_ARGUMENT) and "arg" in qualifiers):
+        return ""
+    known = ", ".join(f"{each}:" for each in qualifiers)
+    return _("There is no %(name)s: to search by.%(hint)s Known are %(known)s.") % {
+        "name": name,
+        "hint": did_you_mean(name, qualifiers),
+        "known": known,
+    }
+
+
+def _term(token: str) -> Term:
+    if match := _QUALIFIED.fullmatch(token):
+        name, value = match.groups()
+        return Term(name, value.strip('"'))
+    word = token.strip('"')
+    return Term("id" if as_uuid(word) else "job?", word)

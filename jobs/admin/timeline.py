@@ -1,0 +1,107 @@
+"""The life of a run as a list of events, from the rows that recorded it. Asks no database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from jobs.models import DeadJob, JobAttempt, JobRun, RunState
+from jobs.models.dead import Resolution
+from jobs.models.runs import PENDING_STATES
+
+GOOD, BAD, WAITING, PLAIN = "good", "bad", "waiting", "plain"
+_TONES = {
+    "retry": WAITING,
+    "bury": BAD,
+    "put off": WAITING,
+    "hand back": PLAIN,
+    "discard": PLAIN,
+    "done": GOOD,
+}
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened, or will. `tone` is good, bad, waiting or plain; `attempt` brings its error."""
+
+    at: datetime
+    title: str
+    tone: str = PLAIN
+    text: str = ""
+    attempt: JobAttempt | None = None
+    ahead: bool = False
+
+
+def timeline(run: JobRun, attempts: Iterable[JobAttempt], burials: Iterable[DeadJob], now: datetime) -> list[Event]:
+    """What happened to a run in the order of time, and what comes next."""
+    events = [*_asked(run, now), *_pushed(run)]
+    for attempt in attempts:
+        events.append(_attempt(attempt, run))
+    for burial in burials:
+        events += _burial(burial)
+    events += _ended(run)
+    # The sort is stable, so of two events in one millisecond the cause stays above its effect.
+    events.sort(key=lambda event: event.at)
+    return events + _now(run, now)
+
+
+def _asked(run: JobRun, now: datetime) -> list[Event]:
+    text = _("to run not before its time") if run.due_at and run.due_at > run.created_at and not run.attempts else ""
+    return [Event(run.created_at, _("Asked for"), text=text)]
+
+
+def _pushed(run: JobRun) -> list[Event]:
+    if run.pushed_at is None:
+        return []
+    return [Event(run.pushed_at, _("Given to Redis"), text=_("queue %(queue)s") % {"queue": run.queue})]
+
+
+def _attempt(attempt: JobAttempt, run: JobRun) -> Event:
+    title = _("Attempt %(number)d of %(most)d: %(outcome)s")
+    if attempt.life:
+        title = _("Life %(life)d, attempt %(number)d of %(most)d: %(outcome)s")
+    words: dict[str, Any] = {
+        "life": attempt.life + 1,
+        "number": attempt.number,
+        "most": run.max_attempts,
+        "outcome": attempt.outcome,
+    }
+    return Event(attempt.ended_at, title % words, tone=_TONES.get(attempt.verdict, PLAIN), attempt=attempt)
+
+
+def _burial(burial: DeadJob) -> list[Event]:
+    buried = Event(burial.died_at, _("Buried: %(reason)s") % {"reason": burial.get_reason_display()}, tone=BAD)
+    if burial.resolved_at is None:
+        return [buried]
+    title = _("Retried by %(actor)s") if burial.resolution == Resolution.REQUEUED else _("Discarded by %(actor)s")
+    resolved = Event(burial.resolved_at, title % {"actor": burial.resolved_by}, text=burial.note)
+    return [buried, resolved]
+
+
+def _ended(run: JobRun) -> list[Event]:
+    # A dead run's burial and a discarded one's resolution tell their end already.
+    if run.ended_at is None or run.state == RunState.DEAD:
+        return []
+    if run.state == RunState.SUCCEEDED:
+        return [Event(run.ended_at, _("Succeeded at attempt %(number)d") % {"number": run.attempts}, tone=GOOD)]
+    return [Event(run.ended_at, str(RunState(run.state).label).capitalize())]
+
+
+def _now(run: JobRun, now: datetime) -> list[Event]:
+    if run.state not in PENDING_STATES:
+        return []
+    if run.state == RunState.RUNNING:
+        text = _("on %(worker)s") % {"worker": run.worker} if run.worker else ""
+        title = _("Attempt %(number)d is running") % {"number": run.attempts}
+        return [Event(run.started_at or now, title, tone=WAITING, text=text, ahead=True)]
+    if run.due_at and run.due_at > now:
+        title = _("Next attempt") if run.state == RunState.RETRYING else _("Due")
+        return [Event(run.due_at, title, tone=WAITING, ahead=True)]
+    if run.pushed_at is None:
+        text = _("The relay of any worker gives it to Redis within seconds. Is a worker running?")
+        return [Event(now, _("Not given to Redis yet"), tone=WAITING, text=text, ahead=True)]
+    return [Event(now, _("Waiting for a worker of queue %(queue)s") % {"queue": run.queue}, tone=WAITING, ahead=True)]

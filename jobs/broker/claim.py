@@ -1,0 +1,135 @@
+"""Takes runs to work on, under a lease, and knows who holds what."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from rq.utils import utcformat
+
+from jobs import conf
+from jobs.broker import keys
+from jobs.broker.connection import client, errors_named
+from jobs.broker.lua import Arguments
+
+
+@dataclass(frozen=True)
+class WorkerId:
+    """Who claims: `name` as RQ's tools show it, `id` unique to one process's life."""
+
+    name: str
+    id: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One run held under a token. `claimed_ms` is the server's clock; `fields` is the run's hash."""
+
+    run_id: str
+    queue: str
+    token: str
+    fields: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """The job's name, empty where the payload cannot be read."""
+        return str(self._data()[0]) if self._readable() else ""
+
+    @property
+    def payload(self) -> tuple[list[Any], dict[str, Any]]:
+        """The positional arguments and those by name. Raises `ValueError` where they cannot be read."""
+        if not self._readable():
+            raise ValueError("the payload is not Jobsite's JSON; was it enqueued by plain RQ with pickle?")
+        _, _, args, kwargs = self._data()
+        return args, kwargs
+
+    @property
+    def attempt(self) -> int:
+        return self.number("attempts")
+
+    @property
+    def life(self) -> int:
+        return self.number("life")
+
+    @property
+    def durable(self) -> bool:
+        return self.fields.get("durable") == "1"
+
+    @property
+    def claimed_ms(self) -> int:
+        return self.number("claimed_ms")
+
+    @property
+    def wait_ms(self) -> int:
+        """Milliseconds from when the run was ready to when it was claimed, both on the server's clock."""
+        return max(0, self.claimed_ms - (self.number("ready_ms") or self.claimed_ms))
+
+    def number(self, field: str) -> int:
+        """A whole number from the hash, 0 where it is missing or damaged."""
+        try:
+            return int(float(self.fields.get(field, 0)))
+        except (ValueError, OverflowError):
+            return 0
+
+    def _data(self) -> Any:
+        return json.loads(self.fields["data"])
+
+    def _readable(self) -> bool:
+        try:
+            name, _, args, kwargs = self._data()
+        except (KeyError, ValueError, TypeError, RecursionError):
+            return False
+        return isinstance(name, str) and isinstance(args, list) and isinstance(kwargs, dict)
+
+
+def claim_call(worker: WorkerId, tokens: Sequence[str], queues: Iterable[str]) -> tuple[str, Arguments]:
+    """The script call that takes up to as many runs as there are tokens, queue by queue in order."""
+    lease = int(conf.get().LEASE * 1000)
+    return "claim", [worker.id, worker.name, lease, utcformat(datetime.now(UTC)), len(tokens), *tokens, *queues]
+
+
+def read_claims(answer: Any) -> list[Claim]:
+    """What the claim script answered, as claims."""
+    return [
+        Claim(run_id.decode(errors="replace"), queue.decode(), token.decode(), _fields(flat))
+        for queue, run_id, token, flat in answer[1:]
+    ]
+
+
+def held_by(worker_id: str) -> list[Claim]:
+    """Everything the worker holds. Raises `BrokerUnavailable`."""
+    with errors_named():
+        held = client().hgetall(keys.held(worker_id))
+        places = [(token.decode(), *place.decode(errors="replace").split("\t", 1)) for token, place in held.items()]
+        pipeline = client().pipeline(transaction=False)
+        for _, _, run_id in places:
+            pipeline.hgetall(keys.job(run_id))
+        hashes = pipeline.execute() if places else []
+    return [
+        Claim(run_id, queue, token, {_text(key): _text(value) for key, value in fields.items()})
+        for (token, queue, run_id), fields in zip(places, hashes, strict=True)
+    ]
+
+
+def end_lease(worker_id: str) -> None:
+    """Say that a worker is gone, so that what it held may be taken back at once. Raises `BrokerUnavailable`."""
+    with errors_named():
+        client().zadd(keys.LEASES, {worker_id: 0}, xx=True)
+
+
+def forget_worker(worker_id: str) -> None:
+    """Remove the lease of a worker that holds nothing any more. Raises `BrokerUnavailable`."""
+    with errors_named():
+        if not client().exists(keys.held(worker_id)):
+            client().zrem(keys.LEASES, worker_id)
+
+
+def _fields(flat: list[bytes]) -> dict[str, str]:
+    return {_text(flat[index]): _text(flat[index + 1]) for index in range(0, len(flat), 2)}
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="replace")

@@ -1,0 +1,64 @@
+"""One client per process, with limits on connect, read and pool."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from jobs import conf
+from jobs.errors import BrokerUnavailable
+from jobs.policy.redaction import mask_text
+
+_client: redis.Redis | None = None
+_made_for: tuple[int, str] | None = None
+
+
+def client() -> redis.Redis:
+    """This process's client. A forked child gets its own: two processes on one socket mix their answers."""
+    global _client, _made_for
+    wanted = (os.getpid(), conf.redis_url())
+    if _client is None or _made_for != wanted:
+        _client, _made_for = connect(), wanted
+    return _client
+
+
+def connect(*, read_timeout: float | None = None) -> redis.Redis:
+    """A client of its own, for a reader that blocks longer than `REDIS_READ_TIMEOUT`."""
+    choices = conf.get()
+    pool = redis.BlockingConnectionPool.from_url(
+        conf.redis_url(),
+        max_connections=choices.REDIS_POOL_SIZE,
+        timeout=choices.REDIS_READ_TIMEOUT,
+        socket_connect_timeout=choices.REDIS_CONNECT_TIMEOUT,
+        socket_timeout=read_timeout or choices.REDIS_READ_TIMEOUT,
+        # A repeated command may run twice when only its answer was lost: who calls decides that.
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+    )
+    return redis.Redis(connection_pool=pool)
+
+
+@contextmanager
+def errors_named() -> Iterator[None]:
+    """Turn what the network or the server refuses into `BrokerUnavailable`."""
+    try:
+        yield
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        raise BrokerUnavailable(
+            f"Redis or Valkey at {_shown_url()} does not answer: {error}. "
+            "Check that it runs and that REDIS_URL is right."
+        ) from error
+    except redis.ResponseError as error:
+        # OOM, READONLY, LOADING, MISCONF: the server is there and refuses to write for now.
+        if not str(error).startswith(("OOM", "READONLY", "LOADING", "MISCONF", "MASTERDOWN", "NOREPLICAS", "BUSY")):
+            raise
+        raise BrokerUnavailable(f"Redis or Valkey at {_shown_url()} refuses writes for now: {error}.") from error
+
+
+def _shown_url() -> str:
+    return mask_text(conf.redis_url())

@@ -1,0 +1,91 @@
+"""The stream of what happened, read in order and trimmed behind what is stored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.broker import keys, lua
+from jobs.broker.claim import WorkerId
+from jobs.broker.connection import client, errors_named
+
+FIRST = "0-0"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that happened. `at_ms` is the server's clock; `data` is None where the entry is damaged."""
+
+    position: str
+    at_ms: int
+    data: dict[str, Any] | None
+
+    @property
+    def kind(self) -> str:
+        return str(self.data.get("entry", "")) if self.data else ""
+
+
+def read(after: str, *, most: int, block_seconds: float = 0.0) -> list[Entry]:
+    """Up to `most` entries after a position, waiting for the first one. Raises `BrokerUnavailable`.
+
+    `block_seconds` must stay under `REDIS_READ_TIMEOUT`.
+    """
+    block = int(block_seconds * 1000) or None
+    with errors_named():
+        answer = client().xread({keys.JOURNAL: after}, count=most, block=block)
+    return [_entry(position, fields) for _, entries in answer for position, fields in entries]
+
+
+def read_stored(up_to: str, *, most: int) -> list[Entry]:
+    """Entries that are stored but were not forgotten, as after a crash between the two."""
+    with errors_named():
+        return [_entry(*pair) for pair in client().xrange(keys.JOURNAL, "-", up_to, count=most)]
+
+
+def forget(up_to: str, ended: Iterable[tuple[str, int]]) -> None:
+    """Trim the journal to what follows `up_to`, and shrink the hashes of ended runs, given by id and life."""
+    lua.run("forget", [up_to, *[word for pair in ended for word in pair]])
+
+
+def announce(worker: WorkerId, entries: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """Write that attempts have started, each by its claim's token. Raises `BrokerUnavailable`."""
+    words = [word for token, entry in entries for word in (token, json.dumps(entry, separators=(",", ":")))]
+    lua.run("announce", [worker.id, *words])
+
+
+def length() -> int:
+    """How many entries wait to be stored. Raises `BrokerUnavailable`."""
+    with errors_named():
+        return int(client().xlen(keys.JOURNAL))
+
+
+def take_over(owner: str, *, seconds: float) -> bool:
+    """Whether `owner` is, or now becomes, the one that stores the journal for the next `seconds`.
+
+    Only a courtesy between recorders: the cursor's row is what keeps two from storing an entry twice.
+    """
+    with errors_named():
+        if client().set(keys.RECORDER, owner, nx=True, px=int(seconds * 1000)):
+            return True
+        if client().get(keys.RECORDER) != owner.encode():
+            return False
+        client().pexpire(keys.RECORDER, int(seconds * 1000))
+        return True
+
+
+def step_down(owner: str) -> None:
+    """Let another recorder take over at once."""
+    with errors_named():
+        if client().get(keys.RECORDER) == owner.encode():
+            client().delete(keys.RECORDER)
+
+
+def _entry(position: bytes, fields: dict[bytes, bytes]) -> Entry:
+    try:
+        data = json.loads(fields[b"e"])
+    except (KeyError, ValueError, RecursionError):
+        data = None
+    milliseconds = fields.get(b"at") or position.split(b"-")[0]
+    return Entry(position.decode(), int(float(milliseconds)), data if isinstance(data, dict) else None)

@@ -1,0 +1,43 @@
+"""The names of keys: RQ's own, which its tools read, and ours beside them."""
+
+from __future__ import annotations
+
+from rq.defaults import RQ_KEY_PREFIX
+
+QUEUES = f"{RQ_KEY_PREFIX}:queues"
+
+# A stream of everything that happened, until the recorder has stored it.
+JOURNAL = "jobs:journal"
+# A sorted set of live workers by the end of their lease, in milliseconds of the server's clock.
+LEASES = "jobs:leases"
+# Ids found in a queue whose key is no hash: kept for a person to look at.
+QUARANTINE = "jobs:quarantine"
+# Counters of what should be rare: stale settles.
+COUNTERS = "jobs:counters"
+# Which process stores the journal at present.
+RECORDER = "jobs:recorder"
+
+
+def job(run_id: str) -> str:
+    return f"{RQ_KEY_PREFIX}:job:{run_id}"
+
+
+def queue(name: str) -> str:
+    return f"{RQ_KEY_PREFIX}:queue:{name}"
+
+
+def scheduled(name: str) -> str:
+    return f"{RQ_KEY_PREFIX}:scheduled:{name}"
+
+
+def failed(name: str) -> str:
+    return f"{RQ_KEY_PREFIX}:failed:{name}"
+
+
+def worker(name: str) -> str:
+    return f"{RQ_KEY_PREFIX}:worker:{name}"
+
+
+def held(worker_id: str) -> str:
+    """A hash of what a worker holds: the claim's token → its queue and run."""
+    return f"jobs:held:{worker_id}"

@@ -1,0 +1,101 @@
+"""Puts runs where they wait, and takes them back before they start."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any, Literal
+
+from rq.utils import utcformat
+
+from jobs.broker import keys, lua
+from jobs.broker.connection import client, errors_named
+
+# One script call of this many runs holds the server for about 2 ms.
+_CHUNK = 250
+
+Withdrawn = Literal["withdrawn", "absent", "started", "ended"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One run as Redis gets it. `payload` is [positional, by name]; `due_at` None is now; `attempts` is what
+    `using` set for this run alone, None for what the job's policy says; `begun` counts those made before.
+
+    `description` is shown on RQ's pages and logs, so it carries masked arguments only.
+    """
+
+    run_id: str
+    name: str
+    queue: str
+    life: int
+    payload: Sequence[Any]
+    description: str
+    created_at: datetime
+    timeout: float
+    durable: bool
+    attempts: int | None = None
+    begun: int = 0
+    due_at: datetime | None = None
+    parent: str = ""
+    correlation: str = ""
+
+    def fields(self, pushed_at: str) -> dict[str, str | int | float]:
+        """The hash, in RQ's own words where it has one."""
+        args, kwargs = self.payload
+        return {
+            "data": json.dumps([self.name, None, args, kwargs], separators=(",", ":")),
+            "created_at": utcformat(self.created_at),
+            "enqueued_at": pushed_at,
+            "origin": self.queue,
+            "description": self.description,
+            "timeout": max(1, int(self.timeout)),
+            "life": self.life,
+            "attempts": self.begun,
+            "own_attempts": self.attempts or "",
+            "durable": int(self.durable),
+            "parent": self.parent,
+            "correlation": self.correlation,
+        }
+
+
+def push(messages: Sequence[Message], *, at: datetime) -> int:
+    """Put the runs in their queues, or in the scheduled sets. Returns how many were not there already.
+
+    May be repeated. Raises `BrokerUnavailable`, and then some may be there.
+    """
+    pushed_at = utcformat(at)
+    added = 0
+    for chunk in _chunks(messages):
+        arguments: list[Any] = []
+        for message in chunk:
+            due = "" if message.due_at is None else int(message.due_at.timestamp() * 1000)
+            fields = [word for pair in message.fields(pushed_at).items() for word in pair]
+            arguments += [message.run_id, message.queue, message.life, due, len(fields), *fields]
+        added += sum(lua.run("push", arguments))
+    return added
+
+
+def withdraw(run_id: str, *, queue: str, life: int) -> Withdrawn:
+    """Take a run back before it starts. Raises `BrokerUnavailable`."""
+    answer: Withdrawn = lua.run("withdraw", [run_id, queue, life]).decode()
+    return answer
+
+
+def forget_failed(runs: Sequence[tuple[str, str]]) -> None:
+    """Remove dead runs, given by id and queue, from what RQ's tools show as failed. Raises `BrokerUnavailable`."""
+    pipeline = client().pipeline(transaction=False)
+    for run_id, queue in runs:
+        pipeline.zrem(keys.failed(queue), run_id)
+        pipeline.delete(keys.job(run_id))
+    with errors_named():
+        pipeline.execute()
+
+
+def _chunks(messages: Sequence[Message]) -> Iterator[list[Message]]:
+    rest = iter(messages)
+    while chunk := list(islice(rest, _CHUNK)):
+        yield chunk

@@ -1,0 +1,37 @@
+-- Take runs off their queues and hold them, in one step: a run is never only in a process's memory.
+--
+-- ARGV: worker's id, worker's name, lease (milliseconds), started_at (text), how many tokens,
+--       the tokens, then the queues in order.
+-- Returns {now (milliseconds), {queue, id, token, {field, value …}} …}.
+
+local worker, name, lease, started_at, tokens = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZADD', 'jobs:leases', now + lease, worker)
+
+local held, claimed, used = 'jobs:held:' .. worker, { now }, 0
+for at = 6 + tokens, #ARGV do
+  local queue = ARGV[at]
+  local list = 'rq:queue:' .. queue
+  while used < tokens and redis.call('TYPE', list)['ok'] == 'list' do
+    local id = redis.call('LPOP', list)
+    local key = 'rq:job:' .. id
+    local kind = redis.call('TYPE', key)['ok']
+    if kind == 'none' then
+      -- Its hash is gone: the recorder looks whether a row still wants it.
+      redis.call('XADD', 'jobs:journal', '*', 'e', cjson.encode({ entry = 'missing', run = id, queue = queue }))
+    elseif kind ~= 'hash' then
+      redis.call('RPUSH', 'jobs:quarantine', id)
+    else
+      used = used + 1
+      local token = ARGV[5 + used]
+      redis.call('HSET', held, token, queue .. '\t' .. id)
+      redis.call('ZADD', 'rq:wip:' .. queue, '+inf', id .. ':' .. token)
+      redis.call('HINCRBY', key, 'attempts', 1)
+      redis.call('HSET', key, 'status', 'started', 'started_at', started_at, 'worker_name', name, 'claimed_ms', now)
+      claimed[#claimed + 1] = { queue, id, token, redis.call('HGETALL', key) }
+    end
+  end
+  if used == tokens then break end
+end
+return claimed

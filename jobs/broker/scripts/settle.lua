@@ -1,0 +1,67 @@
+-- End attempts: let go of what was held, put the run where the verdict says, write the journal.
+-- Whoever no longer holds the token is refused, so an attempt is settled at most once.
+--
+-- ARGV: worker's id, worker's name, '1' to settle only what a worker with an ended lease left, ended_at (text),
+--       then for each attempt its id, token, queue, where it goes (end, failed, later, front, gone), due time
+--       (milliseconds from now), journal entry (JSON, or empty), the number of hash fields times two, the fields.
+-- Returns for each attempt 1, or 0 when it was refused.
+
+local worker, name, only_ended, ended_at = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local MARKER_SECONDS, FAILED_SECONDS, FAILED_MOST = 60, 604800, 10000
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local answers, good, bad, stale = {}, 0, 0, 0
+local held = 'jobs:held:' .. worker
+local alive = tonumber(redis.call('ZSCORE', 'jobs:leases', worker) or 0) > now
+
+local at = 5
+while at <= #ARGV do
+  local id, token, queue, where = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  local wait, entry, count = tonumber(ARGV[at + 4]), ARGV[at + 5], tonumber(ARGV[at + 6])
+  local fields = {}
+  for i = 1, count do fields[i] = ARGV[at + 6 + i] end
+  at = at + 7 + count
+
+  if (only_ended == '1' and alive) or redis.call('HDEL', held, token) == 0 then
+    stale = stale + 1
+    answers[#answers + 1] = 0
+  else
+    local key, life = 'rq:job:' .. id, nil
+    redis.call('ZREM', 'rq:wip:' .. queue, id .. ':' .. token)
+    if redis.call('TYPE', key)['ok'] == 'hash' then
+      if #fields > 0 then redis.call('HSET', key, unpack(fields)) end
+      if where == 'later' then
+        local due = now + wait
+        redis.call('HSET', key, 'status', 'scheduled', 'ready_ms', due)
+        redis.call('ZADD', 'rq:scheduled:' .. queue, due / 1000, id)
+      elseif where == 'front' then
+        redis.call('HSET', key, 'status', 'queued')
+        redis.call('LPUSH', 'rq:queue:' .. queue, id)
+      elseif where == 'failed' then
+        bad = bad + 1
+        redis.call('HSET', key, 'status', 'failed', 'ended_at', ended_at)
+        redis.call('EXPIRE', key, FAILED_SECONDS)
+        redis.call('ZADD', 'rq:failed:' .. queue, time[1] + FAILED_SECONDS, id)
+        redis.call('ZREMRANGEBYRANK', 'rq:failed:' .. queue, 0, -FAILED_MOST - 1)
+      elseif where == 'end' then
+        good = good + 1
+        redis.call('HSET', key, 'status', 'finished', 'ended_at', ended_at)
+      else
+        good = good + 1
+        life = redis.call('HGET', key, 'life') or '0'
+        redis.call('DEL', key)
+        redis.call('HSET', key, 'life', life, 'status', 'finished')
+        redis.call('EXPIRE', key, MARKER_SECONDS)
+      end
+    end
+    if entry ~= '' then redis.call('XADD', 'jobs:journal', '*', 'at', now, 'e', entry) end
+    answers[#answers + 1] = 1
+  end
+end
+
+if redis.call('EXISTS', 'rq:worker:' .. name) == 1 then
+  if good > 0 then redis.call('HINCRBY', 'rq:worker:' .. name, 'successful_job_count', good) end
+  if bad > 0 then redis.call('HINCRBY', 'rq:worker:' .. name, 'failed_job_count', bad) end
+end
+if stale > 0 then redis.call('HINCRBY', 'jobs:counters', 'stale_settles', stale) end
+return answers

@@ -1,0 +1,41 @@
+-- What a supervisor does each moment, on the server's clock: renew the leases of its children, and move what
+-- is due from the scheduled sets to the queues.
+--
+-- ARGV: lease (milliseconds), how many to move at the most, how many workers, their ids, then the queues.
+-- Returns {milliseconds until the next run is due or -1, workers whose lease has ended …}.
+
+local lease, most, workers = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+for at = 4, 3 + workers do
+  redis.call('ZADD', 'jobs:leases', 'XX', now + lease, ARGV[at])
+end
+
+local next_due = -1
+for at = 4 + workers, #ARGV do
+  local queue = ARGV[at]
+  local scheduled = 'rq:scheduled:' .. queue
+  local due = redis.call('ZRANGEBYSCORE', scheduled, '-inf', now / 1000, 'LIMIT', 0, most)
+  for _, id in ipairs(due) do
+    redis.call('ZREM', scheduled, id)
+    if redis.call('TYPE', 'rq:job:' .. id)['ok'] == 'hash' then
+      redis.call('HSET', 'rq:job:' .. id, 'status', 'queued')
+    end
+    redis.call('RPUSH', 'rq:queue:' .. queue, id)
+  end
+  if #due == most then
+    next_due = 0
+  else
+    local first = redis.call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')
+    if first[2] then
+      local wait = math.max(0, math.ceil(tonumber(first[2]) * 1000) - now)
+      if next_due < 0 or wait < next_due then next_due = wait end
+    end
+  end
+end
+
+local answer = { next_due }
+for _, worker in ipairs(redis.call('ZRANGEBYSCORE', 'jobs:leases', '-inf', now)) do
+  answer[#answer + 1] = worker
+end
+return answer

@@ -1,0 +1,69 @@
+"""Ends attempts: one script call for as many as have ended, and the next claim in the same round trip."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from rq.utils import utcformat
+
+from jobs.broker import lua
+from jobs.broker.claim import Claim, WorkerId, claim_call, read_claims
+from jobs.broker.lua import Arguments
+
+# Ended and remembered by the journal; dead; due again after a wait; front of its queue; ended and not remembered.
+Where = Literal["end", "failed", "later", "front", "gone"]
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """What becomes of a claim. `entry` goes to the journal; `fields` are written to the run's hash."""
+
+    claim: Claim
+    where: Where
+    wait_seconds: float = 0.0
+    entry: dict[str, Any] | None = None
+    fields: dict[str, str | int] = field(default_factory=dict)
+
+
+def settle(worker: WorkerId, settlements: Sequence[Settlement], *, only_ended: bool = False) -> list[bool]:
+    """Settle attempts that `worker` holds; False for those it holds no longer.
+
+    `only_ended` refuses all while the worker's lease lasts. Raises `BrokerUnavailable`, and then some may
+    be settled: settling again is harmless.
+    """
+    if not settlements:
+        return []
+    return _accepted(lua.run_all([_settle_call(worker, settlements, only_ended=only_ended)])[0])
+
+
+def settle_and_claim(
+    worker: WorkerId, settlements: Sequence[Settlement], tokens: Sequence[str], queues: Iterable[str]
+) -> tuple[list[bool], list[Claim]]:
+    """Settle what has ended and claim up to as many runs as there are tokens, in one round trip.
+
+    Raises `BrokerUnavailable`, and then runs may be held under these tokens: see `claim.held_by`.
+    """
+    calls = [_settle_call(worker, settlements)] if settlements else []
+    answers = lua.run_all([*calls, claim_call(worker, tokens, queues)])
+    return _accepted(answers[0]) if settlements else [], read_claims(answers[-1])
+
+
+def _settle_call(
+    worker: WorkerId, settlements: Sequence[Settlement], *, only_ended: bool = False
+) -> tuple[str, Arguments]:
+    arguments: list[Any] = [worker.id, worker.name, int(only_ended), utcformat(datetime.now(UTC))]
+    for item in settlements:
+        entry = "" if item.entry is None else json.dumps(item.entry, separators=(",", ":"))
+        fields = [word for pair in item.fields.items() for word in pair]
+        wait = int(item.wait_seconds * 1000)
+        claim = item.claim
+        arguments += [claim.run_id, claim.token, claim.queue, item.where, wait, entry, len(fields), *fields]
+    return "settle", arguments
+
+
+def _accepted(answer: list[int]) -> list[bool]:
+    return [bool(one) for one in answer]

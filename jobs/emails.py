@@ -1,0 +1,118 @@
+"""E-mails that are sent once: a marker is claimed before the server is asked, and marked sent after it said yes.
+
+A crash between the two leaves a claim of which nobody knows whether the mail went out. `in_doubt` chooses what
+happens then: `"send"` sends again, `"ask"` raises `EmailInDoubt` so that the job dies and a person looks.
+"""
+
+from __future__ import annotations
+
+import smtplib
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from django.core.mail import EmailMessage
+from django.db import router, transaction
+from django.utils import timezone
+
+from jobs.context import current_run_or_none
+from jobs.errors import EmailInDoubt, JobsError, RetryLater
+from jobs.models import SentEmail
+from jobs.models.emails import EmailState
+
+InDoubt = Literal["send", "ask"]
+# Longer than any sending takes, its time limits included; a claim that is older was left by a crash.
+_CLAIM_LIFE = timedelta(minutes=2)
+
+
+def send_once(
+    kind: str,
+    recipient: str,
+    key: object,
+    message: EmailMessage | Callable[[], EmailMessage],
+    *,
+    in_doubt: InDoubt = "send",
+) -> bool:
+    """Send a mail unless one of this kind, recipient and key was sent; True when this call sent it.
+
+    `message` may be a function that makes it, called only when it is needed. Raises `RetryLater` while another
+    run is sending it, `EmailInDoubt` as chosen, and what the mail server's refusal raises: then the claim is
+    let go, for the mail is known not to be sent.
+
+    Call it outside a transaction: a rollback would forget a mail that went out.
+    """
+    if transaction.get_connection(router.db_for_write(SentEmail)).in_atomic_block and not _in_test_transaction():
+        raise JobsError(
+            "send_once was called inside a transaction, whose rollback would forget a mail that went out. "
+            "Call it after the block, or enqueue a job that calls it."
+        )
+    marker = _claim(kind, recipient, str(key), in_doubt)
+    if marker is None:
+        return False
+    try:
+        made = message() if callable(message) else message
+        made.send()
+    except Exception as error:
+        if not _may_be_sent(error):
+            SentEmail.objects.filter(pk=marker.pk, claimed_at=marker.claimed_at).delete()
+        raise
+    SentEmail.objects.filter(pk=marker.pk).update(
+        state=EmailState.SENT,
+        sent_at=timezone.now(),
+        subject=made.subject[:300],
+        message_id=str(made.extra_headers.get("Message-ID", ""))[:200],
+    )
+    return True
+
+
+def _claim(kind: str, recipient: str, key: str, in_doubt: InDoubt) -> SentEmail | None:
+    """The marker, claimed by this call; None when the mail was sent."""
+    now = timezone.now()
+    facts = {"run": _run_id(), "claimed_at": now}
+    marker, created = SentEmail.objects.get_or_create(kind=kind, recipient=recipient, key=key, defaults=facts)
+    if created:
+        return marker
+    if marker.state == EmailState.SENT:
+        return None
+    _check_left_by_a_crash(marker, now)
+    if in_doubt == "ask":
+        raise EmailInDoubt(
+            f"The e-mail {kind} to {recipient} about {key} was claimed at {marker.claimed_at:%Y-%m-%d %H:%M:%S} "
+            "and nobody knows whether it was sent. Look in the mail server's log, then delete or keep its marker."
+        )
+    return _take_over(marker, now)
+
+
+def _check_left_by_a_crash(marker: SentEmail, now: datetime) -> None:
+    # Only one attempt of a run lives at a time, so an earlier claim of this run is not being worked on.
+    same_run = marker.run is not None and marker.run == _run_id()
+    age = now - marker.claimed_at
+    if not same_run and age < _CLAIM_LIFE:
+        raise RetryLater((_CLAIM_LIFE - age).total_seconds(), "another run is sending this e-mail")
+
+
+def _take_over(marker: SentEmail, now: datetime) -> SentEmail:
+    ours = SentEmail.objects.filter(pk=marker.pk, state=EmailState.CLAIMED, claimed_at=marker.claimed_at)
+    if not ours.update(claimed_at=now, run=_run_id()):
+        raise RetryLater(_CLAIM_LIFE.total_seconds(), "another run has just begun to send this e-mail")
+    marker.claimed_at = now
+    return marker
+
+
+def _may_be_sent(error: Exception) -> bool:
+    """Whether the server may have taken the mail although the call failed: it was cut off, and said neither."""
+    if isinstance(error, smtplib.SMTPServerDisconnected | TimeoutError):
+        return True
+    return isinstance(error, ConnectionError) and not isinstance(error, ConnectionRefusedError)
+
+
+def _run_id() -> UUID | None:
+    run = current_run_or_none()
+    return run.id if run is not None and isinstance(run.id, UUID) else None
+
+
+def _in_test_transaction() -> bool:
+    """Django's `TestCase` and pytest-django's `db` wrap each test in transactions of their own."""
+    connection = transaction.get_connection(router.db_for_write(SentEmail))
+    return all(getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)

@@ -1,0 +1,145 @@
+"""How the console writes times, lengths of time, states and JSON."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django import template
+from django.template.context import RequestContext
+from django.utils import formats, timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from jobs.models import RunState
+
+register = template.Library()
+
+# A shape beside the word, so that no state is told by its colour alone.
+_SHAPES = {
+    RunState.SCHEDULED: "◷",
+    RunState.QUEUED: "…",
+    RunState.RUNNING: "▶",
+    RunState.RETRYING: "↻",
+    RunState.SUCCEEDED: "✓",
+    RunState.DEAD: "✕",
+    RunState.DISCARDED: "–",
+    RunState.CANCELLED: "⊘",
+}
+
+
+@register.filter
+def moment(at: datetime | None) -> SafeString | str:
+    """A time, exact to the second, with how long ago it is; UTC in the title."""
+    if at is None:
+        return "–"
+    local = timezone.localtime(at)
+    return format_html(
+        '<time datetime="{}" title="{}">{} {}</time> <span class="jobs-ago">{}</span>',
+        at.isoformat(),
+        f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        formats.date_format(local, "DATE_FORMAT" if local.year != timezone.localtime().year else "j M"),
+        f"{local:%H:%M:%S}",
+        relative(at),
+    )
+
+
+def relative(at: datetime) -> str:
+    """`3 min ago`, `in 2 h`: one unit, for the exact time stands beside it."""
+    seconds = (timezone.now() - at).total_seconds()
+    text = length(timedelta(seconds=abs(seconds)), parts=1)
+    return _("%(length)s ago") % {"length": text} if seconds >= 0 else _("in %(length)s") % {"length": text}
+
+
+@register.filter
+def milliseconds(value: int | None) -> str:
+    """`812 ms`, `2.3 s`, `1 min 35 s`."""
+    if value is None:
+        return "–"
+    if value < 1000:
+        return _("%(count)d ms") % {"count": value}
+    if value < 60_000:
+        return _("%(count)s s") % {"count": formats.number_format(value / 1000, 1)}
+    return length(timedelta(milliseconds=value))
+
+
+def length(span: timedelta, *, parts: int = 2) -> str:
+    """The largest units of a length of time."""
+    seconds = int(span.total_seconds())
+    units = ((86_400, _("d")), (3600, _("h")), (60, _("min")), (1, _("s")))
+    texts = []
+    for size, unit in units:
+        count, seconds = divmod(seconds, size)
+        if count or texts:
+            texts.append(f"{count} {unit}" if count else "")
+    return " ".join(text for text in texts[:parts] if text) or f"0 {_('s')}"
+
+
+@register.filter
+def state(value: str) -> SafeString:
+    """A state in words, with its shape and colour."""
+    known = RunState(value)
+    return format_html(
+        '<span class="jobs-state jobs-state-{}"><span aria-hidden="true">{}</span> {}</span>',
+        known.value,
+        _SHAPES[known],
+        known.label,
+    )
+
+
+@register.filter
+def brief(arguments: Any) -> str:
+    """Masked arguments in one short line: `order_id=42, card=[redacted]`."""
+    if not isinstance(arguments, dict):
+        return Truncator(json.dumps(arguments, ensure_ascii=False)).chars(80)
+    pairs = (f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in arguments.items())
+    return Truncator(", ".join(pairs)).chars(80)
+
+
+@register.filter
+def pretty(value: Any) -> str:
+    """JSON on several lines, in the order it came."""
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+@register.filter
+def short_class(path: str) -> str:
+    """`CardDeclined` for `orders.payments.CardDeclined`."""
+    return path.rpartition(".")[2]
+
+
+@register.simple_tag(takes_context=True)
+def with_query(context: RequestContext, **changes: Any) -> str:
+    """This page's query string with some of it changed; a value of None takes a key out."""
+    query = context["request"].GET.copy()
+    for stale in ("older", "newer"):
+        query.pop(stale, None)
+    for name, value in changes.items():
+        query.pop(name, None)
+        if value is not None:
+            query[name] = str(value)
+    return f"?{query.urlencode()}" if query else "?"
+
+
+@register.simple_tag(takes_context=True)
+def without(context: RequestContext, name: str) -> str:
+    """This page's query string without one of its keys."""
+    return with_query(context, **{name: None})
+
+
+@register.simple_tag
+def tally(count: int, *, more: bool = False) -> str:
+    """A count with its thousands apart, and a plus where counting stopped."""
+    return formats.number_format(count, force_grouping=True) + ("+" if more else "")
+
+
+@register.simple_tag
+def jobs_count(count: int) -> str:
+    """`1 job`, `12 jobs`."""
+    return ngettext("%(count)s job", "%(count)s jobs", count) % {
+        "count": formats.number_format(count, force_grouping=True)
+    }
