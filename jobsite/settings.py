@@ -21,6 +21,8 @@ env = environ.FileAwareEnv(
     PAYMENTS_URL=(str, "http://127.0.0.1:8101"),
     WAREHOUSE_URL=(str, "http://127.0.0.1:8102"),
     MAILBOX_URL=(str, "http://127.0.0.1:8103"),
+    SITE_URL=(str, "http://127.0.0.1:8000"),
+    OPERATORS_EMAIL=(str, "operators@example.com"),
     PARTNER_CONNECT_TIMEOUT=(float, 2.0),
     PARTNER_READ_TIMEOUT=(float, 5.0),
     RELEASE=(str, ""),
@@ -123,6 +125,9 @@ STATICFILES_DIRS = [BASE_DIR / "static"] if (BASE_DIR / "static").is_dir() else 
 vars().update(env.email_url("EMAIL_URL"))
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = "Jobsite Shop <shop@example.com>"
+OPERATORS_EMAIL = env("OPERATORS_EMAIL")
+# What links in e-mails begin with.
+SITE_URL = env("SITE_URL")
 
 PAYMENTS_URL = env("PAYMENTS_URL")
 WAREHOUSE_URL = env("WAREHOUSE_URL")

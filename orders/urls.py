@@ -1,1 +1,19 @@
-urlpatterns: list = []
+"""The shop's addresses."""
+
+from django.urls import path
+
+from orders import views
+
+urlpatterns = [
+    path("", views.product_list, name="product_list"),
+    path("products/<slug:slug>/", views.product, name="product"),
+    path("basket/", views.basket, name="basket"),
+    path("basket/add/<slug:slug>/", views.basket_add, name="basket_add"),
+    path("basket/change/<slug:slug>/", views.basket_change, name="basket_change"),
+    path("checkout/", views.check_out, name="checkout"),
+    path("orders/<str:number>/", views.order_page, name="order"),
+    path("orders/<str:number>/progress/", views.order_progress, name="order_progress"),
+    path("orders/<str:number>/pay/", views.order_pay, name="order_pay"),
+    path("orders/<str:number>/address/", views.order_address, name="order_address"),
+    path("orders/<str:number>/ship/", views.order_ship, name="order_ship"),
+]

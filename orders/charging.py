@@ -1,0 +1,94 @@
+"""Getting an order paid, once. Knows nothing of HTTP: that is in `payments`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from orders import payments
+from orders.models import Order, Payment, PaymentOutcome
+
+# An hour before the gateway forgets the key, for its clock and ours may differ.
+LOOK_UP_AFTER = payments.KEY_LIFE - timedelta(hours=1)
+
+
+class PaymentNotNeeded(Exception):
+    """Another card was offered for an order that is paid, or whose last card may still succeed."""
+
+
+def open_payment(order: Order, card: str) -> Payment:
+    """Start the next payment of an order. Its idempotency key is fixed here, so every retry uses the same one.
+
+    A card is accepted when it is the first or the one before was declined, else `PaymentNotNeeded` is raised.
+    """
+    with transaction.atomic():
+        order = Order.objects.select_for_update().get(pk=order.pk)
+        earlier = list(order.payments.all())
+        if any(payment.outcome != PaymentOutcome.DECLINED for payment in earlier):
+            raise PaymentNotNeeded(f"Order {order.number} has a payment that is not declined: wait for its outcome.")
+        number = len(earlier) + 1
+        Order.objects.filter(pk=order.pk).update(payment_problem="")
+        return Payment.objects.create(
+            order=order,
+            number=number,
+            card=card,
+            amount_cents=order.total_cents,
+            idempotency_key=f"{order.reference}-payment-{number}",
+        )
+
+
+def charge(order_id: int, *, on_declined: Callable[[int], object]) -> None:
+    """Charge the open payment of an order. No order, or none open (paid, declined): nothing to do.
+
+    A declined card is an answer, not a failure: it is marked, told through `on_declined(payment_id)` in the same
+    transaction, and not raised. Every other error of `payments` is.
+    """
+    payment = Payment.objects.select_related("order").filter(order=order_id, outcome=PaymentOutcome.OPEN).first()
+    if payment is None:
+        return
+    try:
+        charge = _find_forgotten_charge(payment, timezone.now()) or _ask_gateway(payment)
+    except payments.CardDeclined as error:
+        _mark_declined(payment, error.reason.replace("_", " "), on_declined)
+        return
+    _mark_paid(payment, charge.id)
+
+
+def _find_forgotten_charge(payment: Payment, now: datetime) -> payments.Charge | None:
+    """The charge an earlier attempt made, asked for when the gateway may no longer know the idempotency key."""
+    if payment.first_tried_at is None or now - payment.first_tried_at < LOOK_UP_AFTER:
+        return None
+    return payments.find_charge(payment.order.reference)
+
+
+def _ask_gateway(payment: Payment) -> payments.Charge:
+    # Stored before the request leaves: after a crash the key must be known to have been used.
+    Payment.objects.filter(pk=payment.pk, first_tried_at__isnull=True).update(first_tried_at=timezone.now())
+    return payments.charge(
+        reference=payment.order.reference,
+        amount_cents=payment.amount_cents,
+        card=payment.card,
+        idempotency_key=payment.idempotency_key,
+    )
+
+
+@transaction.atomic
+def _mark_paid(payment: Payment, charge_id: str) -> None:
+    now = timezone.now()
+    if _finish(payment, outcome=PaymentOutcome.SUCCEEDED, charge_id=charge_id, finished_at=now):
+        Order.objects.filter(pk=payment.order_id).update(paid_at=now, payment_problem="")
+
+
+@transaction.atomic
+def _mark_declined(payment: Payment, reason: str, tell: Callable[[int], object]) -> None:
+    if _finish(payment, outcome=PaymentOutcome.DECLINED, problem=reason, finished_at=timezone.now()):
+        Order.objects.filter(pk=payment.order_id).update(payment_problem=reason)
+        tell(payment.pk)
+
+
+def _finish(payment: Payment, **facts: object) -> bool:
+    """Whether this call closed the payment: of two attempts that overlap, one does."""
+    return bool(Payment.objects.filter(pk=payment.pk, outcome=PaymentOutcome.OPEN).update(**facts))

@@ -1,0 +1,107 @@
+"""From a basket to an order. What is done with the order is asked for here and happens in `jobs`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from django.db import IntegrityError, transaction
+
+from orders import charging
+from orders.jobs import charge_order, notify_warehouse, process_order, send_welcome_email
+from orders.models import Customer, Order, OrderLine, OrderRun, Product
+
+
+@dataclass(frozen=True)
+class Item:
+    """So many of one product."""
+
+    product: Product
+    quantity: int
+
+    @property
+    def total_cents(self) -> int:
+        return self.product.price_cents * self.quantity
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the parcel goes. `country` is the two-letter code."""
+
+    recipient: str
+    street: str
+    postcode: str
+    city: str
+    country: str = "DE"
+
+
+class EmptyBasket(Exception):
+    """An order needs at least one item."""
+
+
+def place_order(*, key: uuid.UUID, items: Sequence[Item], email: str, address: Address, card: str) -> Order:
+    """Make an order of a basket, and ask for its processing in the same transaction.
+
+    `key` names the filled basket: a form sent twice gets the order it made the first time.
+    """
+    if not items:
+        raise EmptyBasket("The basket is empty: add something first.")
+    try:
+        return _create_order(key, items, email, address, card)
+    except IntegrityError:
+        earlier = Order.objects.filter(checkout_key=key).first()
+        if earlier is None:
+            raise
+        return earlier
+
+
+@transaction.atomic
+def pay_again(order: Order, *, card: str) -> None:
+    """Try another card. `charging.PaymentNotNeeded` when the last one was not declined."""
+    charging.open_payment(order, card)
+    remember_run(order, charge_order.enqueue(order.pk).id)
+
+
+@transaction.atomic
+def correct_address(order: Order, address: Address) -> bool:
+    """Ask the warehouse again with another address. False, and nothing changed, unless it refused the last one."""
+    refused = Order.objects.filter(pk=order.pk, warehouse_notified_at__isnull=True).exclude(shipping_problem="")
+    if not refused.update(**asdict(address), shipping_problem=""):
+        return False
+    remember_run(order, notify_warehouse.enqueue(order.pk).id)
+    return True
+
+
+def remember_run(order: Order, run: uuid.UUID) -> None:
+    """Keep which run was asked for, so that the order's page and the admin can show it."""
+    OrderRun.objects.create(order=order, run=run)
+
+
+@transaction.atomic
+def _create_order(key: uuid.UUID, items: Sequence[Item], email: str, address: Address, card: str) -> Order:
+    order = Order.objects.create(
+        checkout_key=key,
+        customer=_customer(email, address.recipient),
+        total_cents=sum(item.total_cents for item in items),
+        **asdict(address),
+    )
+    OrderLine.objects.bulk_create(
+        OrderLine(
+            order=order,
+            product=item.product,
+            quantity=item.quantity,
+            unit_price_cents=item.product.price_cents,
+        )
+        for item in items
+    )
+    charging.open_payment(order, card)
+    remember_run(order, process_order.enqueue(order.pk).id)
+    return order
+
+
+def _customer(email: str, name: str) -> Customer:
+    customer, is_new = Customer.objects.get_or_create(email=email.lower(), defaults={"name": name})
+    if is_new:
+        send_welcome_email.enqueue(customer.pk)
+    return customer

@@ -1,0 +1,75 @@
+"""The shop's jobs. Each names its queue and its retries and calls a service, and decides nothing itself."""
+
+from __future__ import annotations
+
+from jobs import Bury, RetryPolicy, exponential, job
+from orders import charging, correspondence, fulfilment, inventory, payments, warehouse
+
+# Five minutes in all: long enough for a partner's hiccup, short enough to be watched.
+CHARGING = RetryPolicy(
+    attempts=10,
+    backoff=exponential(first=2, cap=60),
+    rules={payments.ChargeRefused: Bury, payments.KeyReused: Bury},
+)
+NOTIFYING_WAREHOUSE = RetryPolicy(
+    attempts=15,
+    backoff=exponential(first=2, cap=600),
+    rules={warehouse.InvalidAddress: Bury, warehouse.ShipmentRefused: Bury},
+)
+CONFIRMING = RetryPolicy(attempts=5, backoff=exponential(first=5, cap=600))
+TAKING_STOCK = RetryPolicy(attempts=5, backoff=exponential(first=2, cap=60))
+
+
+@job(queue="default")
+def process_order(order_id: int) -> None:
+    """Start the four steps of an order, which succeed and fail on their own."""
+    steps = (charge_order, update_inventory, notify_warehouse, send_order_confirmation)
+    fulfilment.begin(order_id, steps=[step.enqueue for step in steps])
+
+
+@job(queue="critical", retry=CHARGING, timeout=30)
+def charge_order(order_id: int) -> None:
+    """Charge the order's card. A decline is the customer's to mend, so it ends the run."""
+    charging.charge(order_id, on_declined=send_payment_failed.enqueue)
+
+
+@job(queue="default", retry=TAKING_STOCK, timeout=30)
+def update_inventory(order_id: int) -> None:
+    """Take the order's goods off the shelf."""
+    inventory.take_stock(order_id)
+
+
+@job(queue="external_apis", retry=NOTIFYING_WAREHOUSE, timeout=30)
+def notify_warehouse(order_id: int) -> None:
+    """Have the warehouse pack the order. An address it refuses buries the run, for an operator to look at."""
+    fulfilment.notify_warehouse(order_id, on_invalid_address=alert_operators.enqueue)
+
+
+@job(queue="mailers", retry=CONFIRMING, timeout=60)
+def send_order_confirmation(order_id: int) -> None:
+    """Tell the customer what was ordered, once."""
+    correspondence.confirm_order(order_id)
+
+
+@job(queue="mailers", timeout=60)
+def send_shipping_notification(order_id: int) -> None:
+    """Tell the customer that the parcel has left."""
+    correspondence.announce_shipping(order_id)
+
+
+@job(queue="mailers", timeout=60)
+def send_payment_failed(payment_id: int) -> None:
+    """Ask the customer for another card."""
+    correspondence.report_declined_card(payment_id)
+
+
+@job(queue="mailers", timeout=60)
+def send_welcome_email(customer_id: int) -> None:
+    """Greet a new customer."""
+    correspondence.welcome(customer_id)
+
+
+@job(queue="mailers", timeout=60)
+def alert_operators(order_id: int, problem: str) -> None:
+    """Tell the operators what a program cannot mend."""
+    correspondence.alert_operators(order_id, problem)

@@ -1,0 +1,26 @@
+"""How the shop's pages write money and count the basket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+
+from orders.basket import Basket
+
+register = template.Library()
+
+
+@register.filter
+def euros(cents: int) -> str:
+    """
+    >>> euros(123450)
+    '€\\xa01,234.50'
+    """
+    return f"€\N{NO-BREAK SPACE}{cents / 100:,.2f}"
+
+
+@register.simple_tag(takes_context=True)
+def basket_size(context: dict[str, Any]) -> int:
+    request = context.get("request")
+    return len(Basket(request.session)) if request is not None and hasattr(request, "session") else 0

@@ -1,0 +1,173 @@
+"""The shop's pages. Each reads, or calls one service and redirects."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import conditional_page, require_GET, require_http_methods, require_POST
+
+from orders import checkout, fulfilment, timeline
+from orders.basket import MAX_QUANTITY, Basket, total_cents
+from orders.charging import PaymentNotNeeded
+from orders.forms import AddressForm, CardForm, CheckoutForm, QuantityForm
+from orders.jobs import send_shipping_notification
+from orders.models import Order, Product
+from orders.order_runs import runs_of
+
+
+@require_GET
+def product_list(request: HttpRequest) -> HttpResponse:
+    return render(request, "shop/product_list.html", {"products": Product.objects.all()})
+
+
+@require_GET
+def product(request: HttpRequest, slug: str) -> HttpResponse:
+    return render(request, "shop/product.html", {"product": get_object_or_404(Product, slug=slug)})
+
+
+@require_GET
+def basket(request: HttpRequest) -> HttpResponse:
+    items = list(Basket(request.session))
+    context = {"items": items, "total": total_cents(items), "most": MAX_QUANTITY}
+    return render(request, "shop/basket.html", context)
+
+
+@require_POST
+def basket_add(request: HttpRequest, slug: str) -> HttpResponse:
+    wanted = get_object_or_404(Product, slug=slug)
+    form = QuantityForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, f"Choose a quantity from 1 to {MAX_QUANTITY}.")
+        return redirect("product", slug=slug)
+    Basket(request.session).add(wanted, form.cleaned_data["quantity"])
+    messages.success(request, f"{wanted.name}: in your basket.")
+    return redirect("basket")
+
+
+@require_POST
+def basket_change(request: HttpRequest, slug: str) -> HttpResponse:
+    form = QuantityForm(request.POST)
+    if form.is_valid():
+        Basket(request.session).put(get_object_or_404(Product, slug=slug), form.cleaned_data["quantity"])
+    else:
+        messages.error(request, f"Choose a quantity from 0 to {MAX_QUANTITY}.")
+    return redirect("basket")
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def check_out(request: HttpRequest) -> HttpResponse:
+    if earlier := _order_made_already(request):
+        return redirect(earlier)
+    filled = Basket(request.session)
+    items = list(filled)
+    if not items:
+        return redirect("basket")
+    total = total_cents(items)
+    form = CheckoutForm(request.POST or None, total=total, initial={"key": filled.key, "country": "DE"})
+    if request.method == "POST" and form.is_valid():
+        order = _place(form, items)
+        filled.clear()
+        return redirect(order)
+    return render(request, "shop/checkout.html", {"form": form, "items": items, "total": total})
+
+
+@never_cache
+@require_GET
+def order_page(request: HttpRequest, number: str) -> HttpResponse:
+    order = _order(number)
+    lines = order.lines.select_related("product")
+    return render(request, "shop/order.html", _progress(request, order) | {"lines": lines})
+
+
+@require_GET
+@conditional_page
+def order_progress(request: HttpRequest, number: str) -> HttpResponse:
+    """The part of the order's page that changes, with an ETag: asking again costs 304 and no body."""
+    response = render(request, "shop/_progress.html", _progress(request, _order(number)))
+    response["Cache-Control"] = "private, no-cache"
+    return response
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def order_pay(request: HttpRequest, number: str) -> HttpResponse:
+    order = _order(number)
+    form = CardForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        _pay_again(request, order, form.cleaned_data["card"])
+        return redirect(order)
+    return render(request, "shop/pay.html", {"order": order, "form": form})
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def order_address(request: HttpRequest, number: str) -> HttpResponse:
+    order = _order(number)
+    initial = {name: getattr(order, name) for name in AddressForm.base_fields}
+    form = AddressForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        if not checkout.correct_address(order, form.address):
+            messages.info(request, "The warehouse needs no other address for this order.")
+        return redirect(order)
+    return render(request, "shop/address.html", {"order": order, "form": form})
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+@permission_required("orders.ship_order", raise_exception=True)
+def order_ship(request: HttpRequest, number: str) -> HttpResponse:
+    order = _order(number)
+    if request.method == "GET":
+        return render(request, "shop/ship.html", {"order": order})
+    if not fulfilment.mark_shipped(order.pk, on_shipped=send_shipping_notification.enqueue):
+        messages.info(request, "The order is not ready for the carrier, or gone already.")
+    return redirect(order)
+
+
+def _order(number: str) -> Order:
+    return get_object_or_404(Order.objects.select_related("customer"), number=number.upper())
+
+
+def _order_made_already(request: HttpRequest) -> Order | None:
+    """The order of an earlier sending of this form; a double click comes when the basket is empty again."""
+    try:
+        key = uuid.UUID(request.POST.get("key", ""))
+    except ValueError:
+        return None
+    return Order.objects.filter(checkout_key=key).first()
+
+
+def _place(form: CheckoutForm, items: list[checkout.Item]) -> Order:
+    return checkout.place_order(
+        key=form.cleaned_data["key"],
+        items=items,
+        email=form.cleaned_data["email"],
+        address=form.address,
+        card=form.cleaned_data["card"],
+    )
+
+
+def _progress(request: HttpRequest, order: Order) -> dict[str, Any]:
+    return {
+        "order": order,
+        "steps": timeline.steps(order),
+        "headline": timeline.headline(order),
+        "is_moving": timeline.is_moving(order),
+        "runs": runs_of(order),
+        "may_ship": order.is_ready_to_ship and request.user.has_perm("orders.ship_order"),
+        "may_see_console": request.user.has_perm("jobs.view_console"),
+    }
+
+
+def _pay_again(request: HttpRequest, order: Order, card: str) -> None:
+    try:
+        checkout.pay_again(order, card=card)
+    except PaymentNotNeeded:
+        messages.info(request, "This order needs no other card now.")
