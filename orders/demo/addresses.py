@@ -1,0 +1,50 @@
+"""Where the demo's parts listen. Loopback only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .ports import HOST, free_port, requested_port
+
+WEB_PORT = 8000
+_PAYMENTS_PORT = 8101
+_WAREHOUSE_PORT = 8102
+_MAILBOX_PORT = 8103
+_SMTP_PORT = 2525
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """A port for each part."""
+
+    web: int
+    payments: int
+    warehouse: int
+    mailbox: int
+    smtp: int
+
+    @property
+    def shop_url(self) -> str:
+        return _url(self.web)
+
+    def settings(self) -> dict[str, str]:
+        """What tells the parts where the others are, by the names that the settings read."""
+        return {
+            "PAYMENTS_URL": _url(self.payments),
+            "WAREHOUSE_URL": _url(self.warehouse),
+            "MAILBOX_URL": _url(self.mailbox),
+            "EMAIL_URL": f"smtp://{HOST}:{self.smtp}",
+        }
+
+
+def find_addresses(web_port: int | None) -> Addresses:
+    """`web_port` for the shop, or 8000 or the next free one; the usual port or a later one for the others."""
+    web = free_port(WEB_PORT) if web_port is None else requested_port(web_port)
+    others: list[int] = []
+    for port in (_PAYMENTS_PORT, _WAREHOUSE_PORT, _MAILBOX_PORT, _SMTP_PORT):
+        others.append(free_port(port, taken=[web, *others]))
+    return Addresses(web, *others)
+
+
+def _url(port: int) -> str:
+    return f"http://{HOST}:{port}"
