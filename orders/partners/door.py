@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -27,7 +28,7 @@ class Request:
     method: str
     path: str
     query: Mapping[str, str]
-    headers: Mapping[str, str]
+    headers: Message
     body: bytes
     name: str = ""
 
@@ -54,6 +55,16 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+class PortTaken(Exception):
+    """The port cannot be had, most often because something listens there already."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+
+    def __str__(self) -> str:
+        return f"Port {self.args[0]} cannot be used: something listens there already. Choose another."
+
+
 class BadRequest(Exception):
     """Answered with 400 and what to send instead."""
 
@@ -75,7 +86,10 @@ class Door:
     connection. 3. `close`: everybody who waits is let go, every thread has ended when it returns."""
 
     def __init__(self, routes: Routes, *, port: int) -> None:
-        self._server = _Server(routes, port)
+        try:
+            self._server = _Server(routes, port)
+        except OSError as error:
+            raise PortTaken(port) from error
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property

@@ -34,6 +34,10 @@ class Mailbox(Service):
         self.smtp_port = self._smtp.port
         self.smtp_url = f"smtp://127.0.0.1:{self.smtp_port}"
 
+    @property
+    def addresses(self) -> str:
+        return f"{super().addresses} and takes mail at {self.smtp_url}"
+
     def start(self) -> None:
         super().start()
         self._smtp.open()

@@ -38,6 +38,17 @@ class Mode:
     def delay_seconds(self) -> float:
         return 2.0 if self.seconds is None else self.seconds
 
+    @property
+    def in_words(self) -> str:
+        """
+        >>> Mode("slow", seconds=1.5, times=2).in_words
+        'slow, 1.5 s, for 2 more requests'
+        """
+        seconds = "" if self.seconds is None else f", {self.seconds:g} s"
+        plural = "" if self.times == 1 else "s"
+        times = "" if self.times is None else f", for {self.times} more request{plural}"
+        return f"{self.name}{seconds}{times}"
+
     def as_dict(self) -> dict[str, Any]:
         return {"mode": self.name, "seconds": self.seconds, "times": self.times}
 

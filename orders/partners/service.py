@@ -45,6 +45,11 @@ class Service:
         self._door.close()
 
     @property
+    def addresses(self) -> str:
+        """One line for whoever started it."""
+        return f"{self.name} answers at {self.url}"
+
+    @property
     def mode(self) -> Mode:
         return self._switch.mode
 

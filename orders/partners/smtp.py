@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from .door import PortTaken
 from .modes import Mode
 
 
@@ -23,7 +24,10 @@ class SmtpDoor:
     still connected is dropped, and the thread has ended when it returns."""
 
     def __init__(self, *, port: int, take_mode: Callable[[], Mode], receive: Callable[[Received], None]) -> None:
-        self._socket = socket.create_server(("127.0.0.1", port))
+        try:
+            self._socket = socket.create_server(("127.0.0.1", port))
+        except OSError as error:
+            raise PortTaken(port) from error
         self._desk = _Desk(take_mode, receive)
         self._loop = asyncio.new_event_loop()
         self._closing = asyncio.Event()
