@@ -38,9 +38,7 @@ def refuse(request: HttpRequest, permission: str, *, action: str = "", target: s
     It is answered and not raised, so that no transaction around the request takes the record back.
     """
     if action:
-        audit.record(
-            actor=actor(request), action=action, target=target, address=address(request), outcome="refused"
-        )
+        audit.record(actor=actor(request), action=action, target=target, address=address(request), outcome="refused")
     return forbidden(request, _("Your account lacks the permission %(permission)s.") % {"permission": permission})
 
 

@@ -32,9 +32,7 @@ class AuditEntryAdmin(ConsoleAdmin):
             older=key_or_none(request.GET.get("older"), int),
             newer=key_or_none(request.GET.get("newer"), int),
         )
-        return self.page(
-            request, "audit.html", title=_("Audit"), asked=asked, page=page, choices=_choices(asked)
-        )
+        return self.page(request, "audit.html", title=_("Audit"), asked=asked, page=page, choices=_choices(asked))
 
 
 def _choices(asked: dict[str, str]) -> dict[str, list[str]]:

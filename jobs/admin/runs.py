@@ -184,7 +184,7 @@ class RunAdmin(ConsoleAdmin):
 
     def payload_page(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         """Ask first, for the look itself is recorded; then show the payload."""
-        target = audit_target(pk)
+        target = str(pk)
         if not access.may(request, access.VIEW_PAYLOAD):
             recorded = "view_payload" if request.method == "POST" else ""
             return access.refuse(request, access.VIEW_PAYLOAD, action=recorded, target=target)
@@ -209,7 +209,7 @@ class RunAdmin(ConsoleAdmin):
             raise Http404(name)
         if not access.may(request, action.permission):
             recorded = name if request.method == "POST" else ""
-            return access.refuse(request, action.permission, action=recorded, target=audit_target(pk))
+            return access.refuse(request, action.permission, action=recorded, target=str(pk))
         run = get_object_or_404(JobRun.objects.defer("payload"), pk=pk)
         reason = request.POST.get("reason", "").strip()[:500]
         if request.method == "POST" and (reason or not action.destroys):
@@ -224,11 +224,6 @@ class RunAdmin(ConsoleAdmin):
             burial=_open(run.burials.all()),
             reason_missing=request.method == "POST",
         )
-
-
-def audit_target(pk: uuid.UUID) -> str:
-    """How audit entries name a run."""
-    return audit.run_target(pk)
 
 
 def _do(request: HttpRequest, action: RunAction, run: JobRun, *, reason: str) -> HttpResponse:
@@ -254,7 +249,7 @@ def _open(burials: Iterable[DeadJob]) -> DeadJob | None:
 
 
 def _audit_of(run: JobRun) -> list[AuditEntry]:
-    return list(AuditEntry.objects.filter(target=audit_target(run.pk)).order_by("-pk")[:SHOWN_AUDIT])
+    return list(AuditEntry.objects.filter(target=str(run.pk)).order_by("-pk")[:SHOWN_AUDIT])
 
 
 def _state_counts() -> list[dict[str, Any]]:

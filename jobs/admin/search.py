@@ -19,7 +19,7 @@ from jobs.policy.ages import parse_age
 QUALIFIERS = ("id", "state", "queue", "job", "error", "worker", "arg")
 _ARGUMENT = "args."
 _TOKEN = re.compile(r'(?:[^\s":]+:)?(?:"[^"]*"|[^\s"]+)|"')
-_QUALIFIED = re.compile(r'([A-Za-z_][\w.\-]*):(.*)', re.DOTALL)
+_QUALIFIED = re.compile(r"([A-Za-z_][\w.\-]*):(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,10 @@ def _parse_iso(text: str) -> datetime | None:
         raise ValueError(_("%(text)s is no date: %(why)s") % {"text": text, "why": error}) from error
 
 
-def _problem_of(token: str, *, qualifiers: tuple[str, ...]) -> str:
-    match = _QUALIFIED.fullmatch(token)
+def _problem_of(part: str, *, qualifiers: tuple[str, ...]) -> str:
+    match = _QUALIFIED.fullmatch(part)
     if match is None:
-        return _("A quotation mark is not closed.") if token == '"' else ""
+        return _("A quotation mark is not closed.") if part == '"' else ""
     name, value = match.groups()
     if not value.strip('"'):
         return _("%(name)s: wants a value after the colon.") % {"name": name}

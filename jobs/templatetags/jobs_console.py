@@ -27,7 +27,7 @@ _SHAPES = {
     RunState.RETRYING: "↻",
     RunState.SUCCEEDED: "✓",
     RunState.DEAD: "✕",
-    RunState.DISCARDED: "–",
+    RunState.DISCARDED: "—",
     RunState.CANCELLED: "⊘",
 }
 
@@ -36,7 +36,7 @@ _SHAPES = {
 def moment(at: datetime | None) -> SafeString | str:
     """A time, exact to the second, with how long ago it is; UTC in the title."""
     if at is None:
-        return "–"
+        return "—"
     local = timezone.localtime(at)
     return format_html(
         '<time datetime="{}" title="{}">{} {}</time> <span class="jobs-ago">{}</span>',
@@ -59,7 +59,7 @@ def relative(at: datetime) -> str:
 def milliseconds(value: int | None) -> str:
     """`812 ms`, `2.3 s`, `1 min 35 s`."""
     if value is None:
-        return "–"
+        return "—"
     if value < 1000:
         return _("%(count)d ms") % {"count": value}
     if value < 60_000:

@@ -1,0 +1,153 @@
+"""Which dead jobs an operator means: by a filter, or chosen one by one, and frozen at the preview."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.http import QueryDict
+from django.utils.dateparse import parse_datetime
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+
+from jobs import conf, dead, registry
+from jobs.admin.keyset import PAGE_SIZE, key_or_none
+from jobs.errors import did_you_mean
+from jobs.models import DeadJob
+from jobs.models.dead import DeathReason
+from jobs.policy.ages import parse_age
+
+OPEN, RESOLVED = "open", "resolved"
+FIELDS = ("job", "queue", "reason", "error", "older_than", "shown")
+
+
+@dataclass
+class DeadFilter:
+    """A question about dead jobs, as its URL carries it."""
+
+    asked: dict[str, str]
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    older_than: timedelta | None = None
+
+    @classmethod
+    def read(cls, query: Mapping[str, str]) -> DeadFilter:
+        """The question in a query string."""
+        made = cls({name: value for name in FIELDS if (value := query.get(name, "").strip())})
+        made._read_age()
+        made._check()
+        return made
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the jobs that wait for a person are meant, and not those that are dealt with."""
+        return self.asked.get("shown") != RESOLVED
+
+    @property
+    def narrows(self) -> bool:
+        """Whether anything is asked for beside which of the two lists."""
+        return any(name != "shown" for name in self.asked)
+
+    def rows(self) -> QuerySet[DeadJob]:
+        """The dead jobs asked for; none while the question is not understood."""
+        if self.problems:
+            return DeadJob.objects.none()
+        return self.open_rows() if self.is_open else self._resolved_rows()
+
+    def open_rows(self) -> QuerySet[DeadJob]:
+        """Those of them that wait for a person, oldest first."""
+        return dead.matching(
+            name=self.asked.get("job"),
+            queue=self.asked.get("queue"),
+            reason=self.asked.get("reason"),
+            error=self.asked.get("error"),
+            older_than=self.older_than,
+        )
+
+    def query(self) -> str:
+        """The question as a query string."""
+        return urlencode(self.asked)
+
+    def _resolved_rows(self) -> QuerySet[DeadJob]:
+        rows = DeadJob.objects.exclude(resolution="")
+        for name, column in (("job", "name"), ("queue", "queue"), ("reason", "reason")):
+            if value := self.asked.get(name):
+                rows = rows.filter(**{column: value})
+        if error := self.asked.get("error"):
+            rows = rows.filter(Q(error_class__icontains=error) | Q(error_message__icontains=error))
+        return rows
+
+    def _read_age(self) -> None:
+        try:
+            self.older_than = parse_age(text) if (text := self.asked.get("older_than")) else None
+        except ValueError as error:
+            self.problems.append(str(error))
+
+    def _check(self) -> None:
+        for name, known in (("job", registry.names()), ("queue", conf.queue_names())):
+            value = self.asked.get(name)
+            if value and value not in known:
+                # Dead jobs outlive the queues and jobs of old releases, so this is a note and no refusal.
+                text = _('No %(what)s is named "%(value)s" in this release.%(hint)s')
+                self.notes.append(text % {"what": name, "value": value, "hint": did_you_mean(value, known)})
+        reason = self.asked.get("reason")
+        if reason and reason not in DeathReason.values:
+            text = _('There is no reason "%(value)s".%(hint)s')
+            self.problems.append(text % {"value": reason, "hint": did_you_mean(reason, DeathReason.values)})
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The open dead jobs that a bulk action is about.
+
+    With `by_hand` it is the rows of `keys`, chosen one by one; else all that the filter matches. `up_to` and `as_of`
+    are set when it is shown: what dies, or comes of age, after that stays out.
+    """
+
+    filter: DeadFilter
+    keys: tuple[int, ...] = ()
+    by_hand: bool = False
+    up_to: int | None = None
+    as_of: datetime | None = None
+
+    @classmethod
+    def read(cls, query: QueryDict) -> Selection:
+        """The selection in a query string or a form."""
+        chosen = query.getlist("id")[: 2 * PAGE_SIZE]
+        keys = tuple(key for text in chosen if (key := key_or_none(text, int)) is not None)
+        return cls(
+            filter=DeadFilter.read(query),
+            keys=keys,
+            by_hand="chosen" in query,
+            up_to=key_or_none(query.get("up_to"), int),
+            as_of=key_or_none(query.get("as_of"), parse_datetime),
+        )
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it was shown to somebody."""
+        return self.up_to is not None and self.as_of is not None
+
+    def frozen(self, now: datetime) -> Selection:
+        """This selection as it is now."""
+        newest = DeadJob.objects.order_by("-pk").values_list("pk", flat=True).first()
+        return replace(self, up_to=newest or 0, as_of=now)
+
+    def rows(self) -> QuerySet[DeadJob]:
+        """The dead jobs meant that are still open, oldest first."""
+        if self.filter.problems:
+            return DeadJob.objects.none()
+        rows = self.filter.open_rows().filter(pk__lte=self.up_to)
+        if self.by_hand:
+            rows = rows.filter(pk__in=self.keys)
+        if self.as_of and self.filter.older_than:
+            rows = rows.filter(died_at__lt=self.as_of - self.filter.older_than)
+        return rows
+
+    def for_audit(self) -> dict[str, Any]:
+        """What the audit keeps of it."""
+        facts: dict[str, Any] = {**self.filter.asked, "up_to": self.up_to}
+        return facts | ({"ids": list(self.keys)} if self.by_hand else {})

@@ -1,0 +1,219 @@
+"""The pages about dead jobs: the list, and retry or discard of chosen ones or of all that match."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Count, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from jobs import conf, dead, registry
+from jobs.admin import access
+from jobs.admin.console import ConsoleAdmin, View
+from jobs.admin.dead_filter import DeadFilter, Selection
+from jobs.admin.keyset import COUNT_CAP, capped_counts, key_or_none, page_of
+from jobs.dead import Tally
+from jobs.models import DeadJob
+from jobs.models.dead import DeathReason
+
+SHOWN_CAUSES = 10
+SHOWN_SAMPLES = 20
+_LISTED = (
+    "run_id",
+    "name",
+    "queue",
+    "reason",
+    "error_class",
+    "error_message",
+    "died_at",
+    "resolution",
+    "resolved_at",
+    "resolved_by",
+    "note",
+    "run__arguments",
+    "run__attempts",
+    "run__max_attempts",
+)
+
+
+@dataclass(frozen=True)
+class BulkAction:
+    """Something an operator may do with many dead jobs. It names a permission and calls one verb."""
+
+    name: str
+    permission: str
+    label: str | Promise
+    consequence: str | Promise
+    destroys: bool
+    verb: Callable[..., Tally]
+
+    def question(self, count: int) -> str:
+        """What the confirmation page asks."""
+        if self.destroys:
+            return ngettext("Discard %(count)d dead job?", "Discard %(count)d dead jobs?", count) % {"count": count}
+        return ngettext("Retry %(count)d dead job?", "Retry %(count)d dead jobs?", count) % {"count": count}
+
+    def outcome(self, done: int) -> str:
+        """What the message says afterwards."""
+        if self.destroys:
+            return ngettext("%(count)d dead job discarded.", "%(count)d dead jobs discarded.", done) % {"count": done}
+        return ngettext("%(count)d dead job retried.", "%(count)d dead jobs retried.", done) % {"count": done}
+
+
+ACTIONS = {
+    action.name: action
+    for action in (
+        BulkAction(
+            name="retry",
+            permission=access.REQUEUE,
+            label=gettext_lazy("Retry"),
+            consequence=gettext_lazy(
+                "Each goes back to its queue with all its attempts ahead of it, and starts as soon as a worker is free."
+            ),
+            destroys=False,
+            verb=dead.requeue_all,
+        ),
+        BulkAction(
+            name="discard",
+            permission=access.DISCARD,
+            label=gettext_lazy("Discard"),
+            consequence=gettext_lazy(
+                "None of them will ever run again, and their work stays undone. "
+                "Their records are kept, with your reason."
+            ),
+            destroys=True,
+            verb=dead.discard_all,
+        ),
+    )
+}
+
+
+class DeadJobAdmin(ConsoleAdmin):
+    """Dead jobs: those that wait for a person first, then those that a person has dealt with."""
+
+    def routes(self) -> Iterable[tuple[str, View, str, bool]]:
+        return [
+            ("", self.list_page, "changelist", False),
+            ("<slug:name>/", self.bulk_page, "bulk", True),
+        ]
+
+    def list_page(self, request: HttpRequest) -> HttpResponse:
+        asked = DeadFilter.read(request.GET)
+        page = page_of(
+            asked.rows().select_related("run").only(*_LISTED),
+            older=key_or_none(request.GET.get("older"), int),
+            newer=key_or_none(request.GET.get("newer"), int),
+        )
+        matches = _capped_count(asked.rows())
+        return self.page(
+            request,
+            "dead.html",
+            title=_("Dead jobs"),
+            asked=asked,
+            page=page,
+            matches=min(matches, COUNT_CAP),
+            more_matches=matches > COUNT_CAP,
+            causes=_causes(asked.rows()) if page.rows and asked.is_open else [],
+            actions=[each for each in ACTIONS.values() if access.may(request, each.permission)],
+            bulk_query=asked.query(),
+            reasons=DeathReason.choices,
+            queues=_with(conf.queue_names(), asked.asked.get("queue")),
+            jobs=_with(registry.names(), asked.asked.get("job")),
+        )
+
+    def bulk_page(self, request: HttpRequest, name: str) -> HttpResponse:
+        """Show what would happen, on GET; do it, on POST, to no more than what was shown."""
+        action = ACTIONS.get(name)
+        if action is None:
+            raise Http404(name)
+        if not access.may(request, action.permission):
+            recorded = name if request.method == "POST" else ""
+            return access.refuse(request, action.permission, action=recorded, target=_("dead jobs"))
+        selection = Selection.read(request.POST if request.method == "POST" else request.GET)
+        reason = request.POST.get("reason", "").strip()[:500]
+        if request.method == "POST" and selection.is_frozen and (reason or not action.destroys):
+            return _do(request, action, selection, reason=reason)
+        return self._preview(request, action, selection.frozen(timezone.now()))
+
+    def _preview(self, request: HttpRequest, action: BulkAction, selection: Selection) -> HttpResponse:
+        limit = conf.get().BULK_LIMIT
+        chosen = selection.rows()
+        keys = list(chosen.values_list("pk", flat=True)[: limit + 1])
+        count = min(len(keys), limit)
+        return self.page(
+            request,
+            "bulk.html",
+            title=action.question(count) if count else _("Nothing to do"),
+            action=action,
+            selection=selection,
+            count=count,
+            limit=limit if len(keys) > limit else None,
+            groups=_groups(chosen, keys[:limit]),
+            samples=list(chosen.select_related("run").only(*_LISTED)[:SHOWN_SAMPLES]),
+            reason_missing=request.method == "POST",
+            back=f"{reverse('admin:jobs_deadjob_changelist')}?{selection.filter.query()}",
+        )
+
+
+def _do(request: HttpRequest, action: BulkAction, selection: Selection, *, reason: str) -> HttpResponse:
+    back = redirect("admin:jobs_deadjob_changelist")
+    if selection.filter.problems:
+        messages.error(request, " ".join(selection.filter.problems))
+        return back
+    tally = action.verb(
+        selection.rows(),
+        actor=access.actor(request),
+        reason=reason,
+        address=access.address(request),
+        limit=conf.get().BULK_LIMIT,
+        filter=selection.for_audit(),
+    )
+    _tell(request, action, tally, expected=key_or_none(request.POST.get("count"), int))
+    return back
+
+
+def _tell(request: HttpRequest, action: BulkAction, tally: Tally, *, expected: int | None) -> None:
+    """How many were done, and how many were left alone and why."""
+    if tally.done:
+        messages.success(request, action.outcome(tally.done))
+    left = dict(tally.left)
+    gone = (expected or 0) - tally.done - sum(left.values())
+    if gone > 0:
+        left[_("already resolved")] = gone
+    for why, count in left.items():
+        text = ngettext("%(count)d was left alone: %(why)s.", "%(count)d were left alone: %(why)s.", count)
+        messages.warning(request, text % {"count": count, "why": why})
+    if not tally.done and not left:
+        messages.warning(request, _("Nothing was changed: no dead job matched any more."))
+
+
+def _capped_count(rows: QuerySet[DeadJob]) -> int:
+    return capped_counts({"matches": rows}, on=DeadJob.objects.all())["matches"]
+
+
+def _causes(rows: QuerySet[DeadJob]) -> list[dict[str, Any]]:
+    """The commonest pairs of job and error among the latest burials."""
+    latest = rows.order_by("-pk").values("pk")[:COUNT_CAP]
+    pairs = DeadJob.objects.filter(pk__in=latest).order_by().values("name", "error_class")
+    return list(pairs.annotate(count=Count("pk")).order_by("-count", "name")[:SHOWN_CAUSES])
+
+
+def _groups(rows: QuerySet[DeadJob], keys: list[int]) -> list[dict[str, Any]]:
+    """Counts by job, queue and error of what the action would touch."""
+    if not keys:
+        return []
+    touched = rows.filter(pk__lte=keys[-1]).order_by().values("name", "queue", "error_class")
+    return list(touched.annotate(count=Count("pk")).order_by("-count", "name"))
+
+
+def _with(names: list[str], chosen: str | None) -> list[str]:
+    return names if chosen is None or chosen in names else [*names, chosen]
