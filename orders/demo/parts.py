@@ -23,9 +23,6 @@ class Part(Protocol):
     name: str
     stop_seconds: float
 
-    @property
-    def pid(self) -> int | None: ...
-
     def start(self) -> None:
         """Start it, for the first time or again. From the main thread only."""
 
@@ -38,6 +35,12 @@ class Part(Protocol):
     def ask_to_stop(self) -> None: ...
 
     def kill(self) -> None: ...
+
+    def end_leftovers(self) -> None:
+        """End what it had started itself, after it has ended and before it starts again."""
+
+    def close(self) -> None:
+        """Let go of it, after it has ended and its last lines were read."""
 
 
 class Program:
@@ -60,13 +63,8 @@ class Program:
         self._process: subprocess.Popen[bytes] | None = None
         self._unfinished_line = b""
 
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
-
     def start(self) -> None:
-        if self._process is not None and self._process.stdout is not None:
-            self._process.stdout.close()
+        self.close()
         self._process = subprocess.Popen(  # noqa: S603
             self._arguments,
             stdin=subprocess.DEVNULL,
@@ -96,6 +94,14 @@ class Program:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
+    def end_leftovers(self) -> None:
+        # A killed server's workers would hold its port for a while.
+        self.kill()
+
+    def close(self) -> None:
+        if self._process is not None and self._process.stdout is not None:
+            self._process.stdout.close()
+
     def _read(self) -> bytes:
         if self._process is None or self._process.stdout is None:
             return b""
@@ -120,10 +126,6 @@ class EmbeddedValkey:
     def url(self) -> str:
         return self._server.url
 
-    @property
-    def pid(self) -> int | None:
-        return self._server.process.pid if self._server.process else None
-
     def start(self) -> None:
         self._server.start()
 
@@ -142,3 +144,9 @@ class EmbeddedValkey:
 
     def kill(self) -> None:
         self.ask_to_stop()
+
+    def end_leftovers(self) -> None:
+        """Nothing: the server starts no other process."""
+
+    def close(self) -> None:
+        """Nothing is open to it."""

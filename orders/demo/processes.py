@@ -45,14 +45,10 @@ def adopt_orphans() -> None:
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def end_descendants(*, grace_seconds: float, spare: Iterable[int] = ()) -> None:
-    """Wait for this process's descendants to end, then kill those that are left, and reap them all.
-
-    Children whose pid is in `spare` are left alone, and so is what they started.
-    """
+def end_descendants(*, grace_seconds: float) -> None:
+    """Wait for this process's descendants to end, then kill those that are left, and reap them all."""
     deadline = time.monotonic() + grace_seconds
-    spared = frozenset(spare)
-    while descendants := _descendants(os.getpid(), spared):
+    while descendants := _descendants(os.getpid()):
         if time.monotonic() >= deadline:
             for pid in descendants:
                 with contextlib.suppress(ProcessLookupError):
@@ -61,12 +57,12 @@ def end_descendants(*, grace_seconds: float, spare: Iterable[int] = ()) -> None:
         _reap(descendants)
 
 
-def _descendants(ancestor: int, spared: frozenset[int]) -> list[int]:
+def _descendants(ancestor: int) -> list[int]:
     children = _children_by_parent()
     found: list[int] = []
     waiting = [ancestor]
     while waiting:
-        young = [pid for pid in children[waiting.pop()] if pid not in spared]
+        young = children[waiting.pop()]
         found += young
         waiting += young
     return found

@@ -11,7 +11,6 @@ from types import FrameType
 from .guard import unblock_stop_signals
 from .output import Output
 from .parts import Part
-from .processes import end_descendants
 
 _TICK_SECONDS = 0.05
 _FIRST_WAIT_SECONDS = 1.0
@@ -62,11 +61,8 @@ class Supervisor:
         once = _Running(part, started_at=time.monotonic(), restart_at=float("inf"))
         self._running.append(once)
         self.run_until(lambda: part.ended() is not None)
-        self._print(part)
         self._running.remove(once)
-        status = part.ended()
-        assert status is not None
-        return status
+        return self._take_leave(part)
 
     def run_until(self, holds: Callable[[], bool], *, seconds: float | None = None) -> bool:
         """Keep the parts running until `holds`, and say whether it did before `seconds` had passed."""
@@ -123,14 +119,10 @@ class Supervisor:
         running.wait_seconds = min(running.wait_seconds * 2, _LONGEST_WAIT_SECONDS)
 
     def _restart(self, running: _Running) -> None:
-        # What a killed part left behind would hold its port or work beside its successor.
-        end_descendants(grace_seconds=0, spare=self._pids())
+        running.part.end_leftovers()
         running.restart_at = None
         running.started_at = time.monotonic()
         running.part.start()
-
-    def _pids(self) -> list[int]:
-        return [running.part.pid for running in self._running if running.part.pid is not None]
 
     def _stop_part(self, part: Part) -> None:
         part.ask_to_stop()
@@ -139,7 +131,14 @@ class Supervisor:
             if time.monotonic() >= deadline or self._stops_asked > 1:
                 part.kill()
             self._tick()
+        self._take_leave(part)
+
+    def _take_leave(self, part: Part) -> int:
+        status = part.ended()
+        assert status is not None, "only of a part that has ended"
         self._print(part)
+        part.close()
+        return status
 
 
 def _ending(status: int) -> str:
