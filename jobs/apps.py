@@ -1,6 +1,7 @@
-"""Starts the app: finds the jobs of every installed app and opens the doors between the rooms."""
+"""Starts the app: opens the door of the jobs and finds those of every installed app."""
 
 from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
 
 
 class JobsConfig(AppConfig):
@@ -9,6 +10,9 @@ class JobsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from django.utils.module_loading import autodiscover_modules
+        # These need the models, which are not there when this module is imported.
+        from jobs import checks, enqueueing, registry
 
+        registry.open_door(enqueueing)
         autodiscover_modules("jobs")
+        checks.register()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class CurrentRun:
     """The run that a job's code runs in.
 
     `attempt` is 1 for the first; `attempts` is how many there may be; `deadline` is when the time limit
-    strikes; `correlation` names the request or run that it all began with.
+    strikes; `correlation` names the run that it all began with; `call` runs the function with its arguments.
     """
 
     id: uuid.UUID | str
@@ -31,7 +31,7 @@ class CurrentRun:
     timeout: float
     deadline: datetime
     worker: str
-    arguments: dict[str, Any]
+    call: Callable[[], Any] = field(repr=False)
     correlation: str = ""
     parent: uuid.UUID | None = None
     started: float = field(default_factory=time.monotonic)

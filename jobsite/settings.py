@@ -140,7 +140,7 @@ REDIS_URL = env("REDIS_URL")
 RQ = {
     "JOB_CLASS": "jobs.rq_classes.JobsJob",
     "QUEUE_CLASS": "jobs.rq_classes.JobsQueue",
-    "WORKER_CLASS": "jobs.rq_classes.JobsWorker",
+    "WORKER_CLASS": "jobs.worker.worker.JobsWorker",
 }
 RQ_QUEUES = {
     name: {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 300, "SERIALIZER": "rq.serializers.JSONSerializer"}

@@ -107,3 +107,18 @@ def _cure(value: object, path: str) -> str:
     if hasattr(value, "model") and hasattr(value, "query"):
         return f"pass list({name}.values_list('pk', flat=True)) or a filter's values."
     return "pass ids and plain JSON values, and fetch the rest in the job."
+
+
+def dump_result(value: object, *, limit: int) -> str | None:
+    """A job's result as JSON text; None where it is nothing, not plain JSON, or larger than `limit` bytes.
+
+    Never raises: the work is done, and a result that cannot be kept must not undo it.
+    """
+    if value is None:
+        return None
+    try:
+        _check(value, "result", depth=0)
+    except ArgumentsNotJSON:
+        return None
+    text = json.dumps(value, separators=(",", ":"))
+    return text if len(text) <= limit else None

@@ -1,0 +1,12 @@
+"""The app's own housekeeping, written with its own API."""
+
+from __future__ import annotations
+
+from jobs import runs
+from jobs.registry import job
+
+
+@job(queue="low", retry=3, unique="args", timeout=3600)
+def prune_runs(day: str) -> dict[str, int]:
+    """Delete ended runs that are older than `JOBS["KEEP_DAYS"]` says; `day` makes it one run a day."""
+    return runs.prune()

@@ -1,0 +1,212 @@
+"""One process that works: claims runs, lets threads run them, settles what has ended.
+
+1. `_exchange` settles what the threads have finished and claims as many runs as there are free threads, in one
+   round trip.
+2. The threads run them; each that ends wakes the loop.
+3. With nothing to settle and nothing to claim, `_wait` blocks until there is work, an end, or a signal.
+4. At SIGTERM it stops claiming, waits for what runs, hands the rest back, and ends.
+
+Only this loop talks to Redis about claims, so nothing is settled twice or out of order.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import time
+from collections import deque
+
+from jobs.broker import claim as claims
+from jobs.broker import inspect, journal
+from jobs.broker.claim import Claim, WorkerId
+from jobs.broker.settle import Settlement, settle, settle_and_claim
+from jobs.broker.waiting import Waiting
+from jobs.errors import BrokerUnavailable
+from jobs.policy.backoff import exponential
+from jobs.policy.outcome import Interrupted
+from jobs.worker import deadlines, lifecycle
+from jobs.worker.options import WorkerOptions
+from jobs.worker.registration import Registration
+from jobs.worker.threads import Threads
+
+logger = logging.getLogger(__name__)
+
+# How long the loop may sleep: what is late in it is late by this much at the most.
+_NAP_SECONDS = 1.0
+# An attempt that runs longer is shown as running; a shorter one is told of when it ends.
+_ANNOUNCED_AFTER_SECONDS = 0.5
+_reconnect_wait = exponential(first=0.1, cap=2.0)
+
+
+class Child:
+    """See the module. `run` returns when the work is over; the process then ends with `os._exit`."""
+
+    def __init__(self, worker: WorkerId, options: WorkerOptions) -> None:
+        self._worker = worker
+        self._options = options
+        self._waiting = Waiting(options.queues)
+        self._threads = Threads(options.concurrency, worker=worker.name, ended=self._waiting.wake)
+        self._registration: Registration | None = None
+        self._running: dict[str, tuple[Claim, float]] = {}
+        self._announced: set[str] = set()
+        self._unsettled: deque[Settlement] = deque()
+        self._claimed_in_all = 0
+        self._failures = 0
+        self._idle_since = time.monotonic()
+        self._stop_at: float | None = None
+
+    def run(self) -> None:
+        signal.signal(signal.SIGTERM, self._on_stop)
+        # Ctrl-C reaches every process of the terminal; the supervisor is the one that decides.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        while not self._is_over():
+            try:
+                self._step()
+                self._failures = 0
+            except BrokerUnavailable as error:
+                self._outlive(error)
+        self._leave()
+
+    def _step(self) -> None:
+        if self._failures:
+            self._hand_back_unknown()
+        claimed = self._exchange()
+        next_limit = deadlines.strike_late()
+        self._beat()
+        if not claimed and not self._is_over():
+            self._wait(next_limit)
+            self._announce()
+
+    def _exchange(self) -> bool:
+        """Settle and claim; whether it claimed anything."""
+        self._collect()
+        room = self._room()
+        if not self._unsettled and not room:
+            return False
+        ended = list(self._unsettled)
+        if room:
+            tokens = [secrets.token_hex(8) for _ in range(room)]
+            accepted, claimed = settle_and_claim(self._worker, ended, tokens, self._options.queues)
+        else:
+            accepted, claimed = settle(self._worker, ended), []
+        self._forget_settled(ended, accepted)
+        for claim in claimed:
+            self._running[claim.token] = (claim, time.monotonic())
+            self._threads.hand_out(claim)
+        self._claimed_in_all += len(claimed)
+        return bool(claimed)
+
+    def _collect(self) -> None:
+        for settlement in self._threads.collect():
+            self._running.pop(settlement.claim.token, None)
+            self._announced.discard(settlement.claim.token)
+            self._unsettled.append(settlement)
+            self._idle_since = time.monotonic()
+
+    def _room(self) -> int:
+        """How many runs may be claimed now."""
+        if self._stop_at is not None:
+            return 0
+        free = self._options.concurrency - len(self._running)
+        if self._options.max_jobs is not None:
+            free = min(free, self._options.max_jobs - self._claimed_in_all)
+        return max(0, free)
+
+    def _forget_settled(self, ended: list[Settlement], accepted: list[bool]) -> None:
+        for settlement, fine in zip(ended, accepted, strict=True):
+            self._unsettled.popleft()
+            if not fine:
+                facts = {"job": settlement.claim.name, "run": settlement.claim.run_id}
+                logger.warning("%s was settled by another worker meanwhile", settlement.claim.name, extra=facts)
+
+    def _wait(self, next_limit: float | None) -> None:
+        seconds = _NAP_SECONDS if next_limit is None else min(_NAP_SECONDS, next_limit)
+        self._waiting.wait(max(0.0, seconds), for_work=self._room() > 0)
+
+    def _announce(self) -> None:
+        """Tell the journal of attempts that have been running for a moment."""
+        before = time.monotonic() - _ANNOUNCED_AFTER_SECONDS
+        fresh = [
+            (token, lifecycle.started_entry(claim, worker=self._worker.name))
+            for token, (claim, since) in self._running.items()
+            if since < before and token not in self._announced and claim.durable
+        ]
+        if fresh:
+            journal.announce(self._worker, fresh)
+            self._announced.update(token for token, _ in fresh)
+
+    def _beat(self) -> None:
+        if self._registration is None:
+            self._registration = Registration(self._worker.name, self._options.queues)
+            self._registration.birth()
+        self._registration.beat(busy=bool(self._running))
+
+    def _is_over(self) -> bool:
+        if self._stop_at is not None:
+            done = not self._running and not self._unsettled and not self._threads_have_news()
+            return done or time.monotonic() >= self._stop_at
+        if self._running or self._unsettled:
+            return False
+        if self._options.max_jobs is not None and self._claimed_in_all >= self._options.max_jobs:
+            return True
+        if self._options.burst and self._claimed_nothing():
+            return True
+        idle = time.monotonic() - self._idle_since
+        return self._options.max_idle_time is not None and idle >= self._options.max_idle_time
+
+    def _threads_have_news(self) -> bool:
+        self._collect()
+        return bool(self._unsettled)
+
+    def _claimed_nothing(self) -> bool:
+        try:
+            return not inspect.anything_queued(self._options.queues)
+        except BrokerUnavailable:
+            return False
+
+    def _hand_back_unknown(self) -> None:
+        """After a lost answer we may hold runs that we do not know of."""
+        known = self._running.keys() | {settlement.claim.token for settlement in self._unsettled}
+        unknown = [claim for claim in claims.held_by(self._worker.id) if claim.token not in known]
+        settle(self._worker, [self._interrupted(claim) for claim in unknown])
+
+    def _interrupted(self, claim: Claim, run_ms: int = 0) -> Settlement:
+        return lifecycle.conclude(claim, Interrupted(), worker=self._worker.name, run_ms=run_ms)
+
+    def _outlive(self, error: BrokerUnavailable) -> None:
+        self._failures += 1
+        log = logger.error if self._failures == 1 else logger.debug
+        log("%s", error, extra={"worker": self._worker.name})
+        self._waiting.wait(_reconnect_wait(self._failures), for_work=False)
+        deadlines.strike_late()
+
+    def _leave(self) -> None:
+        self._threads.stop()
+        self._collect()
+        left = [
+            self._interrupted(claim, run_ms=round((time.monotonic() - since) * 1000))
+            for claim, since in self._running.values()
+        ]
+        try:
+            settle(self._worker, [*self._unsettled, *left])
+            claims.forget_worker(self._worker.id)
+            if self._registration is not None:
+                self._registration.death()
+        except BrokerUnavailable:
+            # The lease ends by itself, and another worker takes back what is left.
+            logger.warning("could not say goodbye to Redis", extra={"worker": self._worker.name})
+        if left:
+            logger.info("%s runs handed back", len(left), extra={"worker": self._worker.name})
+
+    def _on_stop(self, signum: int, frame: object) -> None:
+        # A second signal does not wait.
+        grace = self._options.shutdown_timeout if self._stop_at is None else 0.0
+        self._stop_at = time.monotonic() + grace
+        self._waiting.wake()
+
+
+def fresh_id(name: str) -> WorkerId:
+    """An id for one process's life, which no other process has or had."""
+    return WorkerId(name, f"{name}/{os.getpid()}-{secrets.token_hex(4)}")

@@ -1,0 +1,44 @@
+"""Each attempt begins with usable database connections and leaves none broken behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import close_old_connections, connections, reset_queries
+
+from jobs.context import CurrentRun
+from jobs.errors import JobTimedOut
+
+
+def database_connections(get_result: Callable[[CurrentRun], Any]) -> Callable[[CurrentRun], Any]:
+    """Close connections that are old, broken, in a transaction, or were struck by a time limit."""
+
+    def middleware(run: CurrentRun) -> Any:
+        # Tests run jobs inside a transaction of their own, which is theirs to end.
+        callers = [one.alias for one in connections.all(initialized_only=True) if one.in_atomic_block]
+        reset_queries()
+        close_old_connections()
+        try:
+            return get_result(run)
+        except JobTimedOut:
+            # The exception may have struck in the middle of the driver's work.
+            _close_all(but=callers)
+            raise
+        finally:
+            close_old_connections()
+            _close_left_open(but=callers)
+
+    return middleware
+
+
+def _close_left_open(*, but: list[str]) -> None:
+    for connection in connections.all(initialized_only=True):
+        if connection.alias not in but and (connection.in_atomic_block or connection.needs_rollback):
+            connection.close()
+
+
+def _close_all(*, but: list[str]) -> None:
+    for connection in connections.all(initialized_only=True):
+        if connection.alias not in but:
+            connection.close()

@@ -1,0 +1,19 @@
+"""Each attempt ends at its time limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from jobs.context import CurrentRun
+from jobs.worker import deadlines
+
+
+def time_limit(get_result: Callable[[CurrentRun], Any]) -> Callable[[CurrentRun], Any]:
+    """Raise `JobTimedOut` in an attempt that runs longer than its `timeout`."""
+
+    def middleware(run: CurrentRun) -> Any:
+        with deadlines.limit(run.timeout):
+            return get_result(run)
+
+    return middleware

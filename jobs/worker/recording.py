@@ -1,0 +1,108 @@
+"""The process that remembers: stores the journal, pushes what was left behind, asks for the nightly clean-up.
+
+It is apart from the processes that run jobs, so that a job which hogs the interpreter does not delay what is shown.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import time
+from datetime import UTC, datetime
+from datetime import time as time_of_day
+
+from django.db import DatabaseError, InterfaceError, close_old_connections, connections
+
+from jobs import conf, recorder, registry
+from jobs.broker import journal
+from jobs.errors import BrokerUnavailable
+from jobs.models import JobRun
+from jobs.policy.backoff import exponential
+from jobs.relay import relay
+
+logger = logging.getLogger(__name__)
+
+_BLOCK_SECONDS = 1.0
+_RELAY_SECONDS = 1.0
+_NIGHTLY_LOOK_SECONDS = 300.0
+_NIGHTLY_AT = time_of_day(3, 0, tzinfo=UTC)
+_LEADS_SECONDS = 10.0
+# How long a stopping process goes on storing what is there.
+_LAST_WORDS_SECONDS = 10.0
+_retry_wait = exponential(first=0.2, cap=5.0)
+
+
+class Recording:
+    """Loops until SIGTERM, then stores what is left and returns."""
+
+    def __init__(self) -> None:
+        self._owner = f"{conf.host()}/{os.getpid()}-{secrets.token_hex(4)}"
+        self._stopping = False
+        self._failures = 0
+        self._leading = False
+        self._relay_at = 0.0
+        self._nightly_at = 0.0
+
+    def run(self) -> None:
+        signal.signal(signal.SIGTERM, self._on_stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        while not self._stopping:
+            self._guarded(self._step)
+        self._guarded(self._finish)
+        connections.close_all()
+
+    def _step(self) -> None:
+        close_old_connections()
+        if not self._lead():
+            time.sleep(_BLOCK_SECONDS)
+            return
+        recorder.record(block_seconds=_BLOCK_SECONDS)
+        now = time.monotonic()
+        if now >= self._relay_at:
+            # A full hand means that there is more.
+            self._relay_at = now if relay() else now + _RELAY_SECONDS
+        if now >= self._nightly_at:
+            ask_for_nightly(datetime.now(UTC))
+            self._nightly_at = now + _NIGHTLY_LOOK_SECONDS
+
+    def _lead(self) -> bool:
+        """Whether this process is the one that records; a new leader first clears up after the old one."""
+        led, self._leading = self._leading, journal.take_over(self._owner, seconds=_LEADS_SECONDS)
+        if self._leading and not led:
+            recorder.catch_up()
+        return self._leading
+
+    def _finish(self) -> None:
+        end = time.monotonic() + _LAST_WORDS_SECONDS
+        relay()
+        while time.monotonic() < end and recorder.record():
+            pass
+        journal.step_down(self._owner)
+
+    def _guarded(self, step: object) -> None:
+        try:
+            step()  # type: ignore[operator]
+            self._failures = 0
+        except (BrokerUnavailable, DatabaseError, InterfaceError) as error:
+            self._failures += 1
+            log = logger.error if self._failures == 1 else logger.debug
+            log("what happened is not recorded for now: %s", error, extra={"failures": self._failures})
+            self._leading = False
+            with contextlib.suppress(DatabaseError, InterfaceError):
+                connections.close_all()
+            if not self._stopping:
+                time.sleep(_retry_wait(self._failures))
+
+    def _on_stop(self, signum: int, frame: object) -> None:
+        self._stopping = True
+
+
+def ask_for_nightly(now: datetime) -> None:
+    """Enqueue the nightly clean-up once a day, after three in the morning UTC, whoever asks."""
+    since = datetime.combine(now.date(), _NIGHTLY_AT)
+    name = "jobs.prune_runs"
+    if now >= since and not JobRun.objects.filter(name=name, created_at__gte=since).exists():
+        registry.get(name).enqueue(now.date().isoformat())

@@ -1,0 +1,230 @@
+"""The process that starts the others, renews their leases, and takes back what a dead one held.
+
+It forks children that work and one that records, runs no job, holds no database connection and has no thread: so
+it can fork again at any time, and nothing that a job does can delay it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.db import connections
+
+from jobs import conf
+from jobs.broker.claim import WorkerId
+from jobs.broker.schedule import tick
+from jobs.errors import BrokerUnavailable
+from jobs.policy.backoff import exponential
+from jobs.worker import housekeeping
+from jobs.worker.child import Child, fresh_id
+from jobs.worker.options import WorkerOptions
+from jobs.worker.recording import Recording
+
+logger = logging.getLogger(__name__)
+
+_TICK_SECONDS = 1.0
+_restart_wait = exponential(first=0.5, cap=30.0)
+# A process that lived this long did not fail at its start.
+_SETTLED_IN_SECONDS = 10.0
+# What a stopping child may take beyond its own shutdown time.
+_STOP_MARGIN_SECONDS = 5.0
+_PR_SET_PDEATHSIG = 1
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+
+
+@dataclass
+class _Process:
+    """One process that ought to run."""
+
+    work: Callable[[], None]
+    worker: WorkerId | None = None
+    pid: int = 0
+    started_at: float = 0.0
+    failures: int = 0
+    start_at: float = 0.0
+    finished: bool = False
+
+
+class Supervisor:
+    """`run` returns when the work is over or a signal has stopped it."""
+
+    def __init__(self, options: WorkerOptions) -> None:
+        self._options = options
+        self._queues = list(dict.fromkeys([*options.queues, *conf.queue_names()]))
+        self._children = [_Process(work=lambda: None) for _ in range(options.processes)]
+        self._recording = _Process(work=_record)
+        self._stopping = False
+        self._kill_at = float("inf")
+        self._next_tick = 0.0
+        self._unreachable = False
+        self._leftovers: list[WorkerId] = []
+
+    def run(self) -> None:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        try:
+            self._supervise()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _supervise(self) -> None:
+        while not all(child.finished for child in self._children):
+            self._start_missing()
+            self._tick()
+            self._sleep()
+            self._reap()
+            self._kill_late()
+        self._end_recording()
+
+    def _start_missing(self) -> None:
+        now = time.monotonic()
+        if not self._recording.pid and now >= self._recording.start_at:
+            self._fork(self._recording)
+        for number, child in enumerate(self._children, start=1):
+            if not child.pid and not child.finished and now >= child.start_at:
+                self._fork_child(child, number)
+
+    def _fork_child(self, child: _Process, number: int) -> None:
+        name = self._options.name if len(self._children) == 1 else f"{self._options.name}.{number}"
+        child.worker = worker = fresh_id(name)
+        child.work = lambda: Child(worker, self._options).run()
+        self._fork(child)
+
+    def _fork(self, process: _Process) -> None:
+        # A connection that is open here would be shared with the child.
+        connections.close_all()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        gc.freeze()
+        process.pid = os.fork()
+        if process.pid == 0:
+            _be_child(process.work)
+        process.started_at = time.monotonic()
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        if now < self._next_tick:
+            return
+        live = [child.worker.id for child in self._children if child.pid and child.worker]
+        wait = _TICK_SECONDS
+        try:
+            state = tick(live, self._queues)
+            for worker in list(self._leftovers):
+                housekeeping.reclaim_dead(worker)
+                self._leftovers.remove(worker)
+            for worker_id in state.ended:
+                housekeeping.reclaim_silent(worker_id)
+            if state.next_due_seconds is not None:
+                wait = min(wait, state.next_due_seconds)
+            self._unreachable = False
+        except BrokerUnavailable as error:
+            if not self._unreachable:
+                logger.error("%s", error)
+            self._unreachable = True
+        self._next_tick = time.monotonic() + wait
+
+    def _sleep(self) -> None:
+        """Until the next tick, or a signal."""
+        got = signal.sigtimedwait(_SIGNALS, max(0.0, self._next_tick - time.monotonic()))
+        if got is not None and got.si_signo != signal.SIGCHLD:
+            self._stop()
+
+    def _stop(self) -> None:
+        """Ask all children to end; asking again makes them hand back at once."""
+        self._stopping = True
+        self._kill_at = time.monotonic() + self._options.shutdown_timeout + _STOP_MARGIN_SECONDS
+        for child in self._children:
+            if child.pid:
+                _send(child.pid, signal.SIGTERM)
+            else:
+                child.finished = True
+
+    def _kill_late(self) -> None:
+        if time.monotonic() >= self._kill_at:
+            for child in self._children:
+                if child.pid:
+                    _send(child.pid, signal.SIGKILL)
+
+    def _reap(self) -> None:
+        for process in [*self._children, self._recording]:
+            if process.pid and (status := _ended(process.pid)) is not None:
+                self._bury(process, status)
+
+    def _bury(self, process: _Process, status: int) -> None:
+        lived = time.monotonic() - process.started_at
+        process.pid = 0
+        if process.worker is not None:
+            # Also after a clean end: it may have held runs that it could not hand back.
+            self._leftovers.append(process.worker)
+            self._next_tick = 0.0
+        process.finished = process is not self._recording and (status == 0 or self._stopping)
+        if status == 0:
+            return
+        process.failures = 1 if lived >= _SETTLED_IN_SECONDS else process.failures + 1
+        wait = _restart_wait(process.failures)
+        process.start_at = time.monotonic() + wait
+        logger.error("a worker process ended with status %s; the next starts in %.1f s", status, wait)
+
+    def _end_recording(self) -> None:
+        self._tick_last_time()
+        if not self._recording.pid:
+            self._fork(self._recording)
+        _send(self._recording.pid, signal.SIGTERM)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self._recording.pid, 0)
+
+    def _tick_last_time(self) -> None:
+        self._next_tick = 0.0
+        self._tick()
+
+
+def _be_child(work: Callable[[], None]) -> None:
+    """Become the process that does `work`, and end with it. Never returns."""
+    status = 1
+    try:
+        _die_with_parent()
+        for signum in _SIGNALS:
+            signal.signal(signum, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        work()
+        status = 0
+    except BaseException:
+        logger.exception("a worker process failed")
+    finally:
+        # Threads that still run a job, and whatever the parent registered for its own exit, must not hold us up.
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _record() -> None:
+    Recording().run()
+
+
+def _die_with_parent() -> None:
+    """Be asked to stop when the supervisor dies without a word."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _ended(pid: int) -> int | None:
+    """The exit status of a child that has ended, or None."""
+    try:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return 1
+    return os.waitstatus_to_exitcode(status) if ended else None
+
+
+def _send(pid: int, signum: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signum)
