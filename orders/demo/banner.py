@@ -11,9 +11,9 @@ from .accounts import USERNAMES, password_path
 from .addresses import WEB_PORT, Addresses
 
 _PAGES = (
-    ("Shop", "orders:shop"),
-    ("Partners", "orders:partners"),
-    ("Mailbox", "orders:mailbox"),
+    ("Shop", "product_list"),
+    ("Partners", "staff_partners"),
+    ("Mailbox", "staff_mailbox"),
     ("Admin", "admin:index"),
 )
 
