@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 
 from django.db import IntegrityError, transaction
 
-from orders import charging
-from orders.jobs import charge_order, notify_warehouse, process_order, send_welcome_email
-from orders.models import Customer, Order, OrderLine, OrderRun, Product
+from orders import charging, order_runs
+from orders.jobs import process_order, send_welcome_email
+from orders.models import Customer, Order, OrderLine, Product
 
 
 @dataclass(frozen=True)
@@ -57,28 +57,6 @@ def place_order(*, key: uuid.UUID, items: Sequence[Item], email: str, address: A
 
 
 @transaction.atomic
-def pay_again(order: Order, *, card: str) -> None:
-    """Try another card. `charging.PaymentNotNeeded` when the last one was not declined."""
-    charging.open_payment(order, card)
-    remember_run(order, charge_order.enqueue(order.pk).id)
-
-
-@transaction.atomic
-def correct_address(order: Order, address: Address) -> bool:
-    """Ask the warehouse again with another address. False, and nothing changed, unless it refused the last one."""
-    refused = Order.objects.filter(pk=order.pk, warehouse_notified_at__isnull=True).exclude(shipping_problem="")
-    if not refused.update(**asdict(address), shipping_problem=""):
-        return False
-    remember_run(order, notify_warehouse.enqueue(order.pk).id)
-    return True
-
-
-def remember_run(order: Order, run: uuid.UUID) -> None:
-    """Keep which run was asked for, so that the order's page and the admin can show it."""
-    OrderRun.objects.create(order=order, run=run)
-
-
-@transaction.atomic
 def _create_order(key: uuid.UUID, items: Sequence[Item], email: str, address: Address, card: str) -> Order:
     order = Order.objects.create(
         checkout_key=key,
@@ -96,7 +74,7 @@ def _create_order(key: uuid.UUID, items: Sequence[Item], email: str, address: Ad
         for item in items
     )
     charging.open_payment(order, card)
-    remember_run(order, process_order.enqueue(order.pk).id)
+    order_runs.remember(order, process_order.enqueue(order.pk).id)
     return order
 
 

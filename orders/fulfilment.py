@@ -46,8 +46,7 @@ def notify_warehouse(order_id: int, *, on_invalid_address: Callable[[int, str], 
     _mark_accepted(order, shipment.id)
 
 
-@transaction.atomic
-def mark_shipped(order_id: int, *, on_shipped: Callable[[int], object]) -> bool:
+def mark_shipped(order_id: int) -> bool:
     """Record that the carrier has the parcel. False when it is not ready yet, or gone already."""
     ready = Order.objects.filter(
         pk=order_id,
@@ -56,10 +55,7 @@ def mark_shipped(order_id: int, *, on_shipped: Callable[[int], object]) -> bool:
         warehouse_notified_at__isnull=False,
         shipped_at__isnull=True,
     )
-    shipped = bool(ready.update(shipped_at=timezone.now()))
-    if shipped:
-        on_shipped(order_id)
-    return shipped
+    return bool(ready.update(shipped_at=timezone.now()))
 
 
 def _packing_list(order: Order) -> list[dict[str, str | int]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from email.utils import parseaddr
+from zlib import crc32
+
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
@@ -11,23 +14,30 @@ from orders.models import Customer, Order, Payment
 
 
 def welcome(customer: Customer) -> EmailMultiAlternatives:
-    return _letter(customer.email, f"Welcome, {customer.name}", "welcome", customer=customer)
+    return _letter(
+        "welcome",
+        to=customer.email,
+        subject=f"Welcome, {customer.name}",
+        about=f"customer-{customer.pk}",
+        customer=customer,
+    )
 
 
 def confirmation(order: Order) -> EmailMultiAlternatives:
-    return _order_letter(order, f"Your order {order.number}", "order_confirmation")
+    return _order_letter("order_confirmation", order, f"Your order {order.number}")
 
 
 def shipped(order: Order) -> EmailMultiAlternatives:
-    return _order_letter(order, f"Your order {order.number} is on its way", "shipping_notification")
+    return _order_letter("shipping_notification", order, f"Your order {order.number} is on its way")
 
 
 def payment_failed(payment: Payment) -> EmailMultiAlternatives:
     order = payment.order
     return _letter(
-        order.customer.email,
-        f"Your order {order.number} needs another card",
         "payment_failed",
+        to=order.customer.email,
+        subject=f"Your order {order.number} needs another card",
+        about=f"{order.number}-{payment.number}",
         order=order,
         problem=payment.problem,
         pay_url=_absolute(reverse("order_pay", args=[order.number])),
@@ -36,31 +46,44 @@ def payment_failed(payment: Payment) -> EmailMultiAlternatives:
 
 def operator_alert(order: Order, problem: str) -> EmailMultiAlternatives:
     return _letter(
-        settings.OPERATORS_EMAIL,
-        f"Order {order.number} cannot be delivered",
         "operator_alert",
+        to=settings.OPERATORS_EMAIL,
+        subject=f"Order {order.number} cannot be delivered",
+        about=f"{order.number}-{crc32(problem.encode())}",
         order=order,
         problem=problem,
         admin_url=_absolute(reverse("admin:orders_order_change", args=[order.pk])),
     )
 
 
-def _order_letter(order: Order, subject: str, template: str) -> EmailMultiAlternatives:
+def _order_letter(template: str, order: Order, subject: str) -> EmailMultiAlternatives:
     return _letter(
-        order.customer.email,
-        subject,
         template,
+        to=order.customer.email,
+        subject=subject,
+        about=order.number,
         order=order,
         lines=order.lines.select_related("product"),
         order_url=_absolute(order.get_absolute_url()),
     )
 
 
-def _letter(recipient: str, subject: str, template: str, **context: object) -> EmailMultiAlternatives:
+def _letter(template: str, *, to: str, subject: str, about: str, **context: object) -> EmailMultiAlternatives:
     context["shop_url"] = settings.SITE_URL
-    letter = EmailMultiAlternatives(subject, render_to_string(f"emails/{template}.txt", context), to=[recipient])
+    letter = EmailMultiAlternatives(
+        subject,
+        render_to_string(f"emails/{template}.txt", context),
+        to=[to],
+        headers={"Message-ID": _message_id(template, about)},
+    )
     letter.attach_alternative(render_to_string(f"emails/{template}.html", context), "text/html")
     return letter
+
+
+def _message_id(template: str, about: str) -> str:
+    # The same each time, so that a letter sent again after a crash shows as one in the reader's mailbox.
+    domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]
+    return f"<{template}.{about}@{domain}>"
 
 
 def _absolute(path: str) -> str:

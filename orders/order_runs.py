@@ -1,14 +1,29 @@
-"""Which runs belong to an order: for the order's page and the admin. Reads only."""
+"""Which runs belong to an order: remembered when they are asked for, shown on its page and in the admin."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from uuid import UUID
+
+from django.urls import reverse
 
 from jobs.models import JobRun
-from orders.models import Order
+from jobs.models.runs import RunState
+from orders.models import Order, OrderRun
 
 # Asked by the shop, asked by those, asked by these: the shop's jobs go no deeper.
 GENERATIONS = 2
+
+TONES = {
+    RunState.SCHEDULED: "waiting",
+    RunState.QUEUED: "waiting",
+    RunState.RUNNING: "working",
+    RunState.RETRYING: "working",
+    RunState.SUCCEEDED: "done",
+    RunState.DEAD: "problem",
+    RunState.DISCARDED: "waiting",
+    RunState.CANCELLED: "waiting",
+}
 
 
 @dataclass(frozen=True)
@@ -22,8 +37,23 @@ class RunLine:
         return self.run.name.rpartition(".")[2]
 
     @property
+    def tone(self) -> str:
+        """How the state looks: the name of a colour in the shop's style sheet."""
+        return TONES[RunState(self.run.state)]
+
+    @property
+    def url(self) -> str:
+        """The run's page in the operators' console."""
+        return reverse("admin:jobs_jobrun_change", args=[self.run.pk])
+
+    @property
     def attempt(self) -> str:
         return f"{self.run.attempts} of {self.run.max_attempts}" if self.run.attempts else "not yet"
+
+
+def remember(order: Order, run: UUID) -> None:
+    """Keep that this run was asked for on behalf of the order. Call it in the transaction that asks."""
+    OrderRun.objects.create(order=order, run=run)
 
 
 def runs_of(order: Order) -> list[RunLine]:

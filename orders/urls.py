@@ -1,6 +1,6 @@
 """The shop's addresses."""
 
-from django.urls import path
+from django.urls import include, path
 
 from orders import views
 
@@ -16,4 +16,5 @@ urlpatterns = [
     path("orders/<str:number>/pay/", views.order_pay, name="order_pay"),
     path("orders/<str:number>/address/", views.order_address, name="order_address"),
     path("orders/<str:number>/ship/", views.order_ship, name="order_ship"),
+    path("staff/", include("orders.staff.urls")),
 ]

@@ -12,11 +12,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import conditional_page, require_GET, require_http_methods, require_POST
 
-from orders import checkout, fulfilment, timeline
+from orders import aftercare, checkout, timeline
 from orders.basket import MAX_QUANTITY, Basket, total_cents
 from orders.charging import PaymentNotNeeded
 from orders.forms import AddressForm, CardForm, CheckoutForm, QuantityForm
-from orders.jobs import send_shipping_notification
 from orders.models import Order, Product
 from orders.order_runs import runs_of
 
@@ -113,7 +112,7 @@ def order_address(request: HttpRequest, number: str) -> HttpResponse:
     initial = {name: getattr(order, name) for name in AddressForm.base_fields}
     form = AddressForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
-        if not checkout.correct_address(order, form.address):
+        if not aftercare.correct_address(order, form.address):
             messages.info(request, "The warehouse needs no other address for this order.")
         return redirect(order)
     return render(request, "shop/address.html", {"order": order, "form": form})
@@ -126,7 +125,7 @@ def order_ship(request: HttpRequest, number: str) -> HttpResponse:
     order = _order(number)
     if request.method == "GET":
         return render(request, "shop/ship.html", {"order": order})
-    if not fulfilment.mark_shipped(order.pk, on_shipped=send_shipping_notification.enqueue):
+    if not aftercare.hand_to_carrier(order):
         messages.info(request, "The order is not ready for the carrier, or gone already.")
     return redirect(order)
 
@@ -168,6 +167,6 @@ def _progress(request: HttpRequest, order: Order) -> dict[str, Any]:
 
 def _pay_again(request: HttpRequest, order: Order, card: str) -> None:
     try:
-        checkout.pay_again(order, card=card)
+        aftercare.pay_again(order, card=card)
     except PaymentNotNeeded:
         messages.info(request, "This order needs no other card now.")

@@ -1,0 +1,180 @@
+"""The shop's back office. Facts are read-only: jobs and services write them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils.translation import ngettext
+
+from orders import aftercare, inventory, timeline
+from orders.models import Customer, Order, OrderLine, Payment, Product, Shipment
+from orders.order_runs import runs_of
+from orders.templatetags.shop import euros
+
+RESTOCK_QUANTITY = 10
+
+
+class ReadOnly:
+    """No row is added, changed or deleted by hand."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class LineInline(ReadOnly, admin.TabularInline):
+    model = OrderLine
+    fields = ["product", "quantity", "price"]
+    readonly_fields = ["price"]
+
+    @admin.display(description="price")
+    def price(self, line: OrderLine) -> str:
+        return euros(line.total_cents)
+
+
+class PaymentInline(ReadOnly, admin.TabularInline):
+    model = Payment
+    fields = ["number", "card", "outcome", "problem", "charge_id", "first_tried_at", "finished_at"]
+
+
+class ShipmentInline(ReadOnly, admin.TabularInline):
+    model = Shipment
+    fields = ["warehouse_id", "accepted_at"]
+
+
+class ProblemFilter(admin.SimpleListFilter):
+    """Orders that wait for a person."""
+
+    title = "problem"
+    parameter_name = "problem"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("payment_problem", "payment"), ("shipping_problem", "address"), ("shortage", "shortage")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        chosen = self.value()
+        known = [name for name, _label in self.lookups(request, None)]
+        return queryset.exclude(**{chosen: ""}) if chosen in known else queryset
+
+
+@admin.register(Order)
+class OrderAdmin(ReadOnly, admin.ModelAdmin):
+    """Orders, and what became of the jobs they asked for."""
+
+    list_display = ["number", "customer", "total", "paid", "stocked", "at_warehouse", "shipped", "trouble", "placed_at"]
+    list_filter = [ProblemFilter, ("paid_at", admin.EmptyFieldListFilter), ("shipped_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["customer"]
+    search_fields = ["number", "customer__email", "recipient"]
+    date_hierarchy = "placed_at"
+    actions = ["hand_to_carrier", "take_stock_again"]
+    inlines = [LineInline, PaymentInline, ShipmentInline]
+    fieldsets = [
+        (None, {"fields": ["number", "customer", "total", "headline"]}),
+        ("Jobs", {"fields": ["job_runs"]}),
+        ("Address", {"fields": ["recipient", "street", "postcode", "city", "country"]}),
+        (
+            "What happened",
+            {
+                "fields": [
+                    "placed_at",
+                    "processing_started_at",
+                    "paid_at",
+                    "stocked_at",
+                    "warehouse_notified_at",
+                    "confirmation_sent_at",
+                    "shipped_at",
+                    "shipping_notified_at",
+                ]
+            },
+        ),
+        ("Problems", {"fields": ["payment_problem", "shipping_problem", "shortage"]}),
+    ]
+    readonly_fields = ["number", "total", "headline", "job_runs"]
+
+    def has_ship_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("orders.ship_order")
+
+    @admin.display(description="total", ordering="total_cents")
+    def total(self, order: Order) -> str:
+        return euros(order.total_cents)
+
+    @admin.display(boolean=True, ordering="paid_at")
+    def paid(self, order: Order) -> bool:
+        return order.paid_at is not None
+
+    @admin.display(boolean=True, ordering="stocked_at")
+    def stocked(self, order: Order) -> bool:
+        return order.stocked_at is not None
+
+    @admin.display(boolean=True, ordering="warehouse_notified_at")
+    def at_warehouse(self, order: Order) -> bool:
+        return order.warehouse_notified_at is not None
+
+    @admin.display(boolean=True, ordering="shipped_at")
+    def shipped(self, order: Order) -> bool:
+        return order.shipped_at is not None
+
+    @admin.display(description="problem")
+    def trouble(self, order: Order) -> str:
+        return order.payment_problem or order.shipping_problem or order.shortage
+
+    @admin.display(description="in short")
+    def headline(self, order: Order) -> str:
+        return timeline.headline(order)
+
+    @admin.display(description="runs")
+    def job_runs(self, order: Order) -> str:
+        return render_to_string("shop/_admin_runs.html", {"runs": runs_of(order)})
+
+    @admin.action(description="Hand to the carrier", permissions=["ship"])
+    def hand_to_carrier(self, request: HttpRequest, queryset: QuerySet[Order]) -> None:
+        shipped = [aftercare.hand_to_carrier(order) for order in queryset]
+        self._tell(request, sum(shipped), "shipped", left=shipped.count(False), why="not ready, or gone already")
+
+    @admin.action(description="Take the stock again", permissions=["ship"])
+    def take_stock_again(self, request: HttpRequest, queryset: QuerySet[Order]) -> None:
+        asked = [aftercare.take_stock_again(order) for order in queryset]
+        self._tell(request, sum(asked), "asked for", left=asked.count(False), why="no shortage")
+
+    def _tell(self, request: HttpRequest, done: int, verb: str, *, left: int, why: str) -> None:
+        text = ngettext("%d order %s.", "%d orders %s.", done) % (done, verb)
+        if left:
+            text += f" {left} left alone: {why}."
+        self.message_user(request, text, messages.SUCCESS if done else messages.WARNING)
+
+
+@admin.register(Product)
+class ProductAdmin(admin.ModelAdmin):
+    """What is for sale. Stock is added by the action: a form would write over what jobs took meanwhile."""
+
+    list_display = ["name", "sku", "price", "stock"]
+    search_fields = ["name", "sku"]
+    prepopulated_fields = {"slug": ["name"]}
+    readonly_fields = ["stock"]
+    actions = ["restock"]
+
+    @admin.display(ordering="price_cents")
+    def price(self, product: Product) -> str:
+        return euros(product.price_cents)
+
+    @admin.action(description=f"Put {RESTOCK_QUANTITY} more on the shelf", permissions=["change"])
+    def restock(self, request: HttpRequest, queryset: QuerySet[Product]) -> None:
+        for product in queryset:
+            inventory.restock(product, RESTOCK_QUANTITY)
+        self.message_user(request, f"{RESTOCK_QUANTITY} more of each on the shelf.", messages.SUCCESS)
+
+
+@admin.register(Customer)
+class CustomerAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ["name", "email", "created_at"]
+    search_fields = ["name", "email"]
+    fields = ["name", "email", "created_at"]
