@@ -216,13 +216,15 @@ def _settled(row: JobRun, entry: Entry, batch: _Batch) -> None:
         facts["due_at"] = next_at
     if data.get("error_class"):
         facts |= {"error_class": data["error_class"][:200], "error_message": data["error_message"][:500]}
+    seen_before = verdict == "put off" and facts.get("error_message") == row.error_message
     if not runs.transition(row, _STATE_AFTER[verdict], at=ended_at, **facts):
         logger.warning(
             "an ended run was settled again", extra={"run": str(row.pk), "job": row.name, "verdict": verdict}
         )
         return
     batch.changed[row.pk] = row
-    if verdict != "done":
+    # A run that waits for something is looked at again and again: once is enough to tell.
+    if verdict != "done" and not seen_before:
         batch.attempts.append(_attempt(row, data, ended_at, next_at))
     if verdict == "bury":
         batch.dead.append(_burial(row, data, ended_at))

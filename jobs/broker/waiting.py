@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import selectors
 import socket
+import time
 from collections.abc import Sequence
 
 import redis
@@ -19,6 +20,7 @@ from jobs.broker.connection import connect, errors_named
 
 # The server ends a wait after this long, so that a connection which died unnoticed is found out.
 _SERVER_WAIT_SECONDS = 30.0
+_REST_SECONDS = 1.0
 
 
 class Waiting:
@@ -33,6 +35,7 @@ class Waiting:
         self._selector.register(self._wake_out, selectors.EVENT_READ, None)
         self._under_way: dict[str, redis.Connection] = {}
         self._idle: list[redis.Connection] = []
+        self._resting: dict[str, float] = {}
         self._pool = connect(read_timeout=_SERVER_WAIT_SECONDS + 5).connection_pool
 
     def wake(self) -> None:
@@ -65,8 +68,9 @@ class Waiting:
         self._pool.disconnect()
 
     def _ask(self) -> None:
+        now = time.monotonic()
         for key in self._keys:
-            if key not in self._under_way:
+            if key not in self._under_way and self._resting.get(key, 0.0) <= now:
                 try:
                     self._send(key)
                 except (redis.ConnectionError, redis.TimeoutError):
@@ -90,8 +94,8 @@ class Waiting:
             self._forget_all()
             raise
         except redis.ResponseError:
-            # A server that has just become a replica ends the wait; so does a key that is no list.
-            pass
+            # A server that has just become a replica refuses, and so does a key that is no list: not at once again.
+            self._resting[key] = time.monotonic() + _REST_SECONDS
         self._idle.append(connection)
 
     def _forget_all(self) -> None:

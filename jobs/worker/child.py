@@ -18,9 +18,11 @@ import signal
 import time
 from collections import deque
 
+from jobs import conf
 from jobs.broker import claim as claims
 from jobs.broker import inspect, journal
 from jobs.broker.claim import Claim, WorkerId
+from jobs.broker.schedule import tick
 from jobs.broker.settle import Settlement, settle, settle_and_claim
 from jobs.broker.waiting import Waiting
 from jobs.errors import BrokerUnavailable
@@ -53,6 +55,7 @@ class Child:
         self._announced: set[str] = set()
         self._unsettled: deque[Settlement] = deque()
         self._claimed_in_all = 0
+        self._renewed_at = 0.0
         self._failures = 0
         self._idle_since = time.monotonic()
         self._stop_at: float | None = None
@@ -74,6 +77,7 @@ class Child:
             self._hand_back_unknown()
         claimed = self._exchange()
         next_limit = deadlines.strike_late()
+        self._renew()
         self._beat()
         if not claimed and not self._is_over():
             self._wait(next_limit)
@@ -89,6 +93,7 @@ class Child:
         if room:
             tokens = [secrets.token_hex(8) for _ in range(room)]
             accepted, claimed = settle_and_claim(self._worker, ended, tokens, self._options.queues)
+            self._renewed_at = time.monotonic()
         else:
             accepted, claimed = settle(self._worker, ended), []
         self._forget_settled(ended, accepted)
@@ -136,6 +141,12 @@ class Child:
         if fresh:
             journal.announce(self._worker, fresh)
             self._announced.update(token for token, _ in fresh)
+
+    def _renew(self) -> None:
+        """Keep the lease while there is no room to claim: the supervisor does it too, and may be gone."""
+        if time.monotonic() - self._renewed_at > conf.get().LEASE / 3:
+            tick([self._worker.id], [])
+            self._renewed_at = time.monotonic()
 
     def _beat(self) -> None:
         if self._registration is None:

@@ -13,10 +13,10 @@ from jobs.worker import lifecycle
 logger = logging.getLogger(__name__)
 
 
-def reclaim_dead(worker: WorkerId) -> int:
+def reclaim_dead(worker: WorkerId, outcome: Crashed | Abandoned) -> int:
     """Take back what a process held whose death is certain. Returns how many runs that were."""
     claims.end_lease(worker.id)
-    return _reclaim(worker, Crashed())
+    return _reclaim(worker, outcome)
 
 
 def reclaim_silent(worker_id: str) -> int:

@@ -24,6 +24,7 @@ from jobs.broker.claim import WorkerId
 from jobs.broker.schedule import tick
 from jobs.errors import BrokerUnavailable
 from jobs.policy.backoff import exponential
+from jobs.policy.outcome import Abandoned, Crashed
 from jobs.worker import housekeeping
 from jobs.worker.child import Child, fresh_id
 from jobs.worker.options import WorkerOptions
@@ -66,7 +67,7 @@ class Supervisor:
         self._kill_at = float("inf")
         self._next_tick = 0.0
         self._unreachable = False
-        self._leftovers: list[WorkerId] = []
+        self._left_behind: list[tuple[WorkerId, Crashed | Abandoned]] = []
 
     def run(self) -> None:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -117,9 +118,9 @@ class Supervisor:
         wait = _TICK_SECONDS
         try:
             state = tick(live, self._queues)
-            for worker in list(self._leftovers):
-                housekeeping.reclaim_dead(worker)
-                self._leftovers.remove(worker)
+            while self._left_behind:
+                housekeeping.reclaim_dead(*self._left_behind[0])
+                del self._left_behind[0]
             for worker_id in state.ended:
                 housekeeping.reclaim_silent(worker_id)
             if state.next_due_seconds is not None:
@@ -162,8 +163,8 @@ class Supervisor:
         lived = time.monotonic() - process.started_at
         process.pid = 0
         if process.worker is not None:
-            # Also after a clean end: it may have held runs that it could not hand back.
-            self._leftovers.append(process.worker)
+            # Also after a clean end: Redis may have been away when it wanted to hand back what it held.
+            self._left_behind.append((process.worker, Crashed() if status else Abandoned()))
             self._next_tick = 0.0
         process.finished = process is not self._recording and (status == 0 or self._stopping)
         if status == 0:

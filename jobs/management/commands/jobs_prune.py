@@ -1,0 +1,44 @@
+"""`manage.py jobs_prune`: deletes ended runs that are older than `JOBS["KEEP_DAYS"]` says, in chunks."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from jobs import audit, conf, runs
+from jobs.policy.ages import parse_age
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        states = sorted(conf.keep_days())
+        parser.add_argument("--state", action="append", choices=states, help="Only this state; may be repeated")
+        parser.add_argument("--older-than", type=_age, help="Instead of the settings' days, such as 12h or 30d")
+        parser.add_argument("--dry-run", action="store_true", help="Say what would be deleted, and delete nothing")
+        parser.add_argument("--json", action="store_true", help="Print one JSON object")
+
+    def handle(self, **options: Any) -> None:
+        chosen = {"states": options["state"], "older_than": options["older_than"]}
+        counts = runs.prunable(**chosen) if options["dry_run"] else runs.prune(**chosen)
+        if not options["dry_run"] and any(counts.values()):
+            audit.record(actor="command", action="prune", count=sum(counts.values()), after=counts)
+        self.stdout.write(json.dumps(counts) if options["json"] else _in_words(counts, dry_run=options["dry_run"]))
+
+
+def _in_words(counts: dict[str, int], *, dry_run: bool) -> str:
+    parts = ", ".join(f"{count:,} {state}" for state, count in counts.items() if count)
+    verb = "would be deleted" if dry_run else "deleted"
+    return f"{parts} {verb}." if parts else f"Nothing {verb}: no run is that old."
+
+
+def _age(text: str) -> timedelta:
+    try:
+        return parse_age(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
