@@ -44,5 +44,16 @@ def refuse(request: HttpRequest, permission: str, *, action: str = "", target: s
 
 def forbidden(request: HttpRequest, why: str) -> HttpResponse:
     """The console's page of status 403."""
-    context = {**admin.site.each_context(request), "title": _("Not allowed"), "why": why}
-    return render(request, "admin/jobs/refused.html", context, status=403)
+    cure = _("Nothing was changed. Whoever administers users can grant permissions, under Users or by a group.")
+    return _plain_page(request, title=_("Not allowed"), why=why, cure=cure, status=403)
+
+
+def unavailable(request: HttpRequest, why: str) -> HttpResponse:
+    """The console's page of status 503, for what only Redis knows."""
+    cure = _("Runs, dead jobs, e-mails and audit are in the database: those pages work meanwhile.")
+    return _plain_page(request, title=_("Redis does not answer"), why=why, cure=cure, status=503)
+
+
+def _plain_page(request: HttpRequest, *, status: int, **context: str) -> HttpResponse:
+    shell = admin.site.each_context(request)
+    return render(request, "admin/jobs/plain.html", {**shell, **context}, status=status)

@@ -52,6 +52,8 @@ class ConsoleAdmin(admin.ModelAdmin):
             "title": title,
             "opts": self.opts,
             "sections": self._sections(request),
+            # The console's own navigation stands above; its tables want the width.
+            "is_nav_sidebar_enabled": False,
         }
         return render(request, f"admin/jobs/{template}", {**shell, **context})
 

@@ -21,7 +21,7 @@ from jobs.models.dead import DeathReason
 from jobs.policy.ages import parse_age
 
 OPEN, RESOLVED = "open", "resolved"
-FIELDS = ("job", "queue", "reason", "error", "older_than", "shown")
+FIELDS = ("job", "queue", "death", "error", "older_than", "shown")
 
 
 @dataclass
@@ -62,7 +62,7 @@ class DeadFilter:
         return dead.matching(
             name=self.asked.get("job"),
             queue=self.asked.get("queue"),
-            reason=self.asked.get("reason"),
+            reason=self.asked.get("death"),
             error=self.asked.get("error"),
             older_than=self.older_than,
         )
@@ -73,7 +73,7 @@ class DeadFilter:
 
     def _resolved_rows(self) -> QuerySet[DeadJob]:
         rows = DeadJob.objects.exclude(resolution="")
-        for name, column in (("job", "name"), ("queue", "queue"), ("reason", "reason")):
+        for name, column in (("job", "name"), ("queue", "queue"), ("death", "reason")):
             if value := self.asked.get(name):
                 rows = rows.filter(**{column: value})
         if error := self.asked.get("error"):
@@ -93,7 +93,7 @@ class DeadFilter:
                 # Dead jobs outlive the queues and jobs of old releases, so this is a note and no refusal.
                 text = _('No %(what)s is named "%(value)s" in this release.%(hint)s')
                 self.notes.append(text % {"what": name, "value": value, "hint": did_you_mean(value, known)})
-        reason = self.asked.get("reason")
+        reason = self.asked.get("death")
         if reason and reason not in DeathReason.values:
             text = _('There is no reason "%(value)s".%(hint)s')
             self.problems.append(text % {"value": reason, "hint": did_you_mean(reason, DeathReason.values)})

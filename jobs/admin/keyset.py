@@ -69,6 +69,7 @@ class CappedCount(Subquery):
 
     template = "(SELECT COUNT(*) FROM (%(subquery)s) capped)"
     output_field = IntegerField()
+    empty_result_set_value = 0
 
     def __init__(self, queryset: QuerySet[Any], **extra: Any) -> None:
         super().__init__(queryset.order_by().values("pk")[: COUNT_CAP + 1], **extra)

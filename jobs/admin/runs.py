@@ -173,6 +173,7 @@ class RunAdmin(ConsoleAdmin):
             run=run,
             burial=_open(burials),
             events=timeline(run, attempts[::-1], burials, timezone.now()),
+            last_traceback=next((attempt.pk for attempt in attempts if attempt.traceback), None),
             attempts_capped=len(attempts) == SHOWN_ATTEMPTS,
             children=children[:SHOWN_CHILDREN],
             more_children=len(children) > SHOWN_CHILDREN,

@@ -1,0 +1,228 @@
+"""What `requeue_dead` and `discard_dead` share: which dead jobs are meant, asking first, chunks, the summary."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from types import FrameType
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+from django.db.models import Count, QuerySet
+
+from jobs import conf, dead, registry
+from jobs.errors import did_you_mean
+from jobs.models import DeadJob
+from jobs.policy.ages import parse_age
+
+# A chunk is one transaction and one audit row; SIGTERM is heard between two of them.
+CHUNK = 500
+LEFT_ALONE = 1
+MISUSE = 2
+
+
+def _age(text: str) -> timedelta:
+    try:
+        return parse_age(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'"{text}" is no limit. Write a whole number from 1.')
+    return int(text)
+
+
+class ResolveDead(BaseCommand):
+    """Does one verb with all open dead jobs that match, oldest first.
+
+    1. Read the options; a job or queue that is not known is refused with the nearest name.
+    2. Show what matches, and ask.
+    3. Work in chunks; SIGTERM and Ctrl-C end it after the chunk in hand.
+    4. Say how many were done, and how many were left alone and why.
+
+    A dry run does the same in a transaction that it takes back, so the two cannot differ.
+    Exit status: 0 all done, 1 some were left alone, 2 asked wrongly.
+    """
+
+    word = ""
+    past = ""
+    needs_reason = False
+    verb: Callable[..., dead.Tally]
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--job", help="only dead runs of this job; the function's bare name will do")
+        parser.add_argument("--queue", help="only those of this queue")
+        parser.add_argument("--error", help="only those with this text in the error's class or message")
+        parser.add_argument("--older-than", type=_age, metavar="AGE", help="only those that died longer ago: 3d, 12h")
+        parser.add_argument("--limit", type=_positive, help='at the most so many (default: JOBS["BULK_LIMIT"])')
+        parser.add_argument("--reason", default="", help="why; kept in the audit")
+        parser.add_argument("--dry-run", action="store_true", help="say what would happen and change nothing")
+        parser.add_argument("--json", action="store_true", dest="as_json", help="print the summary as JSON")
+        parser.add_argument("--no-input", action="store_false", dest="interactive", help="do not ask")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        chosen, asked = self._choose(options)
+        self._check(options)
+        limit = options["limit"] or conf.get().BULK_LIMIT
+        matched = chosen.count()
+        if not options["as_json"]:
+            self._show(chosen, matched)
+        if matched and not options["dry_run"] and options["interactive"] and not self._agreed(min(matched, limit)):
+            self.stdout.write("Nothing was changed.")
+            sys.exit(LEFT_ALONE)
+        work = self._rehearse if options["dry_run"] else self._work
+        tally, stopped = work(chosen, limit=limit, reason=options["reason"], asked=asked)
+        if beyond := matched - tally.done - tally.left.total():
+            tally.left["not come to, for it was stopped" if stopped else f"beyond the limit of {limit}"] = beyond
+        self._tell(tally, matched=matched, options=options, stopped=stopped)
+        if tally.left:
+            sys.exit(LEFT_ALONE)
+
+    # Step 1.
+
+    def _check(self, options: dict[str, Any]) -> None:
+        if self.needs_reason and not options["reason"].strip() and not options["dry_run"]:
+            raise CommandError('Say why with --reason "…": it is kept with each job.', returncode=MISUSE)
+        if not options["interactive"] or options["dry_run"]:
+            return
+        if options["as_json"]:
+            raise CommandError("--json cannot ask; add --no-input, or --dry-run to look first.", returncode=MISUSE)
+        if not sys.stdin.isatty():
+            raise CommandError("There is nobody to ask; add --no-input, or --dry-run to look first.", returncode=MISUSE)
+
+    def _choose(self, options: dict[str, Any]) -> tuple[QuerySet[DeadJob], dict[str, Any]]:
+        asked = {
+            "name": self._job(options["job"]) if options["job"] else None,
+            "queue": self._queue(options["queue"]) if options["queue"] else None,
+            "error": options["error"],
+            "older_than": options["older_than"],
+        }
+        newest = DeadJob.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+        told = {key: str(value) for key, value in asked.items() if value is not None}
+        return dead.matching(**asked).filter(pk__lte=newest), told
+
+    def _job(self, name: str) -> str:
+        short = [known for known in registry.names() if known.rpartition(".")[2] == name]
+        return short[0] if len(short) == 1 else self._known(name, registry.names(), column="name", option="--job")
+
+    def _queue(self, name: str) -> str:
+        return self._known(name, conf.queue_names(), column="queue", option="--queue")
+
+    def _known(self, value: str, names: list[str], *, column: str, option: str) -> str:
+        # Dead jobs outlive the names of old releases, and must still be found.
+        known = set(names) | set(dead.matching().order_by().values_list(column, flat=True).distinct())
+        if value in known:
+            return value
+        hint = did_you_mean(value, known) or f" Known are: {', '.join(sorted(known)) or 'none'}."
+        raise CommandError(f'{option}: nothing is named "{value}".{hint}', returncode=MISUSE)
+
+    # Step 2.
+
+    def _show(self, chosen: QuerySet[DeadJob], matched: int) -> None:
+        if not matched:
+            self.stdout.write("No dead job matches.")
+            return
+        groups = chosen.order_by().values("name", "queue", "error_class").annotate(count=Count("pk"))
+        for group in groups.order_by("-count", "name"):
+            self.stdout.write("{count:>8,}  {name}  {queue}  {error_class}".format(**group))
+
+    def _agreed(self, count: int) -> bool:
+        answer = input(f"{self.word.capitalize()} {_jobs(count)}? [y/N] ")
+        return answer.strip().lower() in ("y", "yes")
+
+    # Step 3.
+
+    def _work(
+        self, chosen: QuerySet[DeadJob], *, limit: int, reason: str, asked: dict[str, Any]
+    ) -> tuple[dead.Tally, bool]:
+        tally = dead.Tally()
+        with _asked_to_stop() as stop:
+            for chunk in _chunks(chosen, limit):
+                part = type(self).verb(chunk, actor=self._actor(), reason=reason, filter=asked)
+                tally.done += part.done
+                tally.left += part.left
+                self._progress(tally)
+                if stop.is_set():
+                    return tally, True
+        return tally, False
+
+    def _rehearse(self, chosen: QuerySet[DeadJob], **words: Any) -> tuple[dead.Tally, bool]:
+        with transaction.atomic():
+            found = self._work(chosen, **words)
+            transaction.set_rollback(True)
+        return found
+
+    def _actor(self) -> str:
+        try:
+            return f"{self.word}_dead by {getpass.getuser()}"
+        except (KeyError, OSError):
+            return f"{self.word}_dead"
+
+    def _progress(self, tally: dead.Tally) -> None:
+        looked = tally.done + tally.left.total()
+        if looked % CHUNK == 0:
+            self.stderr.write(f"{looked:,} looked at, {tally.done:,} {self.past}")
+
+    # Step 4.
+
+    def _tell(self, tally: dead.Tally, *, matched: int, options: dict[str, Any], stopped: bool) -> None:
+        if options["as_json"]:
+            facts = {
+                "action": self.word,
+                "dry_run": options["dry_run"],
+                "matched": matched,
+                "done": tally.done,
+                "left_alone": dict(tally.left),
+                "stopped": stopped,
+            }
+            self.stdout.write(json.dumps(facts))
+            return
+        would = "would be " if options["dry_run"] else ""
+        self.stdout.write(f"{_jobs(tally.done)} {would}{self.past}.")
+        for why, count in Counter(tally.left).most_common():
+            self.stdout.write(f"{_jobs(count)} {would}left alone: {why}.")
+
+
+def _jobs(count: int) -> str:
+    return f"{count:,} dead job{'' if count == 1 else 's'}"
+
+
+def _chunks(chosen: QuerySet[DeadJob], limit: int) -> Iterator[QuerySet[DeadJob]]:
+    after = 0
+    while limit > 0:
+        keys = list(chosen.filter(pk__gt=after).values_list("pk", flat=True)[: min(CHUNK, limit)])
+        if not keys:
+            return
+        yield chosen.filter(pk__gt=after, pk__lte=keys[-1])
+        after = keys[-1]
+        limit -= len(keys)
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set instead of ending the process."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def heard(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, heard) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.contrib.messages import get_messages
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
+
+from jobs.admin import keyset
+from jobs.models import AuditEntry, DeadJob, JobRun, RunState
+from tests.admin.rows import a_dead_job
+
+LIST = reverse("admin:jobs_deadjob_changelist")
+RETRY = reverse("admin:jobs_deadjob_bulk", args=["retry"])
+DISCARD = reverse("admin:jobs_deadjob_bulk", args=["discard"])
+
+
+def shown(client: Client, query: str = "") -> list[str]:
+    """The names of the dead jobs that a list shows, in its order."""
+    content = client.get(f"{LIST}?{query}").content.decode()
+    return re.findall(r'<th scope="row"><a [^>]*>([^<]+)</a>', content)
+
+
+def form_of(answer: HttpResponse) -> dict[str, list[str]]:
+    """The hidden fields of a confirmation page, as a browser would send them back."""
+    form = answer.content.decode().partition('class="jobs-confirm"')[2].partition("</form>")[0]
+    fields: dict[str, list[str]] = {}
+    for name, value in re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form):
+        if name != "csrfmiddlewaretoken":
+            fields.setdefault(name, []).append(value)
+    return fields
+
+
+def told(answer: HttpResponse) -> list[str]:
+    """The messages that an answer leaves for the next page."""
+    return [str(message) for message in get_messages(answer.wsgi_request)]
+
+
+def states() -> dict[str, str]:
+    return dict(JobRun.objects.values_list("name", "state"))
+
+
+# The list.
+
+
+@pytest.mark.parametrize("address", [LIST, RETRY, DISCARD])
+def test_without_the_permission_no_page_opens(stranger: Client, address: str) -> None:
+    assert stranger.get(address).status_code == 403
+
+
+def test_an_empty_list_says_so(viewer: Client, assert_strict: Callable[[bytes], None]) -> None:
+    answer = viewer.get(LIST)
+    assert_strict(answer.content)
+    assert b"Nothing waits for a decision" in answer.content
+    assert b"No dead job matches" in viewer.get(f"{LIST}?error=x").content
+
+
+def test_a_viewer_sees_the_list_and_no_button(viewer: Client, assert_strict: Callable[[bytes], None]) -> None:
+    a_dead_job()
+    answer = viewer.get(LIST)
+    assert_strict(answer.content)
+    assert b"&lt;b&gt;503&lt;/b&gt; from the gateway" in answer.content
+    assert b"Retry all" not in answer.content
+    assert b"Discard all" not in answer.content
+
+
+def test_the_list_makes_the_same_few_queries_for_any_number(
+    viewer: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for _number in range(20):
+        a_dead_job()
+    # Session, user, two for permissions, the count, the causes, the rows.
+    with django_assert_max_num_queries(7):
+        viewer.get(LIST)
+
+
+def test_pages_go_to_older_burials(viewer: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keyset, "PAGE_SIZE", 2)
+    for name in "abc":
+        a_dead_job(name=f"tests.{name}")
+    older = re.search(r'href="\?(older=\d+)" rel="next"', viewer.get(LIST).content.decode())
+    assert older
+    assert shown(viewer) == ["tests.c", "tests.b"]
+    assert shown(viewer, older[1]) == ["tests.a"]
+
+
+@pytest.mark.parametrize(
+    "query", ["job=tests.ship", "queue=critical", "error=NoStock", "error=says+no", "older_than=2h", "death=permanent"]
+)
+def test_each_filter_finds_what_it_names(viewer: Client, query: str) -> None:
+    a_dead_job()
+    wanted = a_dead_job(died=timedelta(hours=3), name="tests.ship", queue="critical")
+    DeadJob.objects.filter(pk=wanted.pk).update(
+        reason="permanent", error_class="shop.NoStock", error_message="the warehouse says no"
+    )
+    assert shown(viewer, query) == ["tests.ship"]
+
+
+def test_a_wrong_age_or_reason_is_answered_and_not_ignored(viewer: Client) -> None:
+    a_dead_job()
+    assert b"is no age" in viewer.get(f"{LIST}?older_than=old").content
+    assert shown(viewer, "older_than=old") == []
+    assert b"Did you mean &quot;permanent&quot;?" in viewer.get(f"{LIST}?death=permanant").content
+
+
+def test_what_was_dealt_with_is_listed_apart_with_who_and_why(operator: Client) -> None:
+    dead = a_dead_job(name="tests.gone")
+    a_dead_job(name="tests.open")
+    address = reverse("admin:jobs_jobrun_act", args=[dead.run_id, "discard"])
+    operator.post(address, {"burial": dead.pk, "reason": "a test order"})
+    assert shown(operator) == ["tests.open"]
+    assert shown(operator, "shown=resolved") == ["tests.gone"]
+    assert b"a test order" in operator.get(f"{LIST}?shown=resolved").content
+
+
+# Retry and discard of many.
+
+
+def test_the_preview_counts_and_changes_nothing(operator: Client, assert_strict: Callable[[bytes], None]) -> None:
+    for name in ("a", "a", "b"):
+        a_dead_job(name=f"tests.{name}")
+    answer = operator.get(RETRY)
+    content = answer.content.decode()
+    assert_strict(answer.content)
+    assert "Retry 3 dead jobs?" in content
+    assert '<td class="jobs-number">2</td><th scope="row">tests.a</th>' in content
+    assert set(states().values()) == {RunState.DEAD}
+    assert not AuditEntry.objects.exists()
+
+
+def test_retry_all_matching_touches_only_what_matches(operator: Client) -> None:
+    a_dead_job(name="tests.a")
+    a_dead_job(name="tests.b")
+    answer = operator.post(RETRY, {**form_of(operator.get(f"{RETRY}?job=tests.a")), "reason": "it is back"})
+    assert told(answer) == ["1 dead job retried."]
+    assert states() == {"tests.a": RunState.QUEUED, "tests.b": RunState.DEAD}
+    entry = AuditEntry.objects.get()
+    assert entry.reason == "it is back"
+    assert entry.filter["job"] == "tests.a"
+
+
+def test_what_dies_after_the_preview_stays_out(operator: Client) -> None:
+    a_dead_job(name="tests.early")
+    form = form_of(operator.get(RETRY))
+    a_dead_job(name="tests.late")
+    operator.post(RETRY, form)
+    assert states() == {"tests.early": RunState.QUEUED, "tests.late": RunState.DEAD}
+
+
+def test_what_comes_of_age_after_the_preview_stays_out(operator: Client) -> None:
+    a_dead_job(name="tests.old", died=timedelta(hours=3))
+    young = a_dead_job(name="tests.young", died=timedelta(minutes=59))
+    form = form_of(operator.get(f"{RETRY}?older_than=1h"))
+    DeadJob.objects.filter(pk=young.pk).update(died_at=young.died_at - timedelta(seconds=58))
+    operator.post(RETRY, form)
+    assert states() == {"tests.old": RunState.QUEUED, "tests.young": RunState.DEAD}
+
+
+def test_selected_rows_alone_are_touched(operator: Client) -> None:
+    chosen, *_others = [a_dead_job(name=f"tests.{name}") for name in "abc"]
+    preview = operator.get(f"{DISCARD}?chosen=1&id={chosen.pk}")
+    operator.post(DISCARD, {**form_of(preview), "reason": "not wanted"})
+    assert states() == {"tests.a": RunState.DISCARDED, "tests.b": RunState.DEAD, "tests.c": RunState.DEAD}
+
+
+def test_no_row_selected_means_none_and_not_all(operator: Client) -> None:
+    a_dead_job()
+    answer = operator.get(f"{DISCARD}?chosen=1")
+    assert b"No row was chosen" in answer.content
+    assert form_of(answer) == {}
+
+
+def test_discard_wants_a_reason(operator: Client) -> None:
+    a_dead_job(name="tests.a")
+    answer = operator.post(DISCARD, form_of(operator.get(DISCARD)))
+    assert b"Write down why" in answer.content
+    assert states() == {"tests.a": RunState.DEAD}
+
+
+def test_a_double_click_acts_once_and_says_so(operator: Client) -> None:
+    a_dead_job()
+    form = form_of(operator.get(RETRY))
+    operator.post(RETRY, form)
+    assert told(operator.post(RETRY, form))[1:] == ["1 was left alone: already resolved."]
+    assert AuditEntry.objects.count() == 1
+    assert JobRun.objects.get().life == 1
+
+
+def test_what_is_left_alone_is_counted_with_its_reason(operator: Client) -> None:
+    a_dead_job(name="tests.a")
+    a_dead_job(name="tests.b", queue="removed")
+    answer = operator.post(RETRY, form_of(operator.get(RETRY)))
+    assert told(answer)[0] == "1 dead job retried."
+    assert told(answer)[1].startswith("1 was left alone: its queue")
+
+
+def test_one_action_touches_no_more_than_the_limit(operator: Client, jobs_settings: Callable[..., object]) -> None:
+    jobs_settings(BULK_LIMIT=2)
+    for name in "abc":
+        a_dead_job(name=f"tests.{name}")
+    preview = operator.get(RETRY)
+    assert b"More match than the limit of 2" in preview.content
+    operator.post(RETRY, form_of(preview))
+    assert states() == {"tests.a": RunState.QUEUED, "tests.b": RunState.QUEUED, "tests.c": RunState.DEAD}
+
+
+def test_a_post_that_saw_no_preview_gets_one(operator: Client) -> None:
+    a_dead_job(name="tests.a")
+    assert b"Discard 1 dead job?" in operator.post(DISCARD, {"reason": "x"}).content
+    assert states() == {"tests.a": RunState.DEAD}
+
+
+@pytest.mark.parametrize(("address", "permission"), [(RETRY, "discard_job"), (DISCARD, "requeue_job")])
+def test_each_action_is_refused_without_its_own_permission_and_that_is_recorded(
+    person: Callable[..., Client], address: str, permission: str
+) -> None:
+    a_dead_job(name="tests.a")
+    client = person("view_console", permission)
+    assert client.get(address).status_code == 403
+    assert not AuditEntry.objects.exists()
+    assert client.post(address, {"reason": "x", "up_to": "9", "as_of": "2030-01-01T00:00:00Z"}).status_code == 403
+    assert AuditEntry.objects.get().outcome == "refused"
+    assert states() == {"tests.a": RunState.DEAD}
+
+
+def test_a_bulk_action_goes_back_inside(operator: Client) -> None:
+    a_dead_job()
+    form = {**form_of(operator.get(RETRY)), "next": "https://elsewhere.example", "job": "tests.charge"}
+    assert operator.post(RETRY, form).headers["Location"] == LIST

@@ -1,0 +1,419 @@
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+
+from jobs.admin import keyset
+from jobs.admin.run_filter import first_id_at, time_of
+from jobs.models import AuditEntry, JobRun, RunState
+from tests.admin.rows import a_dead_job, a_run, an_attempt
+
+LIST = reverse("admin:jobs_jobrun_changelist")
+
+
+def page(run: JobRun) -> str:
+    return reverse("admin:jobs_jobrun_change", args=[run.pk])
+
+
+def act(run: JobRun, name: str) -> str:
+    return reverse("admin:jobs_jobrun_act", args=[run.pk, name])
+
+
+def shown(client: Client, query: str = "") -> list[str]:
+    """The names of the runs that a list shows, in its order."""
+    content = client.get(f"{LIST}?{query}").content.decode()
+    return re.findall(r'<th scope="row"><a [^>]*>([^<]+)</a>', content)
+
+
+# Who may look.
+
+
+@pytest.mark.parametrize("path", ["", f"{uuid.uuid4()}/", f"{uuid.uuid4()}/payload/", f"{uuid.uuid4()}/retry/"])
+def test_without_the_permission_no_page_opens(stranger: Client, path: str) -> None:
+    answer = stranger.get(f"{LIST}{path}")
+    assert answer.status_code == 403
+    assert not AuditEntry.objects.exists()
+
+
+def test_without_the_permission_the_index_has_no_link(stranger: Client, viewer: Client) -> None:
+    index = reverse("admin:index")
+    assert LIST not in stranger.get(index).content.decode()
+    assert LIST in viewer.get(index).content.decode()
+
+
+def test_who_is_not_logged_in_is_sent_to_log_in(client: Client) -> None:
+    assert client.get(LIST).headers["Location"].startswith(reverse("admin:login"))
+
+
+def test_an_unknown_run_is_not_found(viewer: Client) -> None:
+    assert viewer.get(f"{LIST}{uuid.uuid4()}/").status_code == 404
+    assert viewer.get(f"{LIST}{uuid.uuid4()}/explode/").status_code == 404
+
+
+# The list.
+
+
+def test_an_empty_list_says_so(viewer: Client, assert_strict: Callable[[bytes], None]) -> None:
+    answer = viewer.get(LIST)
+    assert_strict(answer.content)
+    assert b"No job has run yet" in answer.content
+
+
+def test_the_list_makes_the_same_few_queries_for_any_number_of_runs(
+    viewer: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for _number in range(keyset.PAGE_SIZE + 1):
+        a_run()
+    # Session, user, two for permissions, the counts of the states, the rows.
+    with django_assert_max_num_queries(6) as captured:
+        viewer.get(LIST)
+    assert not [query for query in captured.captured_queries if "OFFSET" in query["sql"]]
+
+
+def test_pages_go_to_older_runs_and_back(viewer: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keyset, "PAGE_SIZE", 2)
+    for name in "abcde":
+        a_run(name=f"tests.{name}")
+    first = viewer.get(LIST).content.decode()
+    older = re.search(r'href="\?(older=[^"]+)" rel="next"', first)
+    assert older
+    assert shown(viewer) == ["tests.e", "tests.d"]
+    assert shown(viewer, older[1]) == ["tests.c", "tests.b"]
+    second = viewer.get(f"{LIST}?{older[1]}").content.decode()
+    newer = re.search(r'href="\?(newer=[^"]+)" rel="prev"', second)
+    assert newer
+    assert shown(viewer, newer[1]) == ["tests.e", "tests.d"]
+
+
+def test_a_cursor_that_was_tampered_with_shows_the_first_page(viewer: Client) -> None:
+    a_run(name="tests.a")
+    assert shown(viewer, "older=x' OR 1=1") == ["tests.a"]
+
+
+def test_counting_stops_at_its_cap(viewer: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keyset, "COUNT_CAP", 2)
+    monkeypatch.setattr("jobs.admin.runs.COUNT_CAP", 2)
+    for _number in range(4):
+        a_run()
+    assert "<strong>2+</strong>" in viewer.get(LIST).content.decode()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "state=dead",
+        "queue=critical",
+        "job=tests.ship",
+        "q=state:dead",
+        "q=queue:critical",
+        "q=job:tests.ship",
+        "q=tests.ship",
+        "q=error:NoStock",
+        "q=error:warehouse",
+        "q=worker:host-9",
+        "q=args.order_id:77",
+        "q=args.lines.sku:A-1",
+        "q=arg:77",
+        "q=arg:A-1",
+        "q=state:dead,retrying",
+        "after=1h",
+        "q=state:dead+arg:77&queue=critical&after=1h",
+    ],
+)
+def test_each_filter_finds_what_it_names(viewer: Client, query: str) -> None:
+    a_run(age=timedelta(hours=3), worker="host-1")
+    a_run(
+        RunState.DEAD,
+        name="tests.ship",
+        queue="critical",
+        error_class="shop.NoStock",
+        error_message="the warehouse says no",
+        worker="host-9",
+        arguments={"order_id": 77, "lines": {"sku": "A-1"}},
+    )
+    assert shown(viewer, query) == ["tests.ship"]
+
+
+def test_an_argument_is_compared_as_a_whole(viewer: Client) -> None:
+    a_run(arguments={"order_id": 420})
+    a_run(arguments={"order_id": "x42"})
+    assert shown(viewer, "q=args.order_id:42") == []
+    assert shown(viewer, "q=arg:42") == []
+
+
+@pytest.mark.parametrize("name", ["in", "order_id__gt", "isnull"])
+def test_an_argument_may_have_any_name(viewer: Client, name: str) -> None:
+    a_run(arguments={name: 7})
+    a_run(arguments={"order_id": 9})
+    assert len(shown(viewer, f"q=args.{name}:7")) == 1
+
+
+def test_a_search_for_arguments_says_how_far_it_looked(viewer: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keyset, "WINDOW", 2)
+    a_run(arguments={"order_id": 1})
+    a_run()
+    a_run()
+    content = viewer.get(f"{LIST}?q=args.order_id:1").content.decode()
+    assert "runs only, back to" in content
+    assert shown(viewer, "q=args.order_id:1") == []
+
+
+def test_an_id_alone_opens_its_run(viewer: Client) -> None:
+    run = a_run()
+    foreign = a_run(rq_id="made-by-rq")
+    assert viewer.get(LIST, {"q": str(run.pk)}).headers["Location"] == page(run)
+    assert viewer.get(LIST, {"q": run.pk.hex}).headers["Location"] == page(run)
+    assert viewer.get(LIST, {"q": "id:made-by-rq"}).headers["Location"] == page(foreign)
+    assert viewer.get(LIST, {"q": str(uuid.uuid4())}).status_code == 200
+
+
+def test_a_wrong_qualifier_is_answered_with_the_nearest_and_no_rows(viewer: Client) -> None:
+    a_run()
+    content = viewer.get(f"{LIST}?q=stat:dead").content.decode()
+    assert "Did you mean &quot;state&quot;?" in content
+    assert shown(viewer, "q=stat:dead") == []
+
+
+def test_a_wrong_state_or_time_is_answered_and_not_ignored(viewer: Client) -> None:
+    a_run()
+    assert "Did you mean &quot;dead&quot;?" in viewer.get(f"{LIST}?state=daed").content.decode()
+    assert shown(viewer, "after=yesterday") == []
+
+
+def test_what_was_asked_for_stays_in_the_form_and_is_escaped(
+    viewer: Client, assert_strict: Callable[[bytes], None]
+) -> None:
+    nasty = '"><script>alert(1)</script>'
+    answer = viewer.get(LIST, {"q": nasty, "queue": nasty, "job": nasty, "state": nasty})
+    assert_strict(answer.content)
+    assert b"&quot;&gt;&lt;script&gt;" in answer.content
+
+
+def test_ids_and_times_convert_both_ways() -> None:
+    run = a_run(age=timedelta(days=2))
+    assert first_id_at(run.created_at) <= run.pk < first_id_at(run.created_at + timedelta(milliseconds=2))
+    assert abs(time_of(run.pk) - run.created_at) < timedelta(milliseconds=1)
+
+
+# One run's page.
+
+
+def test_a_run_is_told_as_a_timeline(viewer: Client, assert_strict: Callable[[bytes], None]) -> None:
+    dead = a_dead_job()
+    answer = viewer.get(page(dead.run))
+    content = answer.content.decode()
+    assert_strict(answer.content)
+    told = re.findall(r'class="jobs-event-head"><strong>([^<]+)</strong>', content)
+    assert told == [
+        "Asked for",
+        "Given to Redis",
+        "Attempt 1 of 3: raised",
+        "Attempt 2 of 3: raised",
+        "Attempt 3 of 3: raised",
+        "Buried: attempts used up",
+    ]
+    assert "GatewayDown: &lt;b&gt;503&lt;/b&gt;" in content
+
+
+def test_a_run_that_waits_says_for_what(viewer: Client) -> None:
+    retrying = a_run(RunState.RETRYING, due_at=timezone.now() + timedelta(hours=1))
+    unpushed = a_run(RunState.QUEUED, pushed_at=None)
+    queued = a_run(RunState.QUEUED)
+    running = a_run(RunState.RUNNING, started_at=timezone.now(), worker="host:1")
+    scheduled = a_run(RunState.SCHEDULED, attempts=0, due_at=timezone.now() + timedelta(hours=1))
+    for run, text in (
+        (retrying, "Next attempt"),
+        (unpushed, "Not given to Redis yet"),
+        (queued, "Waiting for a worker of queue default"),
+        (running, "Attempt 1 is running"),
+        (scheduled, "Due"),
+    ):
+        assert text in viewer.get(page(run)).content.decode()
+
+
+def test_a_runs_page_makes_few_queries_for_any_number_of_attempts(
+    operator: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    run = a_dead_job().run
+    for number in range(4, 30):
+        an_attempt(run, number)
+    for _number in range(30):
+        a_run(parent=run.pk)
+    # Session, user, two for permissions, run, attempts, burials, children, audit.
+    with django_assert_max_num_queries(9):
+        operator.get(page(run))
+
+
+def test_parent_and_children_are_linked(viewer: Client) -> None:
+    parent = a_run(name="tests.parent")
+    child = a_run(name="tests.child", parent=parent.pk)
+    orphan = a_run(parent=uuid.uuid4())
+    assert page(child) in viewer.get(page(parent)).content.decode()
+    assert page(parent) in viewer.get(page(child)).content.decode()
+    assert "removed by retention" in viewer.get(page(orphan)).content.decode()
+
+
+def test_a_viewer_sees_masked_arguments_and_no_button(viewer: Client) -> None:
+    run = a_dead_job().run
+    content = viewer.get(page(run)).content.decode()
+    assert "[redacted]" in content
+    assert "tok_live_4242" not in content
+    assert act(run, "retry") not in content
+    assert act(run, "discard") not in content
+
+
+@pytest.mark.parametrize(
+    ("state", "names"),
+    [
+        (RunState.DEAD, {"retry", "discard"}),
+        (RunState.QUEUED, {"cancel"}),
+        (RunState.SCHEDULED, {"cancel"}),
+        (RunState.RETRYING, {"cancel"}),
+        (RunState.RUNNING, set()),
+        (RunState.SUCCEEDED, set()),
+    ],
+)
+def test_each_state_offers_what_can_be_done(operator: Client, state: str, names: set[str]) -> None:
+    run = a_dead_job().run if state == RunState.DEAD else a_run(state)
+    content = operator.get(page(run)).content.decode()
+    assert {name for name in ("retry", "discard", "cancel") if act(run, name) in content} == names
+
+
+# The raw payload.
+
+
+def test_the_payload_is_shown_on_demand_and_the_look_is_recorded(
+    operator: Client, assert_strict: Callable[[bytes], None]
+) -> None:
+    run = a_run()
+    address = reverse("admin:jobs_jobrun_payload", args=[run.pk])
+    assert b"tok_live_4242" not in operator.get(address).content
+    assert not AuditEntry.objects.exists()
+    answer = operator.post(address, {"reason": "ticket 7"})
+    assert_strict(answer.content)
+    assert b"tok_live_4242" in answer.content
+    assert "no-store" in answer.headers["Cache-Control"]
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.target, entry.reason) == ("view_payload", str(run.pk), "ticket 7")
+
+
+def test_the_payload_is_refused_without_its_permission_and_that_is_recorded(viewer: Client) -> None:
+    run = a_run()
+    answer = viewer.post(reverse("admin:jobs_jobrun_payload", args=[run.pk]))
+    assert answer.status_code == 403
+    assert b"tok_live_4242" not in answer.content
+    assert AuditEntry.objects.get().outcome == "refused"
+
+
+# Actions.
+
+
+def test_retry_gives_a_dead_run_a_new_life_and_is_recorded(operator: Client) -> None:
+    dead = a_dead_job()
+    operator.post(act(dead.run, "retry"), {"burial": dead.pk, "reason": "the gateway is back"})
+    dead.refresh_from_db()
+    dead.run.refresh_from_db()
+    assert (dead.run.state, dead.run.life, dead.resolution) == (RunState.QUEUED, 1, "requeued")
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.reason, entry.outcome) == ("requeue", "the gateway is back", "done")
+    assert entry.address == "127.0.0.1"
+
+
+def test_a_double_click_retries_once_and_says_so(operator: Client) -> None:
+    dead = a_dead_job()
+    form = {"burial": dead.pk}
+    operator.post(act(dead.run, "retry"), form)
+    again = operator.post(act(dead.run, "retry"), form, follow=True)
+    assert b"already requeued" in again.content
+    assert JobRun.objects.get(pk=dead.run_id).life == 1
+    assert AuditEntry.objects.count() == 1
+
+
+def test_a_click_on_an_old_page_leaves_a_later_burial_alone(operator: Client) -> None:
+    dead = a_dead_job()
+    operator.post(act(dead.run, "retry"), {"burial": dead.pk})
+    JobRun.objects.filter(pk=dead.run_id).update(state=RunState.DEAD, ended_at=timezone.now())
+    later = dead.run.burials.create(
+        life=1, name=dead.name, queue=dead.queue, reason="exhausted", died_at=timezone.now()
+    )
+    operator.post(act(dead.run, "discard"), {"burial": dead.pk, "reason": "stale"})
+    later.refresh_from_db()
+    assert later.resolution == ""
+
+
+def test_discard_asks_first_and_wants_a_reason(operator: Client, assert_strict: Callable[[bytes], None]) -> None:
+    dead = a_dead_job()
+    asked = operator.get(act(dead.run, "discard"))
+    assert_strict(asked.content)
+    assert b"It will never run again" in asked.content
+    assert b"Write down why" in operator.post(act(dead.run, "discard"), {"burial": dead.pk}).content
+    dead.refresh_from_db()
+    assert dead.resolution == ""
+    operator.post(act(dead.run, "discard"), {"burial": dead.pk, "reason": "order was a test"})
+    dead.refresh_from_db()
+    assert (dead.resolution, dead.note) == ("discarded", "order was a test")
+
+
+def test_cancel_ends_a_run_that_waits(operator: Client) -> None:
+    run = a_run(RunState.QUEUED)
+    operator.post(act(run, "cancel"), {"reason": "asked twice"})
+    run.refresh_from_db()
+    assert run.state == RunState.CANCELLED
+
+
+def test_cancel_of_a_run_that_ended_changes_nothing_and_says_why(operator: Client) -> None:
+    run = a_run()
+    answer = operator.post(act(run, "cancel"), {"reason": "too late"}, follow=True)
+    assert b"Nothing was changed" in answer.content
+    assert b"This cannot be done now" in operator.get(act(run, "cancel")).content
+
+
+@pytest.mark.parametrize("name", ["retry", "discard", "cancel"])
+def test_each_action_is_refused_without_its_own_permission_and_that_is_recorded(
+    person: Callable[..., Client], name: str
+) -> None:
+    others = {"retry": "requeue_job", "discard": "discard_job", "cancel": "cancel_job"}
+    lacks = others.pop(name)
+    client = person("view_console", *others.values())
+    dead = a_dead_job()
+    answer = client.post(act(dead.run, name), {"burial": dead.pk, "reason": "x"})
+    assert answer.status_code == 403
+    assert f"jobs.{lacks}".encode() in answer.content
+    assert AuditEntry.objects.get().outcome == "refused"
+    assert JobRun.objects.get(pk=dead.run_id).state == RunState.DEAD
+
+
+def test_looking_changes_nothing(operator: Client) -> None:
+    dead = a_dead_job()
+    before = list(JobRun.objects.values())
+    for address in (LIST, page(dead.run), act(dead.run, "retry"), act(dead.run, "discard")):
+        assert operator.get(address).status_code == 200
+        assert operator.head(address).status_code == 200
+    assert list(JobRun.objects.values()) == before
+    assert not AuditEntry.objects.exists()
+
+
+@pytest.mark.parametrize("method", ["put", "patch", "delete"])
+def test_only_post_acts(operator: Client, method: str) -> None:
+    dead = a_dead_job()
+    assert getattr(operator, method)(act(dead.run, "retry")).status_code == 405
+
+
+def test_a_list_takes_no_post(operator: Client) -> None:
+    assert operator.post(LIST).status_code == 405
+
+
+def test_a_post_without_the_token_is_refused(operator: Client) -> None:
+    dead = a_dead_job()
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = operator.cookies
+    assert strict.post(act(dead.run, "retry"), {"burial": dead.pk}).status_code == 403
+    assert JobRun.objects.get(pk=dead.run_id).state == RunState.DEAD
