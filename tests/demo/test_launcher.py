@@ -33,7 +33,7 @@ class Demo:
     def __init__(self, folder: Path, **environment: str) -> None:
         self.mark = f"VAR_DIR={folder}"
         self.port = free_port(18_000)
-        ours = {"VAR_DIR": str(folder), **environment}
+        ours = {"DJANGO_SETTINGS_MODULE": "jobsite.settings", "VAR_DIR": str(folder), **environment}
         theirs = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DATABASE_URL")}
         self.launcher = subprocess.Popen(
             [sys.executable, "manage.py", "demo", "--port", str(self.port)],

@@ -1,4 +1,7 @@
-"""Finds the processes of one launch by a mark in their environment, which every child inherits."""
+"""Finds the processes of one launch by a mark in their environment, which every child inherits.
+
+Valkey writes its title over its environment: it is known by its working folder.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,13 @@ def wait_until(holds: Callable[[], object], *, seconds: float, what: str) -> Non
 
 
 def marked(mark: str) -> dict[int, str]:
-    """The living processes that have `mark` ("NAME=value") in their environment: pid and command line."""
+    """The living processes with `mark` ("NAME=folder") in their environment, or at work in that folder.
+
+    By pid, with their command lines.
+    """
     found = {}
     for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and (command := _command(folder, mark.encode())) is not None:
+        if folder.name.isdigit() and (command := _command(folder, mark)) is not None:
             found[int(folder.name)] = command
     return found
 
@@ -39,14 +45,23 @@ def end_all(mark: str) -> None:
         os.kill(pid, 9)
 
 
-def _command(folder: Path, mark: bytes) -> str | None:
+def _command(process: Path, mark: str) -> str | None:
     try:
-        if mark not in (folder / "environ").read_bytes().split(b"\0") or _is_zombie(folder):
+        is_ours = _has_mark(process, mark) or _works_in(process, mark.partition("=")[2])
+        if not is_ours or _is_zombie(process):
             return None
-        return (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
     except OSError:  # it ended while we looked
         return None
 
 
-def _is_zombie(folder: Path) -> bool:
-    return (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[0] == "Z"
+def _has_mark(process: Path, mark: str) -> bool:
+    return mark.encode() in (process / "environ").read_bytes().split(b"\0")
+
+
+def _works_in(process: Path, folder: str) -> bool:
+    return (process / "cwd").readlink().is_relative_to(folder)
+
+
+def _is_zombie(process: Path) -> bool:
+    return (process / "stat").read_text(errors="replace").rpartition(")")[2].split()[0] == "Z"
