@@ -65,9 +65,9 @@ def conclude(claim: Claim, outcome: Outcome, *, worker: str, run_ms: int) -> Set
         roll=random.random(),  # noqa: S311
     )
     crashes += isinstance(outcome, Crashed)
-    _log(claim, outcome, verdict)
     recorded = claim.durable or not isinstance(verdict, Done | HandBack | PutOff | Discard)
     entry = _entry(claim, job, outcome, verdict, worker=worker, run_ms=run_ms, crashes=crashes) if recorded else None
+    _log(claim, outcome, verdict, shown=(entry or {}).get("error_message", outcome.name))
     return Settlement(
         claim,
         _where(verdict, recorded=recorded),
@@ -320,11 +320,9 @@ def _pushed_ms(claim: Claim) -> int:
     return int(str_to_date(text).timestamp() * 1000) if text else claim.claimed_ms
 
 
-def _log(claim: Claim, outcome: Outcome, verdict: Verdict) -> None:
+def _log(claim: Claim, outcome: Outcome, verdict: Verdict, *, shown: str) -> None:
     facts = {"job": claim.name, "run": claim.run_id, "attempt": claim.attempt, "verdict": verdict.name}
     if isinstance(verdict, Bury):
-        error = getattr(outcome, "error", outcome.name)
-        masked = redaction.mask_text(str(error))
-        logger.error("%s is dead (%s): %s", claim.name, verdict.reason, masked, extra=facts)
+        logger.error("%s is dead (%s): %s", claim.name, verdict.reason, shown, extra=facts)
     elif isinstance(verdict, Retry | PutOff):
-        logger.info("%s: %s in %.0f s", claim.name, verdict.name, verdict.seconds, extra=facts)
+        logger.info("%s: %s in %.0f s after %s", claim.name, verdict.name, verdict.seconds, outcome.name, extra=facts)

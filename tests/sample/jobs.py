@@ -1,0 +1,118 @@
+"""Jobs that end in every way there is. What they do is written to a file, so that the judge is outside the system."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+
+from jobs import Bury, Discard, DiscardJob, RetryLater, RetryPolicy, current_run, fixed, job
+
+QUICK = fixed(0.05)
+
+
+class Refused(Exception):
+    """Permanent."""
+
+
+class Gone(Exception):
+    """Nothing to do any more."""
+
+
+def note(words: str) -> None:
+    """Add one line to the ledger, whole, whoever else writes."""
+    if path := os.environ.get("SAMPLE_LEDGER"):
+        with open(path, "ab", buffering=0) as ledger:
+            ledger.write(f"{words}\n".encode())
+
+
+@job
+def add(left: int, right: int) -> int:
+    note(f"add {left} {right}")
+    return left + right
+
+
+@job(queue="critical")
+def urgent(number: int) -> None:
+    note(f"urgent {number}")
+
+
+@job
+async def add_later(left: int, right: int) -> int:
+    await asyncio.sleep(0.01)
+    return left + right
+
+
+@job(retry=RetryPolicy(attempts=3, backoff=QUICK))
+def fail(number: int) -> None:
+    note(f"fail {number} {current_run().attempt}")
+    raise ValueError(f"no {number}")
+
+
+@job(retry=RetryPolicy(attempts=5, backoff=QUICK))
+def fail_until(attempt: int) -> str:
+    if current_run().attempt < attempt:
+        raise ConnectionError("not yet")
+    return f"at attempt {current_run().attempt}"
+
+
+@job(retry=RetryPolicy(attempts=5, backoff=QUICK, rules={Refused: Bury, Gone: Discard}))
+def end_as(how: str) -> None:
+    if how == "refused":
+        raise Refused("the address is malformed")
+    if how == "gone":
+        raise Gone("the order is gone")
+    if how == "discard":
+        raise DiscardJob("nothing to do")
+    if how == "later" and current_run().attempt == 1:
+        raise RetryLater(0.3)
+
+
+@job(timeout=0.5, retry=1)
+def hang() -> None:
+    while True:
+        try:
+            time.sleep(0.01)
+        except Exception:
+            note("swallowed")
+
+
+@job(timeout=0.5, retry=1)
+async def hang_politely() -> None:
+    await asyncio.sleep(60)
+
+
+@job
+def nap(seconds: float, number: int) -> None:
+    note(f"start {number}")
+    time.sleep(seconds)
+    note(f"end {number}")
+
+
+@job(retry=RetryPolicy(attempts=10, backoff=QUICK))
+def kill_worker() -> None:
+    note("kill")
+    os._exit(9)
+
+
+@job
+def leave() -> None:
+    sys.exit(3)
+
+
+@job(durable=False, retry=RetryPolicy(attempts=2, backoff=QUICK))
+def flood(number: int, fails: bool = False) -> None:
+    note(f"flood {number}")
+    if fails:
+        raise ValueError(f"no {number}")
+
+
+@job(retry=RetryPolicy(attempts=2, backoff=QUICK), sensitive=["card"])
+def charge(card: str, order_id: int) -> None:
+    raise ValueError(f"card {card} refused for order {order_id}")
+
+
+@job(unique="args")
+def once(key: str) -> None:
+    note(f"once {key}")

@@ -1,0 +1,17 @@
+"""The project's settings and an app of sample jobs, for tests and for the worker processes that they start."""
+
+import os
+import tempfile
+
+from jobsite.settings import *  # noqa: F403
+from jobsite.settings import DATABASES, INSTALLED_APPS, JOBS, env
+
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.sample"]
+
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # A file, because the worker processes must see it too; one for each test process.
+    DATABASES["default"]["TEST"] = {"NAME": f"{tempfile.gettempdir()}/jobsite-test-{os.getpid()}.sqlite3"}
+
+JOBS = {**JOBS, "LEASE": env.float("SAMPLE_LEASE", 15.0)}
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
