@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.translation import ngettext
 
-from orders import aftercare, inventory, timeline
+from orders import aftercare, inventory
 from orders.models import Customer, Order, OrderLine, Payment, Product, Shipment
 from orders.order_runs import runs_of
 from orders.templatetags.shop import euros
@@ -78,7 +78,7 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin):
     actions = ["hand_to_carrier", "take_stock_again"]
     inlines = [LineInline, PaymentInline, ShipmentInline]
     fieldsets = [
-        (None, {"fields": ["number", "customer", "total", "headline"]}),
+        (None, {"fields": ["number", "customer", "total", "trouble"]}),
         ("Jobs", {"fields": ["job_runs"]}),
         ("Address", {"fields": ["recipient", "street", "postcode", "city", "country"]}),
         (
@@ -96,9 +96,8 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin):
                 ]
             },
         ),
-        ("Problems", {"fields": ["payment_problem", "shipping_problem", "shortage"]}),
     ]
-    readonly_fields = ["number", "total", "headline", "job_runs"]
+    readonly_fields = ["number", "total", "trouble", "job_runs"]
 
     def has_ship_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("orders.ship_order")
@@ -126,10 +125,6 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin):
     @admin.display(description="problem")
     def trouble(self, order: Order) -> str:
         return order.payment_problem or order.shipping_problem or order.shortage
-
-    @admin.display(description="in short")
-    def headline(self, order: Order) -> str:
-        return timeline.headline(order)
 
     @admin.display(description="runs")
     def job_runs(self, order: Order) -> str:

@@ -8,8 +8,8 @@ from django import forms
 
 from orders.basket import MAX_QUANTITY
 from orders.checkout import Address
+from orders.models import Country
 
-COUNTRIES = [("DE", "Germany"), ("AT", "Austria"), ("CH", "Switzerland"), ("FR", "France"), ("NL", "Netherlands")]
 # The gateway's test tokens, as in `partners.gateway`.
 CARDS = [
     ("tok_visa", "Visa ending 4242, which is accepted"),
@@ -27,13 +27,9 @@ class AddressForm(forms.Form):
     street = forms.CharField(
         label="Street and number", max_length=200, widget=forms.TextInput({"autocomplete": "street-address"})
     )
-    postcode = forms.CharField(
-        max_length=12,
-        help_text="Give 00000 to see the warehouse refuse the address.",
-        widget=forms.TextInput({"autocomplete": "postal-code"}),
-    )
+    postcode = forms.CharField(max_length=12, widget=forms.TextInput({"autocomplete": "postal-code"}))
     city = forms.CharField(max_length=100, widget=forms.TextInput({"autocomplete": "address-level2"}))
-    country = forms.ChoiceField(choices=COUNTRIES, widget=forms.Select({"autocomplete": "country"}))
+    country = forms.ChoiceField(choices=Country, widget=forms.Select({"autocomplete": "country"}))
 
     @property
     def address(self) -> Address:

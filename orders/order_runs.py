@@ -66,3 +66,8 @@ def runs_of(order: Order) -> list[RunLine]:
         found |= children
         parents = set(children)
     return [RunLine(found[key]) for key in sorted(found)]
+
+
+def latest_by_job(lines: list[RunLine]) -> dict[str, JobRun]:
+    """The newest run of each job, by the job's short name."""
+    return {line.job: line.run for line in lines}

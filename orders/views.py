@@ -10,27 +10,27 @@ from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import conditional_page, require_GET, require_http_methods, require_POST
+from django.views.decorators.http import conditional_page, require_http_methods, require_POST, require_safe
 
 from orders import aftercare, checkout, timeline
 from orders.basket import MAX_QUANTITY, Basket, total_cents
 from orders.charging import PaymentNotNeeded
 from orders.forms import AddressForm, CardForm, CheckoutForm, QuantityForm
 from orders.models import Order, Product
-from orders.order_runs import runs_of
+from orders.order_runs import latest_by_job, runs_of
 
 
-@require_GET
+@require_safe
 def product_list(request: HttpRequest) -> HttpResponse:
     return render(request, "shop/product_list.html", {"products": Product.objects.all()})
 
 
-@require_GET
+@require_safe
 def product(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "shop/product.html", {"product": get_object_or_404(Product, slug=slug)})
 
 
-@require_GET
+@require_safe
 def basket(request: HttpRequest) -> HttpResponse:
     items = list(Basket(request.session))
     context = {"items": items, "total": total_cents(items), "most": MAX_QUANTITY}
@@ -60,7 +60,7 @@ def basket_change(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def check_out(request: HttpRequest) -> HttpResponse:
     if earlier := _order_made_already(request):
         return redirect(earlier)
@@ -78,14 +78,14 @@ def check_out(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@require_GET
+@require_safe
 def order_page(request: HttpRequest, number: str) -> HttpResponse:
     order = _order(number)
     lines = order.lines.select_related("product")
     return render(request, "shop/order.html", _progress(request, order) | {"lines": lines})
 
 
-@require_GET
+@require_safe
 @conditional_page
 def order_progress(request: HttpRequest, number: str) -> HttpResponse:
     """The part of the order's page that changes, with an ETag: asking again costs 304 and no body."""
@@ -95,7 +95,7 @@ def order_progress(request: HttpRequest, number: str) -> HttpResponse:
 
 
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def order_pay(request: HttpRequest, number: str) -> HttpResponse:
     order = _order(number)
     form = CardForm(request.POST or None)
@@ -106,7 +106,7 @@ def order_pay(request: HttpRequest, number: str) -> HttpResponse:
 
 
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def order_address(request: HttpRequest, number: str) -> HttpResponse:
     order = _order(number)
     initial = {name: getattr(order, name) for name in AddressForm.base_fields}
@@ -119,11 +119,11 @@ def order_address(request: HttpRequest, number: str) -> HttpResponse:
 
 
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("orders.ship_order", raise_exception=True)
 def order_ship(request: HttpRequest, number: str) -> HttpResponse:
     order = _order(number)
-    if request.method == "GET":
+    if request.method != "POST":
         return render(request, "shop/ship.html", {"order": order})
     if not aftercare.hand_to_carrier(order):
         messages.info(request, "The order is not ready for the carrier, or gone already.")
@@ -154,12 +154,14 @@ def _place(form: CheckoutForm, items: list[checkout.Item]) -> Order:
 
 
 def _progress(request: HttpRequest, order: Order) -> dict[str, Any]:
+    runs = runs_of(order)
+    steps = timeline.steps(order, latest_by_job(runs))
     return {
         "order": order,
-        "steps": timeline.steps(order),
-        "headline": timeline.headline(order),
-        "is_moving": timeline.is_moving(order),
-        "runs": runs_of(order),
+        "steps": steps,
+        "headline": timeline.headline(steps),
+        "is_moving": timeline.is_moving(steps),
+        "runs": runs,
         "may_ship": order.is_ready_to_ship and request.user.has_perm("orders.ship_order"),
         "may_see_console": request.user.has_perm("jobs.view_console"),
     }

@@ -38,7 +38,7 @@ class Migration(migrations.Migration):
                 ('street', models.CharField(max_length=200)),
                 ('postcode', models.CharField(max_length=12)),
                 ('city', models.CharField(max_length=100)),
-                ('country', models.CharField(default='DE', max_length=2)),
+                ('country', models.CharField(choices=[('DE', 'Germany'), ('AT', 'Austria'), ('CH', 'Switzerland'), ('FR', 'France'), ('NL', 'Netherlands')], default='DE', max_length=2)),
                 ('placed_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='placed')),
                 ('processing_started_at', models.DateTimeField(null=True, verbose_name='processing started')),
                 ('paid_at', models.DateTimeField(null=True, verbose_name='paid')),

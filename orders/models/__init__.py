@@ -2,8 +2,8 @@
 
 from orders.models.catalogue import Product
 from orders.models.customers import Customer
-from orders.models.orders import Order, OrderLine, OrderRun
+from orders.models.orders import Country, Order, OrderLine, OrderRun
 from orders.models.payments import Payment, PaymentOutcome
 from orders.models.shipments import Shipment
 
-__all__ = ["Customer", "Order", "OrderLine", "OrderRun", "Payment", "PaymentOutcome", "Product", "Shipment"]
+__all__ = ["Country", "Customer", "Order", "OrderLine", "OrderRun", "Payment", "PaymentOutcome", "Product", "Shipment"]

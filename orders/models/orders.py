@@ -23,6 +23,16 @@ def new_number() -> str:
     return f"{letters[:4]}-{letters[4:]}"
 
 
+class Country(models.TextChoices):
+    """Where the shop sends parcels."""
+
+    DE = "DE", "Germany"
+    AT = "AT", "Austria"
+    CH = "CH", "Switzerland"
+    FR = "FR", "France"
+    NL = "NL", "Netherlands"
+
+
 class Order(models.Model):
     """One purchase.
 
@@ -41,7 +51,7 @@ class Order(models.Model):
     street = models.CharField(max_length=200)
     postcode = models.CharField(max_length=12)
     city = models.CharField(max_length=100)
-    country = models.CharField(max_length=2, default="DE")
+    country = models.CharField(max_length=2, choices=Country.choices, default=Country.DE)
 
     placed_at = models.DateTimeField("placed", default=timezone.now)
     processing_started_at = models.DateTimeField("processing started", null=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django import template
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from orders.basket import Basket
 
@@ -18,6 +20,16 @@ def euros(cents: int) -> str:
     '€\\xa01,234.50'
     """
     return f"€\N{NO-BREAK SPACE}{cents / 100:,.2f}"
+
+
+@register.filter
+def breakable(name: str) -> SafeString:
+    """A long name that may be broken after its underscores.
+
+    >>> breakable("charge_order")
+    'charge_<wbr>order'
+    """
+    return format_html_join(mark_safe("_<wbr>"), "{}", ((part,) for part in name.split("_")))
 
 
 @register.simple_tag(takes_context=True)
