@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from jobs.errors import BadOptions, DiscardJob
-from jobs.policy.backoff import Backoff, polynomial
+from jobs.policy.backoff import Backoff, exponential, polynomial
 from jobs.policy.outcome import (
     Abandoned,
     Crashed,
@@ -26,11 +26,14 @@ DEFAULT_ATTEMPTS = 25
 DEFAULT_JITTER = 0.1
 # A partner that says "come back in a year" is asked again tomorrow.
 LONGEST_RETRY_AFTER_SECONDS = 86_400.0
+# What no back-off means; further, and dates end.
+LONGEST_WAIT_SECONDS = 366 * 86_400.0
 # A deploy that brings the code takes minutes; an hour forgives a slow one.
 UNKNOWN_JOB_PATIENCE_SECONDS = 3600.0
 UNKNOWN_JOB_WAIT_SECONDS = 30.0
-# The third crash is no accident.
+# The third crash is no accident. Until then the wait is short: most of those that crash were only neighbours.
 CRASHES_TO_BURY = 3
+_CRASH_BACKOFF = exponential(4, first=1.0)
 
 
 @dataclass(frozen=True)
@@ -161,19 +164,24 @@ def _judge_error(error: BaseException, policy: RetryPolicy, *, attempt: int, rol
 def _judge_crash(policy: RetryPolicy, *, attempt: int, crashes: int, roll: float) -> Verdict:
     if crashes >= CRASHES_TO_BURY or attempt >= policy.attempts:
         return Bury("killed_worker")
-    return Retry(_spread(policy.backoff(attempt), jitter=policy.jitter, roll=roll))
+    return Retry(_spread(_CRASH_BACKOFF(crashes), jitter=1.0, roll=roll))
 
 
 def _carried_wait(error: BaseException) -> float | None:
     """The wait in seconds that the error carries, as a partner's `Retry-After` does."""
     seconds = getattr(error, "retry_after", None)
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return None
-    return min(max(0.0, float(seconds)), LONGEST_RETRY_AFTER_SECONDS)
+    if isinstance(seconds, float) and not math.isfinite(seconds):
+        return None
+    # Compared before it is converted: a whole number may be too large for a float.
+    return float(min(max(0, seconds), LONGEST_RETRY_AFTER_SECONDS))
 
 
 def _spread(seconds: float, *, jitter: float, roll: float) -> float:
-    return seconds * (1 + jitter * roll)
+    """The wait with its jitter; from 0 to the longest, whatever a back-off of the job's own says."""
+    wait = seconds * (1 + jitter * roll)
+    return LONGEST_WAIT_SECONDS if math.isnan(wait) else min(max(0.0, wait), LONGEST_WAIT_SECONDS)
 
 
 def _check_rule(error_class: object, rule: object) -> None:

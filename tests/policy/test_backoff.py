@@ -1,0 +1,69 @@
+"""How long waits are."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs import RetryPolicy, delays, exponential, fixed, linear, polynomial
+from jobs.errors import BadOptions
+from jobs.policy.outcome import Raised
+from jobs.policy.retry import Retry, judge
+
+attempts = st.integers(min_value=1, max_value=10_000)
+
+
+@pytest.mark.parametrize(
+    ("wait", "expected"),
+    [
+        (polynomial(), [16, 31, 96, 271, 640]),
+        (polynomial(2, offset=0), [1, 4, 9, 16, 25]),
+        (polynomial(cap=100), [16, 31, 96, 100, 100]),
+        (exponential(), [15, 30, 60, 120, 240]),
+        (exponential(first=10, cap=60), [10, 20, 40, 60, 60]),
+        (exponential(1, first=7), [7, 7, 7, 7, 7]),
+        (linear(30, cap=100), [30, 60, 90, 100, 100]),
+        (fixed(5), [5, 5, 5, 5, 5]),
+        (delays([1, 10, 60]), [1, 10, 60, 60, 60]),
+    ],
+)
+def test_a_backoff_waits_as_its_docstring_says(wait, expected):
+    assert [wait(count) for count in (1, 2, 3, 4, 5)] == expected
+
+
+def test_an_empty_list_of_delays_is_refused_where_it_is_written():
+    with pytest.raises(BadOptions, match="attempts=1"):
+        delays([])
+
+
+@pytest.mark.parametrize(("roll", "days"), [(0.0, 20.0), (1.0, 22.6)])
+def test_twenty_five_attempts_take_about_three_weeks(roll, days):
+    policy = RetryPolicy()
+    verdicts = [judge(Raised(OSError()), policy, attempt=n, crashes=0, roll=roll) for n in range(1, 26)]
+    waits = [verdict.seconds for verdict in verdicts[:-1]]
+    assert len(waits) == 24
+    assert timedelta(seconds=sum(waits)) == pytest.approx(timedelta(days=days), abs=timedelta(days=0.6))
+    assert verdicts[-1].name == "bury"
+
+
+@given(count=attempts, cap=st.floats(min_value=1, max_value=1e6))
+def test_no_wait_is_longer_than_its_cap(count, cap):
+    for wait in (polynomial(cap=cap), exponential(cap=cap), linear(cap=cap)):
+        assert 0 <= wait(count) <= cap
+
+
+@given(count=attempts)
+def test_waits_never_become_shorter(count):
+    for wait in (polynomial(), exponential(), linear(), fixed(3), delays([1, 2, 3])):
+        assert wait(count) <= wait(count + 1)
+
+
+@given(count=attempts, jitter=st.floats(min_value=0, max_value=1), roll=st.floats(min_value=0, max_value=1))
+def test_jitter_only_adds_and_adds_no_more_than_its_share(count, jitter, roll):
+    policy = RetryPolicy(attempts=20_000, backoff=fixed(60), jitter=jitter)
+    verdict = judge(Raised(OSError()), policy, attempt=count, crashes=0, roll=roll)
+    assert isinstance(verdict, Retry)
+    assert 60 <= verdict.seconds <= 60 * (1 + jitter) + 1e-9

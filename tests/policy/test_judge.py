@@ -1,0 +1,224 @@
+"""From an outcome to a verdict."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs import DiscardJob, JobTimedOut, RetryLater, RetryPolicy, fixed
+from jobs.errors import BadOptions
+from jobs.policy.outcome import (
+    Abandoned,
+    Crashed,
+    Interrupted,
+    NotAccepted,
+    NotKnown,
+    Raised,
+    Returned,
+    TimedOut,
+)
+from jobs.policy.retry import LONGEST_RETRY_AFTER_SECONDS, Bury, Discard, Done, HandBack, PutOff, Retry, judge
+
+
+class Declined(Exception):
+    pass
+
+
+class StolenCard(Declined):
+    pass
+
+
+class Gone(Exception):
+    pass
+
+
+class Slow(Exception):
+    pass
+
+
+class BothSlowAndGone(Slow, Gone):
+    pass
+
+
+POLICY = RetryPolicy(
+    attempts=5,
+    backoff=fixed(60),
+    jitter=0,
+    rules={
+        Declined: Bury,
+        StolenCard: Discard,
+        Gone: Discard,
+        Slow: RetryPolicy(attempts=3, backoff=fixed(600), jitter=0),
+        JobTimedOut: Bury,
+    },
+)
+
+
+def verdict_on(outcome, policy=POLICY, *, attempt=1, crashes=0, roll=0.0):
+    return judge(outcome, policy, attempt=attempt, crashes=crashes, roll=roll)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "attempt", "crashes", "expected"),
+    [
+        (Returned(), 1, 0, Done()),
+        (Returned(), 99, 9, Done()),
+        (Raised(OSError()), 1, 0, Retry(60)),
+        (Raised(OSError()), 4, 0, Retry(60)),
+        (Raised(OSError()), 5, 0, Bury("exhausted")),
+        (Raised(OSError()), 99, 0, Bury("exhausted")),
+        (Raised(Declined()), 1, 0, Bury("permanent")),
+        (Raised(Gone()), 5, 0, Discard()),
+        (Raised(Slow()), 2, 0, Retry(600)),
+        (Raised(Slow()), 3, 0, Bury("exhausted")),
+        (Raised(DiscardJob()), 5, 0, Discard()),
+        (Raised(RetryLater(7)), 1, 0, Retry(7)),
+        (Raised(RetryLater(7)), 5, 0, Bury("exhausted")),
+        (Raised(SystemExit(3)), 1, 0, Retry(60)),
+        (Raised(KeyboardInterrupt()), 1, 0, Retry(60)),
+        (TimedOut(JobTimedOut()), 1, 0, Bury("permanent")),
+        (Crashed(), 1, 0, Retry(60)),
+        (Crashed(), 2, 1, Retry(60)),
+        (Crashed(), 3, 2, Bury("killed_worker")),
+        (Crashed(), 5, 0, Bury("killed_worker")),
+        (Interrupted(), 5, 0, HandBack()),
+        (Abandoned(), 5, 0, HandBack()),
+        (NotKnown(KeyError(), 0), 1, 0, PutOff(30)),
+        (NotKnown(KeyError(), 3599), 99, 0, PutOff(30)),
+        (NotKnown(KeyError(), 3600), 1, 0, Bury("unknown_job")),
+        (NotAccepted(TypeError()), 1, 0, Bury("bad_arguments")),
+    ],
+)
+def test_each_outcome_has_its_verdict(outcome, attempt, crashes, expected):
+    assert verdict_on(outcome, attempt=attempt, crashes=crashes) == expected
+
+
+def test_a_timeout_without_a_rule_is_retried_like_any_error():
+    assert verdict_on(TimedOut(JobTimedOut()), RetryPolicy(backoff=fixed(9), jitter=0)) == Retry(9)
+
+
+def test_one_attempt_means_that_the_first_failure_buries():
+    assert verdict_on(Raised(OSError()), RetryPolicy(attempts=1)) == Bury("exhausted")
+
+
+def test_one_attempt_that_is_interrupted_is_not_used_up():
+    assert verdict_on(Interrupted(), RetryPolicy(attempts=1)) == HandBack()
+
+
+def test_the_rule_of_the_closest_class_wins():
+    assert verdict_on(Raised(StolenCard())) == Discard()
+    assert verdict_on(Raised(Declined())) == Bury("permanent")
+
+
+def test_of_two_parents_with_rules_the_first_in_the_mro_wins():
+    assert verdict_on(Raised(BothSlowAndGone())) == Retry(600)
+
+
+def test_a_rule_for_the_base_class_catches_all_others():
+    policy = RetryPolicy(rules={BaseException: Discard, OSError: Bury})
+    assert verdict_on(Raised(ConnectionError()), policy) == Bury("permanent")
+    assert verdict_on(Raised(SystemExit()), policy) == Discard()
+
+
+def test_discardjob_ends_quietly_whatever_the_rules_say():
+    assert verdict_on(Raised(DiscardJob()), RetryPolicy(rules={Exception: Bury})) == Discard()
+
+
+def test_fewer_attempts_for_one_run_bind_its_rules_too():
+    policy = POLICY.with_attempts(2)
+    assert verdict_on(Raised(Slow()), policy, attempt=2) == Bury("exhausted")
+    assert verdict_on(Raised(OSError()), policy, attempt=2) == Bury("exhausted")
+    assert verdict_on(Raised(Declined()), policy) == Bury("permanent")
+
+
+def test_more_attempts_for_one_run_leave_the_rules_their_own():
+    assert verdict_on(Raised(Slow()), POLICY.with_attempts(50), attempt=3) == Bury("exhausted")
+
+
+def carrying(seconds):
+    error = OSError("busy")
+    error.retry_after = seconds
+    return Raised(error)
+
+
+@pytest.mark.parametrize(
+    ("carried", "waits"),
+    [
+        (0, 0),
+        (12, 12),
+        (0.5, 0.5),
+        (-5, 0),
+        (10**9, LONGEST_RETRY_AFTER_SECONDS),
+        (10**400, LONGEST_RETRY_AFTER_SECONDS),
+        (-(10**400), 0),
+        (math.inf, 60),
+        (-math.inf, 60),
+        (math.nan, 60),
+        (None, 60),
+        ("30", 60),
+        (True, 60),
+        ([], 60),
+    ],
+    ids=lambda value: str(value)[:12],
+)
+def test_a_wait_that_the_error_carries_is_honoured_where_it_makes_sense(carried, waits):
+    assert verdict_on(carrying(carried)) == Retry(waits)
+
+
+def test_a_carried_wait_goes_before_the_backoff_of_a_rule():
+    error = Slow()
+    error.retry_after = 5
+    assert verdict_on(Raised(error)) == Retry(5)
+
+
+@given(
+    carried=st.one_of(st.floats(), st.integers(), st.text(), st.none(), st.booleans()),
+    attempt=st.integers(1, 50),
+    crashes=st.integers(0, 5),
+    roll=st.floats(0, 1),
+)
+def test_a_wait_is_always_a_finite_number_of_seconds(carried, attempt, crashes, roll):
+    for outcome in (carrying(carried), Crashed(), TimedOut(JobTimedOut())):
+        verdict = verdict_on(outcome, RetryPolicy(), attempt=attempt, crashes=crashes, roll=roll)
+        if isinstance(verdict, Retry):
+            assert 0 <= verdict.seconds <= 40 * 86_400
+
+
+@pytest.mark.parametrize("seconds", [math.nan, math.inf, -math.inf, -1.0, 1e300])
+def test_a_backoff_that_makes_no_sense_still_gives_a_wait_that_a_clock_can_hold(seconds):
+    verdict = verdict_on(Raised(OSError()), RetryPolicy(backoff=lambda attempts: seconds))
+    assert isinstance(verdict, Retry)
+    assert 0 <= verdict.seconds <= 366 * 86_400
+
+
+@given(limit=st.integers(1, 60), attempt=st.integers(1, 100))
+def test_a_run_is_never_tried_more_often_than_its_policy_says(limit, attempt):
+    policy = RetryPolicy(attempts=limit)
+    for outcome in (Raised(OSError()), TimedOut(JobTimedOut()), Crashed()):
+        retried = isinstance(verdict_on(outcome, policy, attempt=attempt), Retry)
+        assert retried == (attempt < limit)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"attempts": 0}, "attempts=0"),
+        ({"attempts": -1}, "attempts=-1"),
+        ({"attempts": True}, "attempts=True"),
+        ({"attempts": 2.5}, "attempts=2.5"),
+        ({"jitter": -0.1}, "jitter"),
+        ({"jitter": 1.1}, "jitter"),
+        ({"jitter": math.nan}, "jitter"),
+        ({"rules": {"ValueError": Bury}}, "not an exception class"),
+        ({"rules": {int: Bury}}, "not an exception class"),
+        ({"rules": {ValueError: Bury()}}, "not called"),
+        ({"rules": {ValueError: Retry}}, "RetryPolicy"),
+        ({"rules": {ValueError: 5}}, "RetryPolicy"),
+    ],
+)
+def test_a_policy_that_cannot_be_is_refused_with_the_cure(options, named):
+    with pytest.raises(BadOptions, match=named):
+        RetryPolicy(**options)
