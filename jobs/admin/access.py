@@ -19,12 +19,12 @@ VIEW_AUDIT = "jobs.view_audit"
 
 def may(request: HttpRequest, permission: str) -> bool:
     """Whether the person asking has this permission."""
-    return bool(request.user.has_perm(permission))  # type: ignore[union-attr]
+    return bool(request.user.has_perm(permission))
 
 
 def actor(request: HttpRequest) -> str:
     """The name that the audit keeps."""
-    return request.user.get_username()  # type: ignore[union-attr]
+    return request.user.get_username()
 
 
 def address(request: HttpRequest) -> str:

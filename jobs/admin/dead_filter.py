@@ -149,5 +149,6 @@ class Selection:
 
     def for_audit(self) -> dict[str, Any]:
         """What the audit keeps of it."""
-        facts: dict[str, Any] = {**self.filter.asked, "up_to": self.up_to}
-        return facts | ({"ids": list(self.keys)} if self.by_hand else {})
+        if self.by_hand:
+            return {"chosen": list(self.keys)}
+        return {**self.filter.asked, "all up to": self.up_to}

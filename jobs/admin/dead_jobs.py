@@ -204,7 +204,8 @@ def _causes(rows: QuerySet[DeadJob]) -> list[dict[str, Any]]:
     """The commonest pairs of job and error among the latest burials."""
     latest = rows.order_by("-pk").values("pk")[:COUNT_CAP]
     pairs = DeadJob.objects.filter(pk__in=latest).order_by().values("name", "error_class")
-    return list(pairs.annotate(count=Count("pk")).order_by("-count", "name")[:SHOWN_CAUSES])
+    counted = pairs.annotate(count=Count("pk")).order_by("-count", "name")
+    return [dict(each) for each in counted[:SHOWN_CAUSES]]
 
 
 def _groups(rows: QuerySet[DeadJob], keys: list[int]) -> list[dict[str, Any]]:
@@ -212,7 +213,7 @@ def _groups(rows: QuerySet[DeadJob], keys: list[int]) -> list[dict[str, Any]]:
     if not keys:
         return []
     touched = rows.filter(pk__lte=keys[-1]).order_by().values("name", "queue", "error_class")
-    return list(touched.annotate(count=Count("pk")).order_by("-count", "name"))
+    return [dict(each) for each in touched.annotate(count=Count("pk")).order_by("-count", "name")]
 
 
 def _with(names: list[str], chosen: str | None) -> list[str]:

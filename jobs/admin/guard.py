@@ -73,7 +73,7 @@ class GuardedDashboard(QueueAdmin):
 
     def overview(self, request: HttpRequest, **captured: Any) -> HttpResponse:
         """django-rq's front page without the clean-up that it does on each look."""
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         context = {
             **self.admin_site.each_context(request),
             "queues": [_numbers(index) for index in range(len(conf.queue_names()))],

@@ -173,7 +173,7 @@ class RunAdmin(ConsoleAdmin):
             run=run,
             burial=_open(burials),
             events=timeline(run, attempts[::-1], burials, timezone.now()),
-            last_traceback=next((attempt.pk for attempt in attempts if attempt.traceback), None),
+            latest_attempt=attempts[0].pk if attempts else None,
             attempts_capped=len(attempts) == SHOWN_ATTEMPTS,
             children=children[:SHOWN_CHILDREN],
             more_children=len(children) > SHOWN_CHILDREN,
@@ -218,7 +218,7 @@ class RunAdmin(ConsoleAdmin):
         return self.page(
             request,
             "act.html",
-            title=action.question,
+            title=str(action.question),
             run=run,
             action=action,
             fits=action.fits(run),

@@ -87,8 +87,16 @@ def _ended(run: JobRun) -> list[Event]:
     if run.ended_at is None or run.state == RunState.DEAD:
         return []
     if run.state == RunState.SUCCEEDED:
-        return [Event(run.ended_at, _("Succeeded at attempt %(number)d") % {"number": run.attempts}, tone=GOOD)]
+        title = _("Succeeded at attempt %(number)d") % {"number": run.attempts}
+        return [*_started(run), Event(run.ended_at, title, tone=GOOD)]
     return [Event(run.ended_at, str(RunState(run.state).label).capitalize())]
+
+
+def _started(run: JobRun) -> list[Event]:
+    if run.started_at is None:
+        return []
+    title = _("Attempt %(number)d of %(most)d started") % {"number": run.attempts, "most": run.max_attempts}
+    return [Event(run.started_at, title, text=_("on %(worker)s") % {"worker": run.worker} if run.worker else "")]
 
 
 def _now(run: JobRun, now: datetime) -> list[Event]:

@@ -71,7 +71,7 @@ def length(span: timedelta, *, parts: int = 2) -> str:
     """The largest units of a length of time."""
     seconds = int(span.total_seconds())
     units = ((86_400, _("d")), (3600, _("h")), (60, _("min")), (1, _("s")))
-    texts = []
+    texts: list[str] = []
     for size, unit in units:
         count, seconds = divmod(seconds, size)
         if count or texts:

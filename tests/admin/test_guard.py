@@ -15,11 +15,17 @@ from django_rq.models import Dashboard
 from rq.job import Job
 from rq.registry import FailedJobRegistry
 
+from jobs import job
 from jobs.models import AuditEntry, RunState
 from tests.admin.rows import a_run
 
 QUEUE = sorted(settings.RQ_QUEUES).index("default")
 LIST = reverse("admin:django_rq_dashboard_changelist")
+
+
+@job(name="tests.look_at")
+def look_at(order_id: int) -> None:
+    """A job to be looked at."""
 
 
 def page(name: str, *args: Any) -> str:
@@ -141,3 +147,12 @@ def test_redis_that_does_not_answer_is_said_in_words(
     assert answer.status_code == 503
     assert_strict(answer.content)
     assert b"does not answer" in answer.content
+
+
+def test_our_jobs_are_shown_as_rq_shows_its_own(
+    viewer: Client, django_capture_on_commit_callbacks: Callable[..., Any]
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        look_at.enqueue(42)
+    assert look_at.name in viewer.get(page("jobs", QUEUE)).content.decode()
+    assert ">\n                                        1\n" in viewer.get(LIST).content.decode()
