@@ -54,10 +54,12 @@ def errors_named() -> Iterator[None]:
             "Check that it runs and that REDIS_URL is right."
         ) from error
     except redis.ResponseError as error:
-        # OOM, READONLY, LOADING, MISCONF: the server is there and refuses to write for now.
-        if not str(error).startswith(("OOM", "READONLY", "LOADING", "MISCONF", "MASTERDOWN", "NOREPLICAS", "BUSY")):
+        # OOM, READONLY, LOADING, MISCONF: the server is there and refuses.
+        if not str(error).startswith(
+            ("OOM", "READONLY", "LOADING", "MISCONF", "MASTERDOWN", "NOREPLICAS", "BUSY", "WRONGTYPE", "NOPERM")
+        ):
             raise
-        raise BrokerUnavailable(f"Redis or Valkey at {_shown_url()} refuses writes for now: {error}.") from error
+        raise BrokerUnavailable(f"Redis or Valkey at {_shown_url()} refuses: {error}.") from error
 
 
 def _shown_url() -> str:

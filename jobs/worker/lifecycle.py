@@ -49,8 +49,26 @@ _MESSAGE_CHARACTERS = 2_000
 def attempt(claim: Claim, *, worker: str) -> Settlement:
     """Run a claimed job once. Never raises: every ending is a settlement."""
     started = time.monotonic()
-    outcome = _try(claim, worker=worker)
+    outcome = outcome_of(claim, worker=worker)
     return conclude(claim, outcome, worker=worker, run_ms=round((time.monotonic() - started) * 1000))
+
+
+def outcome_of(claim: Claim, *, worker: str) -> Outcome:
+    """Run a claimed job once, through all middleware, and say how it ended. Never raises."""
+    try:
+        run = _current_run(claim, worker=worker)
+    except UnknownJob as error:
+        return NotKnown(error, _unknown_for(claim))
+    except (BadArguments, ValueError) as error:
+        return NotAccepted(error)
+    try:
+        with context.running(run):
+            return Returned(chain()(run))
+    except JobTimedOut as error:
+        return TimedOut(JobTimedOut(f"it ran longer than {run.timeout:g} s").with_traceback(error.__traceback__))
+    # A job that calls sys.exit() ends itself, not the worker.
+    except BaseException as error:
+        return Raised(error)
 
 
 def conclude(claim: Claim, outcome: Outcome, *, worker: str, run_ms: int) -> Settlement:
@@ -73,7 +91,7 @@ def conclude(claim: Claim, outcome: Outcome, *, worker: str, run_ms: int) -> Set
         _where(verdict, recorded=recorded),
         wait_seconds=verdict.seconds if isinstance(verdict, Retry | PutOff) else 0.0,
         entry=entry,
-        fields=_fields(claim, outcome, verdict, entry, crashes=crashes),
+        fields=_fields(claim, outcome, verdict, crashes=crashes, recorded=recorded),
     )
 
 
@@ -87,23 +105,6 @@ def policy_of(claim: Claim, job: Job[Any, Any] | None) -> RetryPolicy:
     policy = job.options.retry if job is not None else RetryPolicy()
     own = claim.number("own_attempts")
     return policy.with_attempts(own) if own else policy
-
-
-def _try(claim: Claim, *, worker: str) -> Outcome:
-    try:
-        run = _current_run(claim, worker=worker)
-    except UnknownJob as error:
-        return NotKnown(error, _unknown_for(claim))
-    except (BadArguments, ValueError) as error:
-        return NotAccepted(error)
-    try:
-        with context.running(run):
-            return Returned(chain()(run))
-    except JobTimedOut as error:
-        return TimedOut(JobTimedOut(f"it ran longer than {run.timeout:g} s").with_traceback(error.__traceback__))
-    # A job that calls sys.exit() ends itself, not the worker.
-    except BaseException as error:
-        return Raised(error)
 
 
 def _current_run(claim: Claim, *, worker: str) -> CurrentRun:
@@ -167,9 +168,7 @@ def _where(verdict: Verdict, *, recorded: bool) -> Where:
             return "end" if recorded else "gone"
 
 
-def _fields(
-    claim: Claim, outcome: Outcome, verdict: Verdict, entry: dict[str, Any] | None, *, crashes: int
-) -> dict[str, str | int]:
+def _fields(claim: Claim, outcome: Outcome, verdict: Verdict, *, crashes: int, recorded: bool) -> dict[str, str | int]:
     fields: dict[str, str | int] = {}
     if isinstance(verdict, HandBack | PutOff):
         fields["attempts"] = claim.attempt - 1
@@ -177,11 +176,9 @@ def _fields(
         fields["unknown_since_ms"] = claim.claimed_ms
     if isinstance(outcome, Crashed):
         fields["crashes"] = crashes
-    if entry is not None and not claim.durable:
+    if recorded and not claim.durable:
         # From its first failure on the run has a row, which wants to hear of its end.
         fields["durable"] = 1
-    if isinstance(verdict, Bury) and entry is not None:
-        fields["exc_info"] = entry.get("traceback", "")
     return fields
 
 
