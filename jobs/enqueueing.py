@@ -62,18 +62,28 @@ class Run:
 
 def enqueue(job: Job[Any, Any], calls: Iterable[Call | Bound], placing: Placing) -> list[Run]:
     """Ask for a run per call; all or none. See `Job.enqueue` for what is refused."""
-    now = timezone.now()
-    queue = _known_queue(placing.queue or job.options.queue, job)
-    due_at = _due_at(placing.at, now)
-    fresh = ids.in_order(time.time_ns(), iter(lambda: os.urandom(8), b""))
-    rows = [_row(job, call, id=next(fresh), queue=queue, due_at=due_at, now=now, placing=placing) for call in calls]
-    runs = [Run(row.pk, job.name, queue, due_at) for row in rows]
+    rows = build(job, calls, placing)
+    runs = [run_of(row) for row in rows]
     if job.options.durable:
         rows, runs = _insert(job, rows, runs)
     if rows:
         messages = [message_of(row, durable=job.options.durable) for row in rows]
         _push_after_commit(job, messages)
     return runs
+
+
+def build(job: Job[Any, Any], calls: Iterable[Call | Bound], placing: Placing) -> list[JobRun]:
+    """A row per call, checked and not saved. See `Job.enqueue` for what is refused."""
+    now = timezone.now()
+    queue = _known_queue(placing.queue or job.options.queue, job)
+    due_at = _due_at(placing.at, now)
+    fresh = ids.in_order(time.time_ns(), iter(lambda: os.urandom(8), b""))
+    return [_row(job, call, id=next(fresh), queue=queue, due_at=due_at, now=now, placing=placing) for call in calls]
+
+
+def run_of(row: JobRun, *, created: bool = True) -> Run:
+    """The handle of a row."""
+    return Run(row.pk, row.name, row.queue, row.due_at, created=created)
 
 
 def message_of(row: JobRun, *, durable: bool = True) -> Message:
@@ -206,7 +216,7 @@ def _insert_unique(row: JobRun, run: Run) -> Run:
         if pending is not None and pending.pk == row.pk:
             return run
         if pending is not None:
-            return Run(pending.pk, pending.name, pending.queue, pending.due_at, created=False)
+            return run_of(pending, created=False)
     raise BrokerUnavailable(f"{row.name}: equal runs came and went {_UNIQUE_TRIES} times; try again.")
 
 

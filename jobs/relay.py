@@ -27,15 +27,17 @@ class Backlog:
     oldest_at: datetime | None
 
 
-def relay() -> int:
+def relay(*, min_age: timedelta | None = _GRACE) -> int:
     """Push rows that were left behind, up to 500. Returns how many rows it marked as pushed.
 
-    Raises `BrokerUnavailable`, and then marks none.
+    `min_age` leaves younger rows to their callers; None takes all. Raises `BrokerUnavailable`, and then marks none.
     """
     using = router.db_for_write(JobRun)
     with transaction.atomic(using=using):
         # The lock keeps the recorder from ending a run between our look and our push.
-        rows = list(_left_behind().using(using).select_for_update(**_locking(using)).order_by("id")[:_ROWS_AT_ONCE])
+        rows = list(
+            _left_behind(min_age).using(using).select_for_update(**_locking(using)).order_by("id")[:_ROWS_AT_ONCE]
+        )
         if not rows:
             return 0
         now = timezone.now()
@@ -45,12 +47,13 @@ def relay() -> int:
 
 def backlog() -> Backlog:
     """What waits for the relay at present."""
-    rows = _left_behind()
+    rows = _left_behind(_GRACE)
     return Backlog(rows.count(), rows.aggregate(oldest=Min("created_at"))["oldest"])
 
 
-def _left_behind() -> QuerySet[JobRun]:
-    return JobRun.objects.filter(pushed_at__isnull=True, state__in=_WAITING, created_at__lt=timezone.now() - _GRACE)
+def _left_behind(min_age: timedelta | None) -> QuerySet[JobRun]:
+    rows = JobRun.objects.filter(pushed_at__isnull=True, state__in=_WAITING)
+    return rows if min_age is None else rows.filter(created_at__lt=timezone.now() - min_age)
 
 
 def _locking(using: str) -> dict[str, bool]:
