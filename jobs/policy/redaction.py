@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection
 from typing import Any
@@ -28,14 +29,16 @@ SECRET_NAMES = (
     "iban",
 )
 
+# Every part takes time in proportion to the text: a name begins a word and is never looked for twice in it,
+# and what may be long is possessive or bounded.
 _IN_TEXT = re.compile(
-    r"(?i)([\w-]*(?:" + "|".join(re.escape(name).replace("_", "[_-]?") for name in SECRET_NAMES) + r")[\w-]*)"
-    r"(['\"]?\s*[=:]\s*)"
-    r"(bearer\s+|basic\s+)?"
-    r"(?!\[redacted\])(\"[^\"\n]*\"|'[^'\n]*'|[^\s,;&)}\]]+)"
+    r"(?i)(?<![\w-])((?>[\w-]*?(?:" + "|".join(name.replace("_", "[_-]?") for name in SECRET_NAMES) + r"))[\w-]*+)"
+    r"(\\?['\"]?\s*+[=:]\s*+)"
+    r"((?:bearer|basic|token|digest|apikey)\s++)?"
+    r"(?!\[redacted\])(\"(?:[^\"\\\n]|\\.)*+\"|'(?:[^'\\\n]|\\.)*+'|[^\s,;&)}\]]+)"
 )
-_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}")
-_URL_PASSWORD = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s/@]+@")
+_BEARER = re.compile(r"(?i)\b(bearer|basic)\s++[A-Za-z0-9._~+/=-]{8,}+")
+_URL_PASSWORD = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://[^\s:/@]{0,255}):[^\s/]+@")
 _CARD_NUMBER = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
 
 
@@ -47,8 +50,8 @@ def is_secret(name: str, extra: Collection[str] = ()) -> bool:
     """
     if name in extra:
         return True
-    folded = name.lower().replace("-", "_")
-    return any(secret in folded for secret in SECRET_NAMES)
+    folded = _folded(name)
+    return any(secret in folded for secret in _FOLDED_NAMES)
 
 
 def mask(value: Any, *, sensitive: Collection[str] = ()) -> Any:
@@ -84,7 +87,8 @@ def mask_text(text: str, *, values: Collection[str] = ()) -> str:
 
 
 def secret_values(arguments: Any, *, sensitive: Collection[str] = (), secret: bool = False) -> set[str]:
-    """The texts that `mask` hides in arguments, so that errors and tracebacks can hide them too.
+    """The texts that `mask` hides in arguments, as `str`, `repr` and JSON write them, so that errors and
+    tracebacks can hide them too.
 
     Those under 4 characters are left out: masking every "1" would tell nothing and hide everything.
     """
@@ -96,8 +100,18 @@ def secret_values(arguments: Any, *, sensitive: Collection[str] = (), secret: bo
         return set().union(*found)
     if isinstance(arguments, list | tuple):
         return set().union(*[secret_values(item, sensitive=sensitive, secret=secret) for item in arguments])
+    if not secret or arguments is None or isinstance(arguments, bool):
+        return set()
     text = str(arguments)
-    return {text} if secret and arguments is not None and len(text) >= 4 else set()
+    return {text, repr(text)[1:-1], json.dumps(text)[1:-1]} if len(text) >= 4 else set()
+
+
+def _folded(name: str) -> str:
+    """The same for `X-Api-Key`, `api_key` and `apiKey`."""
+    return name.lower().replace("-", "").replace("_", "")
+
+
+_FOLDED_NAMES = tuple(_folded(name) for name in SECRET_NAMES)
 
 
 def _mask_card(match: re.Match[str]) -> str:
