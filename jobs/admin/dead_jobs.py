@@ -47,9 +47,13 @@ _LISTED = (
 
 @dataclass(frozen=True)
 class BulkAction:
-    """Something an operator may do with many dead jobs. It names a permission and calls one verb."""
+    """Something an operator may do with many dead jobs. It names a permission and calls one verb.
+
+    `recorded` is what the audit calls it, done or refused.
+    """
 
     name: str
+    recorded: str
     permission: str
     label: str | Promise
     consequence: str | Promise
@@ -74,6 +78,7 @@ ACTIONS = {
     for action in (
         BulkAction(
             name="retry",
+            recorded="requeue",
             permission=access.REQUEUE,
             label=gettext_lazy("Retry"),
             consequence=gettext_lazy(
@@ -84,6 +89,7 @@ ACTIONS = {
         ),
         BulkAction(
             name="discard",
+            recorded="discard",
             permission=access.DISCARD,
             label=gettext_lazy("Discard"),
             consequence=gettext_lazy(
@@ -136,8 +142,8 @@ class DeadJobAdmin(ConsoleAdmin):
         if action is None:
             raise Http404(name)
         if not access.may(request, action.permission):
-            recorded = name if request.method == "POST" else ""
-            return access.refuse(request, action.permission, action=recorded, target=_("dead jobs"))
+            recorded = action.recorded if request.method == "POST" else ""
+            return access.refuse(request, action.permission, action=recorded, target="dead jobs")
         selection = Selection.read(request.POST if request.method == "POST" else request.GET)
         reason = request.POST.get("reason", "").strip()[:500]
         if request.method == "POST" and selection.is_frozen and (reason or not action.destroys):

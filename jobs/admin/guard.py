@@ -12,7 +12,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
@@ -129,11 +129,16 @@ def _reading(view: View) -> View:
     def guarded(request: HttpRequest, **captured: Any) -> HttpResponse:
         if not access.may(request, access.VIEW_CONSOLE):
             return access.refuse(request, access.VIEW_CONSOLE)
+        if captured.get("queue_index", 0) >= len(conf.queue_names()):
+            raise Http404(_("There is no such queue."))
         try:
             with errors_named():
                 return view(request, **captured)
         except BrokerUnavailable as error:
             return access.unavailable(request, str(error))
+        except AssertionError as error:
+            # So django-rq says that the worker asked for has gone.
+            raise Http404(_("There is no such worker any more.")) from error
 
     return update_wrapper(guarded, view)
 

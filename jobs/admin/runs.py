@@ -50,12 +50,17 @@ _CANCELLABLE = (RunState.SCHEDULED, RunState.QUEUED, RunState.RETRYING)
 
 @dataclass(frozen=True)
 class RunAction:
-    """Something an operator may do with one run. It names a permission and calls one verb."""
+    """Something an operator may do with one run. It names a permission and calls one verb.
+
+    `recorded` is what the audit calls it, done or refused.
+    """
 
     name: str
+    recorded: str
     permission: str
     states: tuple[RunState, ...]
     label: str | Promise
+    button: str | Promise
     question: str | Promise
     consequence: str | Promise
     done: str | Promise
@@ -90,9 +95,11 @@ ACTIONS = {
     for action in (
         RunAction(
             name="retry",
+            recorded="requeue",
             permission=access.REQUEUE,
             states=(RunState.DEAD,),
             label=gettext_lazy("Retry"),
+            button=gettext_lazy("Retry the run"),
             question=gettext_lazy("Retry this run?"),
             consequence=gettext_lazy("It goes back to its queue with all its attempts ahead of it."),
             done=gettext_lazy("Retried: the run is back in its queue."),
@@ -101,9 +108,11 @@ ACTIONS = {
         ),
         RunAction(
             name="discard",
+            recorded="discard",
             permission=access.DISCARD,
             states=(RunState.DEAD,),
             label=gettext_lazy("Discard"),
+            button=gettext_lazy("Discard the run"),
             question=gettext_lazy("Discard this run?"),
             consequence=gettext_lazy(
                 "It will never run again and its work stays undone. Its record is kept, with your reason."
@@ -114,9 +123,11 @@ ACTIONS = {
         ),
         RunAction(
             name="cancel",
+            recorded="cancel",
             permission=access.CANCEL,
             states=_CANCELLABLE,
             label=gettext_lazy("Cancel"),
+            button=gettext_lazy("Cancel the run"),
             question=gettext_lazy("Cancel this run?"),
             consequence=gettext_lazy(
                 "It is taken out of its queue and never runs. A run that has started by then is left alone."
@@ -209,7 +220,7 @@ class RunAdmin(ConsoleAdmin):
         if action is None:
             raise Http404(name)
         if not access.may(request, action.permission):
-            recorded = name if request.method == "POST" else ""
+            recorded = action.recorded if request.method == "POST" else ""
             return access.refuse(request, action.permission, action=recorded, target=str(pk))
         run = get_object_or_404(JobRun.objects.defer("payload"), pk=pk)
         reason = request.POST.get("reason", "").strip()[:500]

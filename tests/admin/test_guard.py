@@ -123,6 +123,13 @@ def test_a_job_of_ours_opens_our_page_which_masks(viewer: Client) -> None:
     assert answer.headers["Location"] == reverse("admin:jobs_jobrun_change", args=[run.pk])
 
 
+@pytest.mark.parametrize(
+    "address", [page("jobs", 99), page("workers", 99), page("worker_details", QUEUE, "rq:worker:gone")]
+)
+def test_what_is_not_there_is_not_found(viewer: Client, address: str) -> None:
+    assert viewer.get(address).status_code == 404
+
+
 def test_a_foreign_job_shows_its_arguments_to_who_may_see_payloads(viewer: Client, operator: Client) -> None:
     message = a_message()
     assert viewer.get(page("job_detail", QUEUE, message.id)).status_code == 403

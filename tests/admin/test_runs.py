@@ -387,7 +387,8 @@ def test_each_action_is_refused_without_its_own_permission_and_that_is_recorded(
     answer = client.post(act(dead.run, name), {"burial": dead.pk, "reason": "x"})
     assert answer.status_code == 403
     assert f"jobs.{lacks}".encode() in answer.content
-    assert AuditEntry.objects.get().outcome == "refused"
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.outcome) == (lacks.removesuffix("_job"), "refused")
     assert JobRun.objects.get(pk=dead.run_id).state == RunState.DEAD
 
 
