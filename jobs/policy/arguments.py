@@ -15,6 +15,8 @@ from typing import Any
 from jobs.errors import ArgumentsNotJSON, ArgumentsTooLarge, BadArguments
 
 _MAX_DEPTH = 50
+# Python reads no number of more than 4,300 digits, and this is a third of it.
+_MAX_BITS = 4096
 
 
 def bind(
@@ -53,9 +55,12 @@ def _check(value: object, path: str, *, depth: int) -> None:
     # An enum that is also a string or a number would arrive as a plain one.
     if isinstance(value, enum.Enum):
         raise ArgumentsNotJSON(f"{path} is {value!r}, an enum; pass {path.rpartition(' ')[2]}.value.")
-    if value is None or isinstance(value, bool | int):
+    if value is None or isinstance(value, bool):
         return
-    if isinstance(value, str):
+    if isinstance(value, int):
+        if value.bit_length() > _MAX_BITS:
+            raise ArgumentsNotJSON(f"{path} is too long a number to be read back. Pass it as text.")
+    elif isinstance(value, str):
         _check_text(value, path)
     elif isinstance(value, float):
         if not math.isfinite(value):
@@ -118,7 +123,8 @@ def dump_result(value: object, *, limit: int) -> str | None:
         return None
     try:
         _check(value, "result", depth=0)
-    except ArgumentsNotJSON:
+    # Not only ours: the message may quote an object whose own repr raises.
+    except Exception:
         return None
     text = json.dumps(value, separators=(",", ":"))
     return text if len(text) <= limit else None
