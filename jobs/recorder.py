@@ -144,6 +144,8 @@ def _is_uuid(text: str) -> bool:
 
 
 def _apply(entry: Entry, batch: _Batch) -> None:
+    if entry.kind == "wake":
+        return
     if entry.data is None or "run" not in entry.data:
         logger.error("journal entry cannot be read", extra={"position": entry.position})
         return

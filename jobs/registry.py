@@ -164,7 +164,7 @@ def job(
             timeout=timeout,
             unique=unique,
             durable=durable,
-            sensitive=tuple(sensitive) if not isinstance(sensitive, str) else sensitive,
+            sensitive=sensitive,
         )
         made: Job[..., Any] = Job(target, known_as, options)
         _register(made)

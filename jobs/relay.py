@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connections, router, transaction
 from django.db.models import Min, QuerySet
@@ -56,6 +57,6 @@ def _left_behind(min_age: timedelta | None) -> QuerySet[JobRun]:
     return rows if min_age is None else rows.filter(created_at__lt=timezone.now() - min_age)
 
 
-def _locking(using: str) -> dict[str, bool]:
+def _locking(using: str) -> dict[str, Any]:
     # SQLite has no row locks; its transaction holds the whole database for the moment that this takes.
     return {"skip_locked": True} if connections[using].features.has_select_for_update_skip_locked else {}

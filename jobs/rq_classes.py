@@ -19,7 +19,7 @@ class JobsJob(RQJob):
     @property
     def func(self) -> Callable[..., Any]:
         """The function of the job that is named. Raises `UnknownJob`."""
-        return registry.get(self.func_name).function
+        return registry.get(self.func_name or "").function
 
 
 class JobsQueue(DjangoRQ):

@@ -79,15 +79,13 @@ def save_all(rows: Sequence[JobRun]) -> None:
     if not rows:
         return
     connection = connections[router.db_for_write(JobRun)]
-    fields = [JobRun._meta.get_field(name) for name in TRANSITION_FIELDS]
+    table = JobRun._meta
+    fields = [field for field in table.concrete_fields if field.name in TRANSITION_FIELDS]
+    fields += [field for field in table.concrete_fields if field.primary_key]
     quote = connection.ops.quote_name
-    columns = ", ".join(f"{quote(field.column)} = %s" for field in fields)
-    key = JobRun._meta.pk
-    assert key is not None
-    statement = f"UPDATE {quote(JobRun._meta.db_table)} SET {columns} WHERE {quote(key.column)} = %s"  # noqa: S608
-    values = [
-        [field.get_db_prep_save(getattr(row, field.attname), connection) for field in [*fields, key]] for row in rows
-    ]
+    *columns, key = [f"{quote(str(field.column))} = %s" for field in fields]
+    statement = f"UPDATE {quote(table.db_table)} SET {', '.join(columns)} WHERE {key}"  # noqa: S608
+    values = [[field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields] for row in rows]
     with connection.cursor() as cursor:
         cursor.executemany(statement, values)
 

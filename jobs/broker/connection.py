@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -14,11 +15,14 @@ from jobs import conf
 from jobs.errors import BrokerUnavailable
 from jobs.policy.redaction import mask_text
 
-_client: redis.Redis | None = None
+# redis-py's hints allow for every way of decoding at once, so they would only be in the way.
+Client = Any
+
+_client: Client = None
 _made_for: tuple[int, str] | None = None
 
 
-def client() -> redis.Redis:
+def client() -> Client:
     """This process's client. A forked child gets its own: two processes on one socket mix their answers."""
     global _client, _made_for
     wanted = (os.getpid(), conf.redis_url())
@@ -27,7 +31,7 @@ def client() -> redis.Redis:
     return _client
 
 
-def connect(*, read_timeout: float | None = None) -> redis.Redis:
+def connect(*, read_timeout: float | None = None) -> Client:
     """A client of its own, for a reader that blocks longer than `REDIS_READ_TIMEOUT`."""
     choices = conf.get()
     pool = redis.BlockingConnectionPool.from_url(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from jobs.broker import keys
 from jobs.broker.connection import client, errors_named
@@ -47,7 +47,8 @@ def ping() -> None:
 def server() -> dict[str, Any]:
     """The server's version and what it does with memory and disk. Raises `BrokerUnavailable`."""
     with errors_named():
-        return cast("dict[str, Any]", client().info())
+        info: dict[str, Any] = client().info()
+        return info
 
 
 def live_workers() -> list[str]:

@@ -55,6 +55,12 @@ def announce(worker: WorkerId, entries: Sequence[tuple[str, dict[str, Any]]]) ->
     lua.run("announce", [worker.id, *words])
 
 
+def wake() -> None:
+    """Let a reader that waits for the next entry return at once. Raises `BrokerUnavailable`."""
+    with errors_named():
+        client().xadd(keys.JOURNAL, {"e": '{"entry":"wake"}'})
+
+
 def length() -> int:
     """How many entries wait to be stored. Raises `BrokerUnavailable`."""
     with errors_named():

@@ -12,6 +12,7 @@ import selectors
 import socket
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import redis
 
@@ -33,8 +34,8 @@ class Waiting:
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
         self._selector.register(self._wake_out, selectors.EVENT_READ, None)
-        self._under_way: dict[str, redis.Connection] = {}
-        self._idle: list[redis.Connection] = []
+        self._under_way: dict[str, Any] = {}
+        self._idle: list[Any] = []
         self._resting: dict[str, float] = {}
         self._pool = connect(read_timeout=_SERVER_WAIT_SECONDS + 5).connection_pool
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ def build(
     timeout: float | None,
     unique: uniqueness.Unique,
     durable: bool,
-    sensitive: tuple[str, ...] | list[str],
+    sensitive: Sequence[str],
 ) -> JobOptions:
     """The options of `function`, or `BadOptions` saying which cannot be and what to pass."""
     parameters = list(inspect.signature(function).parameters)

@@ -10,7 +10,9 @@ import logging
 import os
 import secrets
 import signal
+import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from datetime import time as time_of_day
 
@@ -40,7 +42,7 @@ class Recording:
 
     def __init__(self) -> None:
         self._owner = f"{conf.host()}/{os.getpid()}-{secrets.token_hex(4)}"
-        self._stopping = False
+        self._stopping = threading.Event()
         self._failures = 0
         self._leading = False
         self._relay_at = 0.0
@@ -49,7 +51,7 @@ class Recording:
     def run(self) -> None:
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        while not self._stopping:
+        while not self._stopping.is_set():
             self._guarded(self._step)
         self._guarded(self._finish)
         connections.close_all()
@@ -57,7 +59,7 @@ class Recording:
     def _step(self) -> None:
         close_old_connections()
         if not self._lead():
-            time.sleep(_BLOCK_SECONDS)
+            self._stopping.wait(_BLOCK_SECONDS)
             return
         recorder.record(block_seconds=_BLOCK_SECONDS)
         now = time.monotonic()
@@ -82,9 +84,9 @@ class Recording:
             pass
         journal.step_down(self._owner)
 
-    def _guarded(self, step: object) -> None:
+    def _guarded(self, step: Callable[[], None]) -> None:
         try:
-            step()  # type: ignore[operator]
+            step()
             self._failures = 0
         except (BrokerUnavailable, DatabaseError, InterfaceError) as error:
             self._failures += 1
@@ -93,11 +95,10 @@ class Recording:
             self._leading = False
             with contextlib.suppress(DatabaseError, InterfaceError):
                 connections.close_all()
-            if not self._stopping:
-                time.sleep(_retry_wait(self._failures))
+            self._stopping.wait(_retry_wait(self._failures))
 
     def _on_stop(self, signum: int, frame: object) -> None:
-        self._stopping = True
+        self._stopping.set()
 
 
 def ask_for_nightly(now: datetime) -> None:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from django.db import connections
 
 from jobs import conf
+from jobs.broker import journal
 from jobs.broker.claim import WorkerId
 from jobs.broker.schedule import tick
 from jobs.errors import BrokerUnavailable
@@ -179,6 +180,9 @@ class Supervisor:
         if not self._recording.pid:
             self._fork(self._recording)
         _send(self._recording.pid, signal.SIGTERM)
+        # It waits for the next thing that happens, and looks for signals only then.
+        with contextlib.suppress(BrokerUnavailable):
+            journal.wake()
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self._recording.pid, 0)
 

@@ -12,7 +12,7 @@ from jobs.worker.supervisor import Supervisor
 class JobsWorker(RegisteredWorker):
     """A worker that keeps every job: `work` runs a supervisor in this process until the work is over."""
 
-    def work(
+    def work(  # type: ignore[override]
         self, burst: bool = False, max_jobs: int | None = None, max_idle_time: int | None = None, **_: Any
     ) -> bool:
         """Work on the queues; the options of RQ's own `work` that mean nothing here are taken and ignored."""
