@@ -70,9 +70,8 @@ class ProblemFilter(admin.SimpleListFilter):
 class OrderAdmin(ReadOnly, admin.ModelAdmin):
     """Orders, and what became of the jobs they asked for."""
 
-    list_display = ["number", "customer", "total", "paid", "stocked", "at_warehouse", "shipped", "trouble", "placed_at"]
+    list_display = ["number", "recipient", "total", "paid", "stocked", "packed", "shipped", "trouble", "placed_at"]
     list_filter = [ProblemFilter, ("paid_at", admin.EmptyFieldListFilter), ("shipped_at", admin.EmptyFieldListFilter)]
-    list_select_related = ["customer"]
     search_fields = ["number", "customer__email", "recipient"]
     date_hierarchy = "placed_at"
     actions = ["hand_to_carrier", "take_stock_again"]
@@ -115,7 +114,7 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin):
         return order.stocked_at is not None
 
     @admin.display(boolean=True, ordering="warehouse_notified_at")
-    def at_warehouse(self, order: Order) -> bool:
+    def packed(self, order: Order) -> bool:
         return order.warehouse_notified_at is not None
 
     @admin.display(boolean=True, ordering="shipped_at")

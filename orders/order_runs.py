@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -28,27 +29,30 @@ TONES = {
 
 @dataclass(frozen=True)
 class RunLine:
-    """A run as the order's page shows it: no arguments and no errors, for any visitor sees it."""
+    """A run as the order's page shows it: no arguments and no errors, for any visitor sees it.
 
-    run: JobRun
+    `tone` is the name of a colour in the shop's style sheet, `url` the run's page in the operators' console.
+    """
+
+    job: str
+    queue: str
+    state: str
+    tone: str
+    attempts: int
+    max_attempts: int
+    url: str
 
     @property
-    def job(self) -> str:
-        return self.run.name.rpartition(".")[2]
+    def is_dead(self) -> bool:
+        return self.state == RunState.DEAD
 
     @property
-    def tone(self) -> str:
-        """How the state looks: the name of a colour in the shop's style sheet."""
-        return TONES[RunState(self.run.state)]
-
-    @property
-    def url(self) -> str:
-        """The run's page in the operators' console."""
-        return reverse("admin:jobs_jobrun_change", args=[self.run.pk])
+    def is_retrying(self) -> bool:
+        return self.state == RunState.RETRYING
 
     @property
     def attempt(self) -> str:
-        return f"{self.run.attempts} of {self.run.max_attempts}" if self.run.attempts else "not yet"
+        return f"{self.attempts} of {self.max_attempts}" if self.attempts else "not yet"
 
 
 def remember(order: Order, run: UUID) -> None:
@@ -58,16 +62,28 @@ def remember(order: Order, run: UUID) -> None:
 
 def runs_of(order: Order) -> list[RunLine]:
     """The order's runs, oldest first, by the two indexes on a run's id and its parent."""
-    shown = JobRun.objects.only("name", "queue", "state", "attempts", "max_attempts", "due_at", "parent")
+    shown = JobRun.objects.only("name", "queue", "state", "attempts", "max_attempts", "parent")
     parents = set(order.runs.values_list("run", flat=True))
     found = shown.in_bulk(parents)
     for _generation in range(GENERATIONS):
         children = {run.pk: run for run in shown.filter(parent__in=parents)}
         found |= children
         parents = set(children)
-    return [RunLine(found[key]) for key in sorted(found)]
+    return [_line(found[key]) for key in sorted(found)]
 
 
-def latest_by_job(lines: list[RunLine]) -> dict[str, JobRun]:
+def latest_by_job(lines: Sequence[RunLine]) -> dict[str, RunLine]:
     """The newest run of each job, by the job's short name."""
-    return {line.job: line.run for line in lines}
+    return {line.job: line for line in lines}
+
+
+def _line(run: JobRun) -> RunLine:
+    return RunLine(
+        job=run.name.rpartition(".")[2],
+        queue=run.queue,
+        state=run.state,
+        tone=TONES[RunState(run.state)],
+        attempts=run.attempts,
+        max_attempts=run.max_attempts,
+        url=reverse("admin:jobs_jobrun_change", args=[run.pk]),
+    )

@@ -5,6 +5,7 @@ from django.urls import include, path
 from orders import views
 
 urlpatterns = [
+    path("favicon.ico", views.favicon, name="favicon"),
     path("", views.product_list, name="product_list"),
     path("products/<slug:slug>/", views.product, name="product"),
     path("basket/", views.basket, name="basket"),

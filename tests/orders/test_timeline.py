@@ -3,10 +3,9 @@
 import pytest
 from django.utils import timezone
 
-from jobs.models import JobRun
-from jobs.models.runs import RunState
 from orders import timeline
 from orders.models import Customer, Order
+from orders.order_runs import RunLine
 
 NOW = timezone.now()
 READY = {"paid_at": NOW, "stocked_at": NOW, "warehouse_notified_at": NOW, "confirmation_sent_at": NOW}
@@ -29,14 +28,14 @@ def test_the_headline_says_the_whole_order(facts: dict, headline: str, moving: b
 
 
 def test_a_retried_step_says_so() -> None:
-    run = JobRun(state=RunState.RETRYING, attempts=3, max_attempts=10)
+    run = _run("retrying")
     payment = timeline.steps(_order(), {"charge_order": run})[1]
     assert payment.state == timeline.StepState.WORKING
     assert "attempt 3 of 10" in payment.text
 
 
 def test_a_dead_step_is_a_problem_until_its_fact_is_there() -> None:
-    run = JobRun(state=RunState.DEAD)
+    run = _run("dead")
     assert timeline.steps(_order(), {"charge_order": run})[1].state == timeline.StepState.PROBLEM
     assert timeline.steps(_order(paid_at=NOW), {"charge_order": run})[1].state == timeline.StepState.DONE
 
@@ -51,3 +50,9 @@ def test_a_problem_names_the_page_that_mends_it(facts: dict, cure: str) -> None:
 
 def _order(**facts) -> Order:
     return Order(number="ABCD-EFGH", customer=Customer(email="grace@example.com"), **facts)
+
+
+def _run(state: str) -> RunLine:
+    return RunLine(
+        job="charge_order", queue="critical", state=state, tone="working", attempts=3, max_attempts=10, url="/"
+    )
