@@ -1,0 +1,99 @@
+"""What the options of `rqworker` do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jobs import runs
+from jobs.broker.connection import client
+from jobs.models import JobRun
+from jobs.worker.recording import ask_for_nightly
+from tests.sample import jobs as sample
+from tests.scenarios.workers import ROOT, Workers, children_of, states, wait_until
+
+
+def test_max_jobs_ends_the_worker_after_just_so_many(workers: Workers) -> None:
+    sample.add.enqueue_many([(n, n) for n in range(10)])
+    assert workers.start("--max-jobs", "4").wait(timeout=30) == 0
+    assert states() == {"succeeded": 4, "queued": 6}
+
+
+def test_max_idle_time_ends_an_idle_worker(workers: Workers) -> None:
+    run = sample.add.enqueue(1, 1)
+    started = time.monotonic()
+    assert workers.start("--max-idle-time", "1").wait(timeout=30) == 0
+    assert time.monotonic() - started > 1
+    assert run.state == "succeeded"
+
+
+def test_an_unknown_queue_is_refused_with_the_nearest_name(workers: Workers) -> None:
+    assert workers.start(queues=("critcal",)).wait(timeout=30) == 1
+    assert 'There is no queue "critcal". Did you mean "critical"?' in workers.log()
+
+
+def test_the_pid_file_names_the_process_to_signal(workers: Workers, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    worker = workers.start("--pid", str(pid_file))
+    wait_until(pid_file.exists, what="the pid file")
+    assert int(pid_file.read_text()) == worker.pid
+
+
+def test_several_processes_share_the_work_and_are_seen_apart(workers: Workers) -> None:
+    sample.nap.enqueue_many([(0.2, n) for n in range(8)])
+    worker = workers.start("--name", "pair", "--processes", "2", "--concurrency", "2")
+    wait_until(lambda: states() == {"succeeded": 8}, what="the naps")
+    assert set(JobRun.objects.values_list("worker", flat=True)) == {"pair.1", "pair.2"}
+    assert {b"rq:worker:pair.1", b"rq:worker:pair.2"} <= client().smembers("rq:workers")
+    assert len(children_of(worker.pid)) == 3
+
+
+def test_a_child_that_dies_again_and_again_is_restarted_ever_more_slowly(workers: Workers) -> None:
+    sample.kill_worker.enqueue_many([() for _ in range(4)])
+    workers.start("--concurrency", "1")
+    wait_until(lambda: workers.log().count("the next starts in") >= 3, what="three restarts")
+    waits = [line.rpartition(" in ")[2].split()[0] for line in workers.log().splitlines() if "next starts" in line]
+    assert waits[:3] == ["0.5", "1.0", "2.0"]
+
+
+def test_reload_starts_the_worker_anew_when_code_changes(workers: Workers, tmp_path: Path) -> None:
+    module = tmp_path / "changing.py"
+    module.write_text("")
+    environment = {**workers.environment(), "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    script = (
+        "import sys, changing, django; django.setup();"
+        "from jobs.worker.reloading import run_with_reloading;"
+        f"sys.exit(run_with_reloading(['-c', \"open({str(tmp_path / 'starts')!r}, 'a').write('x'); "
+        'import time; time.sleep(60)"]))'
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], env=environment, cwd=ROOT)
+    try:
+        starts = tmp_path / "starts"
+        wait_until(lambda: starts.exists() and starts.read_text() == "x", what="the first start")
+        time.sleep(1.2)
+        os.utime(module, (time.time() + 5, time.time() + 5))
+        wait_until(lambda: starts.read_text() == "xx", what="the second start")
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=15) == 0
+
+
+def test_the_nightly_clean_up_is_asked_for_once_a_day_and_removes_old_runs(workers: Workers, jobs_settings) -> None:
+    old = sample.add.enqueue(1, 1)
+    workers.burst()
+    JobRun.objects.filter(pk=old.id).update(ended_at=datetime(2020, 1, 1, tzinfo=UTC))
+    now = datetime.now(UTC)
+    ask_for_nightly(now.replace(hour=2, minute=59))
+    assert not JobRun.objects.filter(name="jobs.prune_runs").exists()
+    ask_for_nightly(now.replace(hour=3, minute=1))
+    ask_for_nightly(now.replace(hour=3, minute=6))
+    assert JobRun.objects.filter(name="jobs.prune_runs").count() == 1
+    workers.burst()
+    assert not JobRun.objects.filter(pk=old.id).exists()
+    assert JobRun.objects.get(name="jobs.prune_runs").result["succeeded"] == 1
+    assert runs.prunable()["succeeded"] == 0
