@@ -5,6 +5,8 @@ from pathlib import Path
 import django
 import environ
 
+from jobsite.mail import mail_settings
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 # What the demo and a development server store: database, static files, secrets.
 VAR_DIR = Path(environ.FileAwareEnv().str("VAR_DIR", default=str(BASE_DIR / "var")))
@@ -122,8 +124,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"] if (BASE_DIR / "static").is_dir() else []
 
-vars().update(env.email_url("EMAIL_URL"))
-EMAIL_TIMEOUT = 10
+vars().update(mail_settings(env("EMAIL_URL")))
 DEFAULT_FROM_EMAIL = "Jobsite Shop <shop@example.com>"
 OPERATORS_EMAIL = env("OPERATORS_EMAIL")
 # What links in e-mails begin with.

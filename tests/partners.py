@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from jobsite.mail import mail_settings
 from orders.partners.gateway import Gateway
 from orders.partners.mailbox import Mailbox
 from orders.partners.warehouse import Warehouse
@@ -35,7 +36,7 @@ def warehouse_partner(tmp_path: Path, settings: Any) -> Iterator[Warehouse]:
 def mailbox(tmp_path: Path, settings: Any) -> Iterator[Mailbox]:
     """A mailbox that Django's mails really go to, by SMTP: `.set_mode(...)`, `.messages()`, `.clear()`."""
     with Mailbox(tmp_path / "partners") as running:
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", running.smtp_port
+        for name, value in mail_settings(running.smtp_url).items():
+            setattr(settings, name, value)
         settings.MAILBOX_URL = running.url
         yield running
