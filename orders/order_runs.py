@@ -51,6 +51,11 @@ class RunLine:
         return self.state == RunState.RETRYING
 
     @property
+    def is_active(self) -> bool:
+        """Whether something will happen to it in a moment."""
+        return self.state in (RunState.QUEUED, RunState.RUNNING)
+
+    @property
     def attempt(self) -> str:
         return f"{self.attempts} of {self.max_attempts}" if self.attempts else "not yet"
 

@@ -167,7 +167,7 @@ def _progress(request: HttpRequest, order: Order) -> dict[str, Any]:
         "order": order,
         "steps": steps,
         "headline": timeline.headline(steps),
-        "is_moving": timeline.is_moving(steps),
+        "is_moving": timeline.is_moving(steps) or any(run.is_active for run in runs),
         "runs": runs,
         "may_ship": order.is_ready_to_ship and request.user.has_perm("orders.ship_order"),
         "may_see_console": request.user.has_perm("jobs.view_console"),

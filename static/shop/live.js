@@ -4,14 +4,18 @@
 "use strict";
 
 const LONGEST_PAUSE_SECONDS = 30;
+// A minute in which nothing changed: somebody has to mend something, and that takes longer.
+const PATIENCE_LOOKS = 60;
 const place = document.querySelector("[data-live]");
 
 let etag = "";
 let failures = 0;
+let unchanged = 0;
 
 function pauseSeconds() {
   const wanted = Number(place.firstElementChild.dataset.nextSeconds) || 5;
-  return Math.min(wanted * 2 ** failures, LONGEST_PAUSE_SECONDS);
+  const stretch = unchanged > PATIENCE_LOOKS ? 5 : 1;
+  return Math.min(wanted * stretch * 2 ** failures, LONGEST_PAUSE_SECONDS);
 }
 
 function show(html) {
@@ -36,6 +40,7 @@ async function look() {
         etag = answer.headers.get("ETag") || "";
         show(await answer.text());
       }
+      unchanged = answer.ok ? 0 : unchanged + 1;
       failures = 0;
     } catch {
       failures += 1;
@@ -45,6 +50,6 @@ async function look() {
 }
 
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) failures = 0;
+  if (!document.hidden) failures = unchanged = 0;
 });
 setTimeout(look, pauseSeconds() * 1000);

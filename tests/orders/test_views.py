@@ -107,6 +107,19 @@ def test_an_unknown_order_is_not_found(client: Client) -> None:
     assert client.get(reverse("order", args=["ABCD-EFGH"])).status_code == 404
 
 
+def test_a_broken_page_says_so_without_the_database_or_a_session(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down() -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(Product.objects, "all", break_down)
+    client.raise_request_exception = False
+    page = client.get(reverse("product_list"))
+    assert page.status_code == 500
+    assert b"Out of order" in page.content
+
+
 @pytest.mark.usefixtures("gateway")
 def test_another_card_can_be_tried_on_the_orders_page(client: Client) -> None:
     order = an_order(card="tok_declined")
