@@ -22,13 +22,20 @@ class QuantityForm(forms.Form):
     quantity = forms.IntegerField(min_value=0, max_value=MAX_QUANTITY)
 
 
+class LineField(forms.CharField):
+    """One line of text. A line break in a name would make an e-mail's subject that no server takes."""
+
+    def to_python(self, value: Any) -> str:
+        return " ".join(super().to_python(value).split())
+
+
 class AddressForm(forms.Form):
-    recipient = forms.CharField(label="Name", max_length=100, widget=forms.TextInput({"autocomplete": "name"}))
-    street = forms.CharField(
+    recipient = LineField(label="Name", max_length=100, widget=forms.TextInput({"autocomplete": "name"}))
+    street = LineField(
         label="Street and number", max_length=200, widget=forms.TextInput({"autocomplete": "street-address"})
     )
-    postcode = forms.CharField(max_length=12, widget=forms.TextInput({"autocomplete": "postal-code"}))
-    city = forms.CharField(max_length=100, widget=forms.TextInput({"autocomplete": "address-level2"}))
+    postcode = LineField(max_length=12, widget=forms.TextInput({"autocomplete": "postal-code"}))
+    city = LineField(max_length=100, widget=forms.TextInput({"autocomplete": "address-level2"}))
     country = forms.ChoiceField(choices=Country, widget=forms.Select({"autocomplete": "country"}))
 
     @property
@@ -41,7 +48,7 @@ class CardForm(forms.Form):
 
 
 class CheckoutForm(AddressForm, CardForm):
-    email = forms.EmailField(label="E-mail", widget=forms.EmailInput({"autocomplete": "email"}))
+    email = forms.EmailField(label="E-mail", max_length=254, widget=forms.EmailInput({"autocomplete": "email"}))
     key = forms.UUIDField(widget=forms.HiddenInput)
     seen_total = forms.IntegerField()
 

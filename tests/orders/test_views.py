@@ -88,6 +88,11 @@ def test_a_form_with_holes_comes_back_marked(client: Client, product: Product) -
     assert b'aria-invalid="true"' in page.content
 
 
+def test_a_name_is_one_line_whatever_was_sent(client: Client, product: Product) -> None:
+    client.post(reverse("checkout"), filled_form(client, product) | {"recipient": "Grace\r\nBcc: all@example.com"})
+    assert Order.objects.get().recipient == "Grace Bcc: all@example.com"
+
+
 def test_the_orders_page_shows_its_steps_and_its_jobs(client: Client, order: Order) -> None:
     page = client.get(reverse("order", args=[order.number]))
     assert b"We are working on your order" in page.content
