@@ -26,7 +26,7 @@ class LineField(forms.CharField):
     """One line of text. A line break in a name would make an e-mail's subject that no server takes."""
 
     def to_python(self, value: Any) -> str:
-        return " ".join(super().to_python(value).split())
+        return " ".join((super().to_python(value) or "").split())
 
 
 class AddressForm(forms.Form):
