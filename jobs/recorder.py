@@ -178,6 +178,7 @@ def _fresh_row(entry: Entry, batch: _Batch) -> JobRun | None:
         life=entry.data["life"],
         payload=facts["payload"],
         arguments=facts["arguments"],
+        options=facts.get("options", {}),
         max_attempts=facts["max_attempts"],
         created_at=datetime.fromisoformat(facts["created_at"]),
         pushed_at=datetime.fromisoformat(facts["created_at"]),

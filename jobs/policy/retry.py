@@ -169,7 +169,11 @@ def _judge_crash(policy: RetryPolicy, *, attempt: int, crashes: int, roll: float
 
 def _carried_wait(error: BaseException) -> float | None:
     """The wait in seconds that the error carries, as a partner's `Retry-After` does."""
-    seconds = getattr(error, "retry_after", None)
+    try:
+        seconds = getattr(error, "retry_after", None)
+    # A property of somebody else's exception may raise anything.
+    except Exception:
+        return None
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return None
     if isinstance(seconds, float) and not math.isfinite(seconds):

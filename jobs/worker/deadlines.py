@@ -9,8 +9,6 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from jobs.errors import JobTimedOut
 
@@ -26,15 +24,21 @@ class _Watch:
         self.fired = False
 
 
-@contextmanager
-def limit(seconds: float) -> Iterator[None]:
-    """Let `strike_late` raise `JobTimedOut` in this thread once `seconds` have passed, until the block ends."""
-    thread = threading.get_ident()
-    _watches[thread] = _Watch(seconds)
-    try:
-        yield
-    finally:
-        _disarm(thread)
+class limit:
+    """Let `strike_late` raise `JobTimedOut` in this thread once `seconds` have passed, until the block ends.
+
+    Not a generator: `contextlib` sets the traceback of what passes through, which a frozen exception refuses.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        self._thread = threading.get_ident()
+        _watches[self._thread] = _Watch(self._seconds)
+
+    def __exit__(self, *error: object) -> None:
+        _disarm(self._thread)
 
 
 def strike_late() -> float | None:

@@ -25,7 +25,6 @@ from jobs.policy import arguments as job_arguments
 from jobs.policy import ids, redaction
 from jobs.policy.outcome import Crashed, NotAccepted, NotKnown, Outcome, Raised, Returned, TimedOut
 from jobs.policy.retry import (
-    DEFAULT_ATTEMPTS,
     Bury,
     Discard,
     Done,
@@ -44,6 +43,8 @@ logger = logging.getLogger(__name__)
 # Enough for the deepest useful traceback; a recursion error's has its middle cut out.
 _TRACEBACK_CHARACTERS = 20_000
 _MESSAGE_CHARACTERS = 2_000
+# What stands between a worker's thread and the job's function, also that of an async job.
+_OUR_MODULES = ("jobs.worker", "asyncio")
 
 
 def attempt(claim: Claim, *, worker: str) -> Settlement:
@@ -75,13 +76,7 @@ def conclude(claim: Claim, outcome: Outcome, *, worker: str, run_ms: int) -> Set
     """What becomes of a claim whose attempt ended so."""
     job = registry.find(claim.name)
     crashes = claim.number("crashes")
-    verdict = judge(
-        outcome,
-        policy_of(claim, job),
-        attempt=claim.attempt,
-        crashes=crashes,
-        roll=random.random(),  # noqa: S311
-    )
+    verdict = _judge(claim, job, outcome, crashes=crashes)
     crashes += isinstance(outcome, Crashed)
     recorded = claim.durable or not isinstance(verdict, Done | HandBack | PutOff | Discard)
     entry = _entry(claim, job, outcome, verdict, worker=worker, run_ms=run_ms, crashes=crashes) if recorded else None
@@ -104,7 +99,20 @@ def policy_of(claim: Claim, job: Job[Any, Any] | None) -> RetryPolicy:
     """The job's retry policy, with the number of attempts that this run was given."""
     policy = job.options.retry if job is not None else RetryPolicy()
     own = claim.number("own_attempts")
-    return policy.with_attempts(own) if own else policy
+    return policy.with_attempts(own) if own > 0 else policy
+
+
+def _judge(claim: Claim, job: Job[Any, Any] | None, outcome: Outcome, *, crashes: int) -> Verdict:
+    policy = policy_of(claim, job)
+    roll = random.random()  # noqa: S311
+    try:
+        return judge(outcome, policy, attempt=claim.attempt, crashes=crashes, roll=roll)
+    # A back-off is the job's own function: what it raises must not keep the run from its end.
+    except Exception:
+        facts = {"job": claim.name, "run": claim.run_id}
+        logger.exception("the back-off of %s failed; the default one is used", claim.name, extra=facts)
+        plain = RetryPolicy(attempts=policy.attempts)
+        return judge(outcome, plain, attempt=claim.attempt, crashes=crashes, roll=roll)
 
 
 def _current_run(claim: Claim, *, worker: str) -> CurrentRun:
@@ -243,9 +251,17 @@ def _error_facts(claim: Claim, job: Job[Any, Any] | None, error: BaseException) 
     secrets = _secrets(claim, job)
     return {
         "error_class": _class_name(type(error)),
-        "error_message": _shown(str(error), secrets)[:_MESSAGE_CHARACTERS],
+        "error_message": _shown(_message(error), secrets)[:_MESSAGE_CHARACTERS],
         "traceback": _cut(_shown("".join(traceback.format_exception(_without_our_frames(error))), secrets)),
     }
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    # An exception's own __str__ may raise.
+    except Exception as failure:
+        return f"(its text cannot be told: str() raised {type(failure).__name__})"
 
 
 def _secrets(claim: Claim, job: Job[Any, Any] | None) -> set[str]:
@@ -278,7 +294,7 @@ def _cut(text: str) -> str:
 def _without_our_frames(error: BaseException) -> BaseException:
     """The error with its traceback from the job's function inwards; the frames before it are the same each time."""
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("jobs.worker"):
+    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith(_OUR_MODULES):
         trace = trace.tb_next
     return error.with_traceback(trace) if trace is not None else error
 
@@ -290,7 +306,8 @@ def _class_name(error_class: type[BaseException]) -> str:
 
 def _row_facts(claim: Claim, job: Job[Any, Any] | None) -> dict[str, Any]:
     """What the recorder needs to make the row of a run that has none."""
-    created_at = str_to_date(claim.fields["created_at"]) if claim.fields.get("created_at") else datetime.now(UTC)
+    created_at = _date(claim, "created_at") or datetime.now(UTC)
+    own_attempts = claim.number("own_attempts")
     fresh = ids.time_sorted(time.time_ns(), uuid.uuid4().bytes)
     return {
         "id": claim.run_id if _is_ours(claim) else str(fresh),
@@ -298,7 +315,8 @@ def _row_facts(claim: Claim, job: Job[Any, Any] | None) -> dict[str, Any]:
         "queue": claim.queue,
         "payload": _payload(claim),
         "arguments": enqueueing.masked(job, _named_arguments(claim, job)),
-        "max_attempts": policy_of(claim, job).attempts if job else DEFAULT_ATTEMPTS,
+        "options": {"attempts": own_attempts} if own_attempts > 0 else {},
+        "max_attempts": policy_of(claim, job).attempts,
         "created_at": created_at.isoformat(),
         "parent": claim.fields.get("parent", ""),
         "correlation": claim.fields.get("correlation", ""),
@@ -313,8 +331,16 @@ def _payload(claim: Claim) -> list[Any]:
 
 
 def _pushed_ms(claim: Claim) -> int:
-    text = claim.fields.get("enqueued_at")
-    return int(str_to_date(text).timestamp() * 1000) if text else claim.claimed_ms
+    pushed_at = _date(claim, "enqueued_at")
+    return int(pushed_at.timestamp() * 1000) if pushed_at else claim.claimed_ms
+
+
+def _date(claim: Claim, field: str) -> datetime | None:
+    """A time from the hash, None where it is missing or damaged."""
+    try:
+        return str_to_date(claim.fields[field])
+    except (KeyError, ValueError):
+        return None
 
 
 def _log(claim: Claim, outcome: Outcome, verdict: Verdict, *, shown: str) -> None:

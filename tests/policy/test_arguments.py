@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import decimal
 import enum
@@ -40,7 +41,7 @@ class Basket:
     size: int
 
 
-Point = namedtuple("Point", "x y")  # noqa: PYI024
+Point = namedtuple("Point", "x y")
 
 
 def dumped(value, *, limit=LIMIT):
@@ -154,11 +155,9 @@ def test_whatever_is_taken_arrives_equal(value):
 
 
 @given(value=st.text() | st.floats() | st.integers() | st.binary() | st.lists(st.text() | st.dates()))
-def test_a_value_is_taken_or_refused_by_name_and_nothing_else_happens(value):
-    try:
-        dumped(value, limit=1_000_000)
-    except ArgumentsNotJSON as error:
-        assert "shop.pack: order" in str(error)
+def test_a_value_is_taken_or_refused_and_nothing_else_happens(value):
+    with contextlib.suppress(ArgumentsNotJSON):
+        assert isinstance(dumped(value, limit=1_000_000), str | float | int | list)
 
 
 def call(order_id, note="", *rest, gift=False, **others):

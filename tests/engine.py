@@ -1,0 +1,73 @@
+"""The engine without its processes: what workers do, step by step, in the test's own thread."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from jobs import conf, job, recorder, registry
+from jobs.broker import keys
+from jobs.broker.claim import Claim, WorkerId
+from jobs.broker.connection import client
+from jobs.broker.settle import Settlement, settle, settle_and_claim
+from jobs.registry import Job
+from jobs.worker import lifecycle
+
+WORKER = WorkerId("tester", "tester/1-cafe")
+OTHER = WorkerId("other", "other/2-beef")
+
+
+def claim(count: int = 1, *, worker: WorkerId = WORKER, queues: list[str] | None = None) -> list[Claim]:
+    """Claim up to `count` runs."""
+    tokens = [secrets.token_hex(8) for _ in range(count)]
+    return settle_and_claim(worker, [], tokens, queues or conf.queue_names())[1]
+
+
+def attempt_next() -> Settlement:
+    """Claim one run, run it and settle it; the journal is left to be recorded."""
+    settlement = lifecycle.attempt(claim()[0], worker=WORKER.name)
+    assert settle(WORKER, [settlement]) == [True]
+    return settlement
+
+
+def work_off() -> list[Settlement]:
+    """Run everything that is queued, one after the other, and record it."""
+    ended = []
+    while claimed := claim():
+        ended.append(lifecycle.attempt(claimed[0], worker=WORKER.name))
+        settle(WORKER, [ended[-1]])
+    recorder.record_all()
+    return ended
+
+
+def hash_of(run_id: object) -> dict[str, str]:
+    """A run's hash in Redis."""
+    return {key.decode(): value.decode() for key, value in client().hgetall(keys.job(str(run_id))).items()}
+
+
+def places(run_id: object) -> list[str]:
+    """Every place that holds the run, each as often as it does."""
+    wanted, found = str(run_id).encode(), []
+    for queue in conf.queue_names():
+        found += [f"queued:{queue}"] * client().lrange(keys.queue(queue), 0, -1).count(wanted)
+        found += [f"started:{queue}" for one in client().zrange(f"rq:wip:{queue}", 0, -1) if one.startswith(wanted)]
+        found += [f"scheduled:{queue}"] * (client().zscore(keys.scheduled(queue), wanted) is not None)
+        found += [f"failed:{queue}"] * (client().zscore(keys.failed(queue), wanted) is not None)
+    return found
+
+
+@pytest.fixture
+def make_job() -> Iterator[Callable[..., Job[..., Any]]]:
+    """Register a function as a job for the length of one test: `make_job(function, retry=1)`."""
+    made: list[str] = []
+
+    def make(function: Callable[..., Any], name: str | None = None, **options: Any) -> Job[..., Any]:
+        made.append(name or f"tests.made_{len(made)}")
+        return job(name=made[-1], **options)(function)
+
+    yield make
+    for name in made:
+        registry._jobs.pop(name, None)
