@@ -5,14 +5,20 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, MutableMapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from jobs.errors import NoCurrentRun
+
+
+class _RunLogger(logging.LoggerAdapter[logging.Logger]):
+    """Adds the run's facts to those of each call; the standard adapter puts them in their place."""
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        return msg, {**kwargs, "extra": {**(kwargs.get("extra") or {}), **(self.extra or {})}}
 
 
 @dataclass(frozen=True)
@@ -39,8 +45,8 @@ class CurrentRun:
     @property
     def logger(self) -> logging.LoggerAdapter[logging.Logger]:
         """A logger that adds the job's name, the run's id and the attempt to every record."""
-        extra = {"job": self.name, "run": str(self.id), "attempt": self.attempt}
-        return logging.LoggerAdapter(logging.getLogger(f"jobs.run.{self.name}"), extra)
+        facts = {"job": self.name, "run": str(self.id), "attempt": self.attempt}
+        return _RunLogger(logging.getLogger(f"jobs.run.{self.name}"), facts)
 
     def seconds_left(self) -> float:
         """Seconds until the deadline; negative after it."""
@@ -62,11 +68,18 @@ def current_run_or_none() -> CurrentRun | None:
     return _current.get()
 
 
-@contextmanager
-def running(run: CurrentRun) -> Iterator[CurrentRun]:
-    """Make `run` the current one for the length of a `with` block."""
-    token = _current.set(run)
-    try:
-        yield run
-    finally:
-        _current.reset(token)
+class running:
+    """Make `run` the current one for the length of a `with` block.
+
+    Not a generator: `contextlib` sets the traceback of what passes through, which a frozen exception refuses.
+    """
+
+    def __init__(self, run: CurrentRun) -> None:
+        self._run = run
+
+    def __enter__(self) -> CurrentRun:
+        self._token = _current.set(self._run)
+        return self._run
+
+    def __exit__(self, *error: object) -> None:
+        _current.reset(self._token)

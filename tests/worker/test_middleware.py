@@ -1,0 +1,134 @@
+"""What is around an attempt."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from jobs import JobTimedOut
+from jobs.context import CurrentRun
+from jobs.models import JobRun
+from jobs.worker import deadlines
+from jobs.worker.middleware import chain, database_connections, logs, time_limit
+
+order: list[str] = []
+
+
+def outer(get_result: Any) -> Any:
+    def middleware(run: CurrentRun) -> Any:
+        order.append("outer in")
+        try:
+            return get_result(run)
+        finally:
+            order.append("outer out")
+
+    return middleware
+
+
+def inner(get_result: Any) -> Any:
+    def middleware(run: CurrentRun) -> Any:
+        order.append("inner in")
+        return get_result(run) + 1
+
+    return middleware
+
+
+def a_run(call: Any, timeout: float = 30) -> CurrentRun:
+    return CurrentRun(
+        id=uuid.UUID(int=7),
+        name="shop.pack",
+        queue="default",
+        attempt=2,
+        attempts=5,
+        timeout=timeout,
+        deadline=datetime.now(UTC),
+        worker="tester",
+        call=call,
+    )
+
+
+def test_the_first_listed_is_the_outermost(jobs_settings):
+    order.clear()
+    jobs_settings(MIDDLEWARE=[f"{__name__}.outer", f"{__name__}.inner"])
+    assert chain()(a_run(lambda: order.append("job") or 1)) == 2
+    assert order == ["outer in", "inner in", "job", "outer out"]
+
+
+def test_without_any_the_job_is_called_all_the_same(jobs_settings):
+    jobs_settings(MIDDLEWARE=[])
+    assert chain()(a_run(lambda: 1)) == 1
+
+
+def test_the_time_limit_lasts_as_long_as_the_job():
+    left = time_limit(lambda run: deadlines.strike_late())(a_run(None, timeout=30))
+    assert 29 < left <= 30
+    assert deadlines.strike_late() is None
+
+
+@pytest.mark.parametrize(
+    ("call", "outcome"),
+    [(lambda: 1, "returned"), (lambda: 1 / 0, "ZeroDivisionError"), (lambda: sys.exit(2), "SystemExit")],
+)
+def test_each_attempt_leaves_one_line_that_is_no_error(caplog, call, outcome):
+    caplog.set_level(logging.INFO)
+    with contextlib.suppress(ZeroDivisionError, SystemExit):
+        logs(lambda run: run.call())(a_run(call))
+    (line,) = caplog.records
+    assert (line.levelname, line.outcome, line.job, line.attempt) == ("INFO", outcome, "shop.pack", 2)
+    assert line.run == str(uuid.UUID(int=7))
+
+
+def guarded(call: Any) -> Any:
+    return database_connections(lambda run: run.call())(a_run(call))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_usable_connection_is_kept_for_the_next_attempt():
+    connection.settings_dict["CONN_MAX_AGE"] = None
+    connection.close()
+    guarded(JobRun.objects.exists)
+    first = connection.connection
+    try:
+        assert first is not None
+        guarded(JobRun.objects.exists)
+        assert connection.connection is first
+    finally:
+        connection.settings_dict["CONN_MAX_AGE"] = 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_that_a_job_left_open_does_not_reach_the_next_one():
+    def leave_open() -> None:
+        transaction.set_autocommit(False)
+        JobRun.objects.exists()
+
+    guarded(leave_open)
+    assert transaction.get_autocommit()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_is_closed_after_a_time_limit_struck():
+    def be_struck() -> None:
+        JobRun.objects.exists()
+        raise JobTimedOut
+
+    with pytest.raises(JobTimedOut):
+        guarded(be_struck)
+    assert connection.connection is None
+
+
+@pytest.mark.django_db
+def test_the_transaction_of_a_test_is_left_to_it():
+    JobRun.objects.exists()
+    mine = connection.connection
+    with pytest.raises(JobTimedOut):
+        guarded(lambda: (_ for _ in ()).throw(JobTimedOut()))
+    assert connection.connection is mine
+    assert connection.in_atomic_block
