@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.db import close_old_connections, connections, reset_queries
+from django.db import connections
 
 from jobs.context import CurrentRun
 from jobs.errors import JobTimedOut
@@ -17,8 +17,7 @@ def database_connections(get_result: Callable[[CurrentRun], Any]) -> Callable[[C
     def middleware(run: CurrentRun) -> Any:
         # Tests run jobs inside a transaction of their own, which is theirs to end.
         callers = [one.alias for one in connections.all(initialized_only=True) if one.in_atomic_block]
-        reset_queries()
-        close_old_connections()
+        _refresh(but=callers)
         try:
             return get_result(run)
         except JobTimedOut:
@@ -26,10 +25,18 @@ def database_connections(get_result: Callable[[CurrentRun], Any]) -> Callable[[C
             _close_all(but=callers)
             raise
         finally:
-            close_old_connections()
+            _refresh(but=callers)
             _close_left_open(but=callers)
 
     return middleware
+
+
+def _refresh(*, but: list[str]) -> None:
+    """What Django does around a request; its own functions would also close a connection inside a transaction."""
+    for connection in connections.all(initialized_only=True):
+        if connection.alias not in but:
+            connection.queries_log.clear()
+            connection.close_if_unusable_or_obsolete()
 
 
 def _close_left_open(*, but: list[str]) -> None:
