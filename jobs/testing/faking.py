@@ -1,0 +1,138 @@
+"""Records what is enqueued and lets nothing through: no row, no Redis, no run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from jobs import registry
+from jobs.enqueueing import Run, build, run_of
+from jobs.errors import BadOptions
+from jobs.models import JobRun
+from jobs.registry import Bound, Call, Job, Placing
+from jobs.testing.asked import Enqueued, Expected, enqueued_from, expect
+from jobs.testing.doors import opened
+
+
+class FakeJobs:
+    """What was enqueued since `fake()` began: `enqueued` lists it, oldest first."""
+
+    def __init__(self) -> None:
+        self.enqueued: list[Enqueued] = []
+
+    def assert_enqueued(
+        self,
+        job: Job[..., Any] | str,
+        /,
+        *args: Any,
+        queue: str | None = None,
+        at: datetime | timedelta | float | None = None,
+        within: timedelta | float | None = None,
+        times: int | None = None,
+        **kwargs: Any,
+    ) -> Enqueued:
+        """Fail unless the job was enqueued so; returns the first run that was.
+
+            jobs.assert_enqueued(charge_order)                      # with whatever arguments
+            jobs.assert_enqueued(charge_order, order.pk, queue="critical", times=1)
+            jobs.assert_enqueued(remind, order.pk, at=timedelta(days=1))
+            jobs.assert_enqueued(remind, order.pk, at=tomorrow, within=timedelta(minutes=1))
+
+        Without arguments any will do; with some, they are bound to the signature as `enqueue` binds them.
+        `unittest.mock.ANY` stands for any one. `at` is a time, or a delay from the asking (0: at once), which may
+        be off by `within`. `times` asks for exactly so many. `job` may be a name.
+        """
+        __tracebackhide__ = True
+        if times is not None and times < 1:
+            raise BadOptions(f"times={times!r}: pass a number from 1, or use assert_not_enqueued")
+        expected = self._expect(job, args, kwargs, queue=queue, at=at, within=within)
+        found = self._as_expected(expected)
+        if not found:
+            raise AssertionError(f"{expected} was not enqueued.{self._nearest(expected)}\n{self._listed()}")
+        if times not in (None, len(found)):
+            raise AssertionError(f"{expected} was enqueued {len(found)} times, not {times}.\n{self._listed()}")
+        return found[0]
+
+    def assert_not_enqueued(
+        self,
+        job: Job[..., Any] | str,
+        /,
+        *args: Any,
+        queue: str | None = None,
+        at: datetime | timedelta | float | None = None,
+        within: timedelta | float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Fail if the job was enqueued so. Takes what `assert_enqueued` takes, but for `times`."""
+        __tracebackhide__ = True
+        expected = self._expect(job, args, kwargs, queue=queue, at=at, within=within)
+        if self._as_expected(expected):
+            raise AssertionError(f"{expected} was enqueued.\n{self._listed()}")
+
+    def clear(self) -> None:
+        """Forget what was enqueued so far."""
+        self.enqueued.clear()
+
+    def __repr__(self) -> str:
+        return f"<FakeJobs {self.enqueued!r}>"
+
+    def _expect(self, job: Job[..., Any] | str, args: Any, kwargs: Any, **rest: Any) -> Expected:
+        known = registry.get(job) if isinstance(job, str) else job
+        if not isinstance(known, Job):
+            raise BadOptions(f"{known!r} is not a job; pass what @job made, or its name")
+        return expect(known, args, kwargs, **rest)
+
+    def _as_expected(self, expected: Expected) -> list[Enqueued]:
+        return [one for one in self._of(expected.name) if not expected.differences(one)]
+
+    def _of(self, name: str) -> list[Enqueued]:
+        return [one for one in self.enqueued if one.name == name]
+
+    def _nearest(self, expected: Expected) -> str:
+        misses = [(expected.differences(one), one) for one in self._of(expected.name)]
+        if not misses:
+            return ""
+        differences, nearest = min(misses, key=lambda miss: len(miss[0]))
+        return f"\nThe nearest was {nearest!r}: {'; '.join(differences)}."
+
+    def _listed(self) -> str:
+        if not self.enqueued:
+            return "Nothing was enqueued."
+        return "\n".join(["Enqueued were:", *(f"  {number}. {one!r}" for number, one in enumerate(self.enqueued, 1))])
+
+
+@contextmanager
+def fake() -> Iterator[FakeJobs]:
+    """Record what is enqueued in this block, or in a function that `@fake()` decorates, and let nothing run.
+
+        with fake() as jobs:
+            place_order(...)
+        jobs.assert_enqueued(process_order, order.pk)
+
+    Arguments are bound and refused as in production. A run is recorded when it is asked for, also in a transaction
+    that is rolled back later. It has no row: `run.row()` raises `JobRun.DoesNotExist`. An equal run of a unique
+    job is not recorded twice, since nothing ends here.
+    """
+    jobs = FakeJobs()
+    with opened(_FakeDoor(jobs)):
+        yield jobs
+
+
+class _FakeDoor:
+    def __init__(self, jobs: FakeJobs) -> None:
+        self._jobs = jobs
+        self._pending: dict[str, JobRun] = {}
+
+    def enqueue(self, job: Job[Any, Any], calls: Iterable[Call | Bound], placing: Placing) -> list[Run]:
+        return [self._record(job, row) for row in build(job, calls, placing)]
+
+    def _record(self, job: Job[Any, Any], row: JobRun) -> Run:
+        equal = self._pending.get(row.unique_key) if row.unique_key else None
+        if equal is not None:
+            return run_of(equal, created=False)
+        if row.unique_key:
+            self._pending[row.unique_key] = row
+        self._jobs.enqueued.append(enqueued_from(row, job))
+        return run_of(row)

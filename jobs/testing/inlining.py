@@ -1,0 +1,181 @@
+"""Runs what is enqueued in this process, with no Redis and no row: one attempt each, and no retries."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from django.db import router
+from django.utils import timezone
+from rq.utils import utcformat
+
+from jobs.broker.claim import Claim
+from jobs.enqueueing import Run, build, message_of, run_of
+from jobs.models import JobRun
+from jobs.registry import Bound, Call, Job, Placing
+from jobs.testing.asked import Enqueued, enqueued_from
+from jobs.testing.attempts import Attempts, attempt_of
+from jobs.testing.committing import AfterCommit
+from jobs.testing.doors import opened
+from jobs.testing.guarding import MAX_RUNS, check_room, raise_if_not_of_jobs
+from jobs.worker import lifecycle
+
+Errors = Literal["raise", "keep"]
+_WORKER = "inline"
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    """A run that was asked for and has not begun."""
+
+    job: Job[Any, Any]
+    row: JobRun
+
+    @property
+    def due_at(self) -> datetime:
+        return self.row.due_at or self.row.created_at
+
+    def claim(self) -> Claim:
+        """The run as a worker would get it from Redis: everything has been text in between."""
+        message = message_of(self.row, durable=self.job.options.durable)
+        fields = message.fields(utcformat(timezone.now())) | {"attempts": 1, "claimed_ms": int(time.time() * 1000)}
+        return Claim(message.run_id, message.queue, _WORKER, {key: str(value) for key, value in fields.items()})
+
+
+class InlineJobs:
+    """What has run since `inline()` began, as `attempts`, and what is scheduled."""
+
+    def __init__(self, *, errors: Errors, max_runs: int) -> None:
+        self.attempts = Attempts()
+        self._errors = errors
+        self._max_runs = max_runs
+        self._scheduled: list[_Waiting] = []
+        self._ready: deque[_Waiting] = deque()
+        self._is_running = False
+        # Of unique jobs, by key. Weak, so that a run which a rollback drops is pending no more.
+        self._pending: weakref.WeakValueDictionary[str, _Waiting] = weakref.WeakValueDictionary()
+
+    @property
+    def scheduled(self) -> list[Enqueued]:
+        """What was enqueued for later, soonest first."""
+        return [enqueued_from(waiting.row, waiting.job) for waiting in self._by_time()]
+
+    def run_due(self, until: datetime | timedelta | float | None = None) -> Attempts:
+        """Run what is scheduled, soonest first, and return the attempts.
+
+            jobs.run_due()                      # all of it
+            jobs.run_due(timedelta(hours=1))    # what is due within an hour from now
+            jobs.run_due(midnight)
+
+        What these runs schedule in their turn is left for the next call. The clock is not moved: a job that looks
+        at it sees the present time.
+        """
+        latest = _moment(until)
+        due = [waiting for waiting in self._by_time() if latest is None or waiting.due_at <= latest]
+        self._scheduled = [waiting for waiting in self._scheduled if waiting not in due]
+        before = len(self.attempts)
+        self._run(due)
+        return Attempts(self.attempts[before:])
+
+    def __repr__(self) -> str:
+        return f"<InlineJobs ran {list(self.attempts)!r}, scheduled {self.scheduled!r}>"
+
+    def _take(self, waiting: Sequence[_Waiting]) -> None:
+        """Run what may start now, and keep the rest."""
+        self._scheduled += [one for one in waiting if one.row.due_at is not None]
+        self._run([one for one in waiting if one.row.due_at is None])
+
+    def _run(self, waiting: Iterable[_Waiting]) -> None:
+        """Run these and what they enqueue, one after the other: a job that enqueues another one goes on first."""
+        self._ready.extend(waiting)
+        if self._is_running:
+            return
+        self._is_running = True
+        try:
+            while self._ready:
+                self._attempt(self._ready.popleft())
+        finally:
+            self._is_running = False
+            self._end(self._ready)
+            self._ready.clear()
+
+    def _attempt(self, waiting: _Waiting) -> None:
+        check_room(self.attempts, max_runs=self._max_runs)
+        claim = waiting.claim()
+        outcome = lifecycle.outcome_of(claim, worker=_WORKER)
+        self._end([waiting])
+        raise_if_not_of_jobs(outcome)
+        settlement = lifecycle.conclude(claim, outcome, worker=_WORKER, run_ms=0)
+        attempt = attempt_of(settlement, outcome)
+        self.attempts.add(attempt)
+        if attempt.failed and attempt.error is not None and self._errors == "raise":
+            raise attempt.error
+
+    def _admit(self, waiting: _Waiting) -> JobRun | None:
+        """Count a run as pending; returns the row of the equal one that is, for a unique job."""
+        key = waiting.row.unique_key
+        if key is None:
+            return None
+        if (equal := self._pending.get(key)) is not None:
+            return equal.row
+        self._pending[key] = waiting
+        return None
+
+    def _end(self, ended: Iterable[_Waiting]) -> None:
+        for waiting in ended:
+            if waiting.row.unique_key is not None:
+                self._pending.pop(waiting.row.unique_key, None)
+
+    def _by_time(self) -> list[_Waiting]:
+        return sorted(self._scheduled, key=lambda waiting: (waiting.due_at, waiting.row.pk))
+
+
+@contextmanager
+def inline(*, errors: Errors = "raise", max_runs: int = MAX_RUNS) -> Iterator[InlineJobs]:
+    """Run what is enqueued in this block, or in a function that `@inline()` decorates, in this thread.
+
+        with inline() as jobs:
+            place_order(...)                    # its jobs have run, and those that they enqueued
+        assert jobs.attempts.counts == {"done": 5}
+
+    A run starts when its transaction commits, as in production: outside a transaction that is at once. It goes
+    through the same binding, JSON and middleware and has its `current_run()`, but no row, no retry and no time
+    limit. What a job raises comes out where the run was started, and what was to run after it is dropped;
+    `errors="keep"` goes on and keeps it in `attempts`. What is enqueued for later waits for `run_due`.
+    Raises `TooManyRuns` after `max_runs`.
+    """
+    jobs = InlineJobs(errors=errors, max_runs=max_runs)
+    commits = AfterCommit(router.db_for_write(JobRun))
+    with opened(_InlineDoor(jobs, commits)):
+        with commits.watching():
+            yield jobs
+        commits.catch_up()
+
+
+class _InlineDoor:
+    def __init__(self, jobs: InlineJobs, commits: AfterCommit) -> None:
+        self._jobs = jobs
+        self._commits = commits
+
+    def enqueue(self, job: Job[Any, Any], calls: Iterable[Call | Bound], placing: Placing) -> list[Run]:
+        runs: list[Run] = []
+        fresh: list[_Waiting] = []
+        for waiting in [_Waiting(job, row) for row in build(job, calls, placing)]:
+            equal = self._jobs._admit(waiting)
+            if equal is None:
+                fresh.append(waiting)
+            runs.append(run_of(equal or waiting.row, created=equal is None))
+        self._commits.call(lambda: self._jobs._take(fresh))
+        return runs
+
+
+def _moment(until: datetime | timedelta | float | None) -> datetime | None:
+    if until is None or isinstance(until, datetime):
+        return until
+    return timezone.now() + (until if isinstance(until, timedelta) else timedelta(seconds=until))
