@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from django.conf import settings
 
 from jobs import conf
-from jobs.broker.connection import client
-from jobs.broker.embedded import EmbeddedServer, embedded_server
+from jobs.broker.embedded import EmbeddedServer
+
+pytest_plugins = ["jobs.testing.plugin"]
 
 
 @pytest.fixture(scope="session")
-def valkey() -> Iterator[EmbeddedServer]:
+def valkey(jobs_valkey_server: EmbeddedServer) -> EmbeddedServer:
     """The server of this test process."""
-    with embedded_server() as server:
-        settings.REDIS_URL = server.url
-        for queue in settings.RQ_QUEUES.values():
-            queue["URL"] = server.url
-        yield server
+    return jobs_valkey_server
 
 
 @pytest.fixture
@@ -28,8 +22,8 @@ def broker_url(valkey: EmbeddedServer) -> str:
 
 
 @pytest.fixture(autouse=True)
-def empty_broker(valkey: EmbeddedServer) -> None:
-    client().flushdb()
+def empty_broker(jobs_valkey: EmbeddedServer) -> None:
+    """Every test begins with an empty server."""
 
 
 @pytest.fixture
