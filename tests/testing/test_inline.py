@@ -148,11 +148,12 @@ def test_what_is_for_later_can_be_run(jobs_inline: InlineJobs) -> None:
     assert (seen, jobs_inline.scheduled) == ([["in a minute"], ["in an hour"]], [])
 
 
-@pytest.mark.parametrize("until", [120, timedelta(minutes=2), timezone.now() + timedelta(minutes=2)])
-def test_what_is_due_later_than_asked_for_waits_on(jobs_inline: InlineJobs, until) -> None:
+@pytest.mark.parametrize("kind", ["seconds", "timedelta", "time"])
+def test_what_is_due_later_than_asked_for_waits_on(jobs_inline: InlineJobs, kind: str) -> None:
     note.enqueue_in(3600, "in an hour")
     note.enqueue_in(60, "in a minute")
-    jobs_inline.run_due(until)
+    two_minutes = timedelta(minutes=2)
+    jobs_inline.run_due({"seconds": 120, "timedelta": two_minutes, "time": timezone.now() + two_minutes}[kind])
     assert (seen, len(jobs_inline.scheduled)) == ([["in a minute"]], 1)
 
 
