@@ -72,6 +72,13 @@ def key_cells() -> str:
     return " ".join(cells[0] for cells in table(DOCS / "architecture.md", first_header="key"))
 
 
+def test_every_kind_of_journal_entry_is_told() -> None:
+    sources = [source for kind in ("py", "lua") for source in (ROOT / "jobs").rglob(f"*.{kind}")]
+    written = re.compile(r"""entry['"]?\s?[:=]\s?['"]([a-z]+)['"]""")
+    made = {kind for source in sources for kind in written.findall(source.read_text())}
+    assert set(first_column("architecture.md", header="entry")) == made
+
+
 def test_every_signal_is_told() -> None:
     made = {name for name in vars(signals) if name.startswith(("job_", "circuit_", "queue_"))}
     assert set(first_column("writing-jobs.md", header="signal")) == made
