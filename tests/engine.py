@@ -50,13 +50,20 @@ def hash_of(run_id: object) -> dict[str, str]:
 
 def places(run_id: object) -> list[str]:
     """Every place that holds the run, each as often as it does."""
-    wanted, found = str(run_id).encode(), []
-    for queue in conf.queue_names():
-        found += [f"queued:{queue}"] * client().lrange(keys.queue(queue), 0, -1).count(wanted)
-        found += [f"started:{queue}" for one in client().zrange(f"rq:wip:{queue}", 0, -1) if one.startswith(wanted)]
-        found += [f"scheduled:{queue}"] * (client().zscore(keys.scheduled(queue), wanted) is not None)
-        found += [f"failed:{queue}"] * (client().zscore(keys.failed(queue), wanted) is not None)
-    return found
+    wanted = str(run_id)
+    return [
+        place.partition(":")[2].replace("queue:", "queued:").replace("wip:", "started:")
+        for queue in conf.queue_names()
+        for place in (keys.queue(queue), f"rq:wip:{queue}", keys.scheduled(queue), keys.failed(queue))
+        for one in _members(place)
+        if one.partition(":")[0] == wanted
+    ]
+
+
+def _members(key: str) -> list[str]:
+    kind = client().type(key)
+    found = client().lrange(key, 0, -1) if kind == b"list" else client().zrange(key, 0, -1) if kind == b"zset" else []
+    return [one.decode(errors="replace") for one in found]
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
+from redis.exceptions import MasterDownError, NoPermissionError, OutOfMemoryError, ReadOnlyError
 from redis.retry import Retry
 
 from jobs import conf
@@ -17,6 +18,10 @@ from jobs.policy.redaction import mask_text
 
 # redis-py's hints allow for every way of decoding at once, so they would only be in the way.
 Client = Any
+
+# redis-py makes classes of some of the server's words, and takes those words off the message.
+_REFUSALS = (OutOfMemoryError, ReadOnlyError, MasterDownError, NoPermissionError)
+_OTHER_REFUSALS = ("MISCONF", "NOREPLICAS", "BUSY", "WRONGTYPE")
 
 _client: Client = None
 _made_for: tuple[int, str] | None = None
@@ -58,12 +63,14 @@ def errors_named() -> Iterator[None]:
             "Check that it runs and that REDIS_URL is right."
         ) from error
     except redis.ResponseError as error:
-        # OOM, READONLY, LOADING, MISCONF: the server is there and refuses.
-        if not str(error).startswith(
-            ("OOM", "READONLY", "LOADING", "MISCONF", "MASTERDOWN", "NOREPLICAS", "BUSY", "WRONGTYPE", "NOPERM")
-        ):
+        if not _refuses_for_now(error):
             raise
         raise BrokerUnavailable(f"Redis or Valkey at {_shown_url()} refuses: {error}.") from error
+
+
+def _refuses_for_now(error: redis.ResponseError) -> bool:
+    """Whether the server is there and will not do it: full, a replica, or a key in use for something else."""
+    return isinstance(error, _REFUSALS) or str(error).startswith(_OTHER_REFUSALS)
 
 
 def _shown_url() -> str:

@@ -1,0 +1,100 @@
+"""One client a process, and one name for a server that cannot be used."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from jobs.broker import connection, inspect, lua
+from jobs.broker.connection import client
+from jobs.broker.embedded import EmbeddedServer
+from jobs.errors import BrokerUnavailable
+from tests.broker.messages import pushed
+from tests.engine import claim
+
+
+@pytest.fixture
+def own_server(settings) -> Iterator[EmbeddedServer]:
+    """A server that this test may break."""
+    server = EmbeddedServer()
+    server.start()
+    settings.RQ_QUEUES = {name: {**options, "URL": server.url} for name, options in settings.RQ_QUEUES.items()}
+    yield server
+    server.stop()
+
+
+def test_a_process_has_one_client():
+    assert client() is client()
+
+
+def test_a_forked_child_has_a_client_of_its_own():
+    before = client()
+    before.ping()
+    if (pid := os.fork()) == 0:
+        os._exit(0 if client() is not before and client().ping() else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert client() is before
+
+
+def test_a_server_that_is_not_there_is_named_at_once(own_server):
+    own_server.kill()
+    started = time.monotonic()
+    with pytest.raises(BrokerUnavailable, match="REDIS_URL"):
+        pushed()
+    assert time.monotonic() - started < 1
+
+
+def test_the_password_of_the_address_is_not_shown(settings):
+    url = "redis://:swordfish@127.0.0.1:1/0"
+    settings.RQ_QUEUES = {name: {**options, "URL": url} for name, options in settings.RQ_QUEUES.items()}
+    with pytest.raises(BrokerUnavailable) as caught:
+        inspect.ping()
+    assert "swordfish" not in str(caught.value)
+
+
+def test_a_full_server_is_unavailable_and_not_a_crash(own_server):
+    pushed()
+    client().config_set("maxmemory", "1")
+    with pytest.raises(BrokerUnavailable, match="refuses"):
+        pushed()
+    with pytest.raises(BrokerUnavailable, match="refuses"):
+        claim()
+    client().config_set("maxmemory", "0")
+    assert len(claim()) == 1
+
+
+def test_a_replica_is_unavailable_and_not_a_crash(own_server):
+    pushed()
+    client().replicaof("127.0.0.1", "1")
+    with pytest.raises(BrokerUnavailable, match="refuses"):
+        pushed()
+    client().replicaof("NO", "ONE")
+    assert len(claim()) == 1
+
+
+def test_a_server_that_forgot_the_scripts_is_told_them_again():
+    pushed()
+    client().script_flush()
+    assert len(claim()) == 1
+
+
+def test_a_server_that_came_back_empty_works_at_once(own_server):
+    pushed()
+    own_server.kill()
+    own_server.start()
+    assert claim() == []
+    pushed()
+    assert len(claim()) == 1
+
+
+def test_a_fault_of_our_own_is_not_called_an_outage():
+    with pytest.raises(redis.ResponseError):
+        lua.run("push", ["id", "default", "not a life", "", "not a count"])
+
+
+def test_a_reader_may_have_a_longer_time_limit():
+    assert connection.connect(read_timeout=35).connection_pool.connection_kwargs["socket_timeout"] == 35
