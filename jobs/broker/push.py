@@ -13,6 +13,7 @@ from rq.utils import utcformat
 
 from jobs.broker import keys, lua
 from jobs.broker.connection import client, errors_named
+from jobs.errors import BrokerUnavailable
 
 # One script call of this many runs holds the server for about 2 ms.
 _CHUNK = 250
@@ -65,17 +66,24 @@ class Message:
 def push(messages: Sequence[Message], *, at: datetime) -> int:
     """Put the runs in their queues, or in the scheduled sets. Returns how many were not there already.
 
-    May be repeated. Raises `BrokerUnavailable`, and then some may be there.
+    May be repeated. Raises `BrokerUnavailable`, and then some may be there: also when a queue's key is in use
+    for something else, after all others have got their runs.
     """
     pushed_at = utcformat(at)
     added = 0
+    refused: set[str] = set()
     for chunk in _chunks(messages):
         arguments: list[Any] = []
         for message in chunk:
             due = "" if message.due_at is None else int(message.due_at.timestamp() * 1000)
             fields = [word for pair in message.fields(pushed_at).items() for word in pair]
             arguments += [message.run_id, message.queue, message.life, due, len(fields), *fields]
-        added += sum(lua.run("push", arguments))
+        answers = lua.run("push", arguments)
+        added += answers.count(1)
+        refused.update(message.queue for message, answer in zip(chunk, answers, strict=True) if answer < 0)
+    if refused:
+        names = ", ".join(f"{keys.queue(queue)} or {keys.scheduled(queue)}" for queue in sorted(refused))
+        raise BrokerUnavailable(f"{names} is in use for something else. Rename or delete that key.")
     return added
 
 

@@ -4,6 +4,7 @@
 --       the tokens, then the queues in order.
 -- Returns {now (milliseconds), {queue, id, token, {field, value …}} …}.
 
+local QUARANTINE_MOST = 1000
 local worker, name, lease, started_at, tokens = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -12,23 +13,28 @@ redis.call('ZADD', 'jobs:leases', now + lease, worker)
 local held, claimed, used = 'jobs:held:' .. worker, { now }, 0
 for at = 6 + tokens, #ARGV do
   local queue = ARGV[at]
-  local list = 'rq:queue:' .. queue
-  while used < tokens and redis.call('TYPE', list)['ok'] == 'list' do
+  local list, started = 'rq:queue:' .. queue, 'rq:wip:' .. queue
+  local kind = redis.call('TYPE', started)['ok']
+  local sound = kind == 'zset' or kind == 'none'
+  while sound and used < tokens and redis.call('TYPE', list)['ok'] == 'list' do
     local id = redis.call('LPOP', list)
     local key = 'rq:job:' .. id
-    local kind = redis.call('TYPE', key)['ok']
+    kind = redis.call('TYPE', key)['ok']
     if kind == 'none' then
       -- Its hash is gone: the recorder looks whether a row still wants it.
       redis.call('XADD', 'jobs:journal', '*', 'e', cjson.encode({ entry = 'missing', run = id, queue = queue }))
     elseif kind ~= 'hash' then
       redis.call('RPUSH', 'jobs:quarantine', id)
+      redis.call('LTRIM', 'jobs:quarantine', -QUARANTINE_MOST, -1)
     else
       used = used + 1
       local token = ARGV[5 + used]
       redis.call('HSET', held, token, queue .. '\t' .. id)
-      redis.call('ZADD', 'rq:wip:' .. queue, '+inf', id .. ':' .. token)
-      redis.call('HINCRBY', key, 'attempts', 1)
-      redis.call('HSET', key, 'status', 'started', 'started_at', started_at, 'worker_name', name, 'claimed_ms', now)
+      redis.call('ZADD', started, '+inf', id .. ':' .. token)
+      -- A damaged number would end the script here, with the run in no place.
+      local begun = redis.call('HGET', key, 'attempts')
+      begun = tonumber(begun and string.match(begun, '^%d+$')) or 0
+      redis.call('HSET', key, 'attempts', begun + 1, 'status', 'started', 'started_at', started_at, 'worker_name', name, 'claimed_ms', now)
       claimed[#claimed + 1] = { queue, id, token, redis.call('HGETALL', key) }
     end
   end

@@ -3,11 +3,19 @@
 --
 -- ARGV: for each run its id, queue, life, due time (milliseconds, or empty for now), the number of
 --       hash fields that follow times two, and the fields.
--- Returns for each run 1 when it was put there, 0 when it was there.
+-- Returns for each run 1 when it was put there, 0 when it was there, -1 when a key of its queue has the wrong type.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local answers = {}
+
+local function holds(key, kind)
+  local there = redis.call('TYPE', key)['ok']
+  return there == kind or there == 'none'
+end
+
+local sound = {}
+
 local at = 1
 while at <= #ARGV do
   local id, queue, life, due, count = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
@@ -16,16 +24,17 @@ while at <= #ARGV do
   at = at + 5 + count
 
   local key, list = 'rq:job:' .. id, 'rq:queue:' .. queue
-  local kind = redis.call('TYPE', list)['ok']
-  if kind ~= 'list' and kind ~= 'none' then
-    return redis.error_reply('WRONGTYPE ' .. list .. ' is a ' .. kind .. ', not a list; rename or delete that key')
-  end
   local there = -1
-  kind = redis.call('TYPE', key)['ok']
+  local kind = redis.call('TYPE', key)['ok']
   if kind == 'hash' then there = tonumber(redis.call('HGET', key, 'life')) or math.huge end
   if kind ~= 'hash' and kind ~= 'none' then there = math.huge end
 
-  if there >= life then
+  if sound[queue] == nil then
+    sound[queue] = holds(list, 'list') and holds('rq:scheduled:' .. queue, 'zset') and holds('rq:failed:' .. queue, 'zset')
+  end
+  if not sound[queue] then
+    answers[#answers + 1] = -1
+  elseif there >= life then
     answers[#answers + 1] = 0
   else
     if kind == 'hash' then

@@ -14,6 +14,23 @@ local answers, good, bad, stale = {}, 0, 0, 0
 local held = 'jobs:held:' .. worker
 local alive = tonumber(redis.call('ZSCORE', 'jobs:leases', worker) or 0) > now
 
+local function holds(key, kind)
+  local there = redis.call('TYPE', key)['ok']
+  return there == kind or there == 'none'
+end
+
+-- A place of the wrong type must not end the script half-way: the other of the two takes the run meanwhile.
+local function put_back(id, key, queue, front, due)
+  local list, scheduled = 'rq:queue:' .. queue, 'rq:scheduled:' .. queue
+  if (front or not holds(scheduled, 'zset')) and holds(list, 'list') then
+    redis.call('HSET', key, 'status', 'queued')
+    redis.call(front and 'LPUSH' or 'RPUSH', list, id)
+  elseif holds(scheduled, 'zset') then
+    redis.call('HSET', key, 'status', 'scheduled')
+    redis.call('ZADD', scheduled, due / 1000, id)
+  end
+end
+
 local at = 5
 while at <= #ARGV do
   local id, token, queue, where = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
@@ -27,22 +44,22 @@ while at <= #ARGV do
     answers[#answers + 1] = 0
   else
     local key, life = 'rq:job:' .. id, nil
-    redis.call('ZREM', 'rq:wip:' .. queue, id .. ':' .. token)
+    if holds('rq:wip:' .. queue, 'zset') then redis.call('ZREM', 'rq:wip:' .. queue, id .. ':' .. token) end
     if redis.call('TYPE', key)['ok'] == 'hash' then
       if #fields > 0 then redis.call('HSET', key, unpack(fields)) end
       if where == 'later' then
-        local due = now + wait
-        redis.call('HSET', key, 'status', 'scheduled', 'ready_ms', due)
-        redis.call('ZADD', 'rq:scheduled:' .. queue, due / 1000, id)
+        redis.call('HSET', key, 'ready_ms', now + wait)
+        put_back(id, key, queue, false, now + wait)
       elseif where == 'front' then
-        redis.call('HSET', key, 'status', 'queued')
-        redis.call('LPUSH', 'rq:queue:' .. queue, id)
+        put_back(id, key, queue, true, now)
       elseif where == 'failed' then
         bad = bad + 1
         redis.call('HSET', key, 'status', 'failed', 'ended_at', ended_at)
         redis.call('EXPIRE', key, FAILED_SECONDS)
-        redis.call('ZADD', 'rq:failed:' .. queue, time[1] + FAILED_SECONDS, id)
-        redis.call('ZREMRANGEBYRANK', 'rq:failed:' .. queue, 0, -FAILED_MOST - 1)
+        if holds('rq:failed:' .. queue, 'zset') then
+          redis.call('ZADD', 'rq:failed:' .. queue, time[1] + FAILED_SECONDS, id)
+          redis.call('ZREMRANGEBYRANK', 'rq:failed:' .. queue, 0, -FAILED_MOST - 1)
+        end
       elseif where == 'end' then
         good = good + 1
         redis.call('HSET', key, 'status', 'finished', 'ended_at', ended_at)

@@ -11,21 +11,28 @@ for at = 4, 3 + workers do
   redis.call('ZADD', 'jobs:leases', 'XX', now + lease, ARGV[at])
 end
 
+local function holds(key, kind)
+  local there = redis.call('TYPE', key)['ok']
+  return there == kind or there == 'none'
+end
+
 local next_due = -1
 for at = 4 + workers, #ARGV do
   local queue = ARGV[at]
-  local scheduled = 'rq:scheduled:' .. queue
-  local due = redis.call('ZRANGEBYSCORE', scheduled, '-inf', now / 1000, 'LIMIT', 0, most)
+  local list, scheduled = 'rq:queue:' .. queue, 'rq:scheduled:' .. queue
+  -- What a key of the wrong type cannot take stays where it is; the other queues go on.
+  local sound = holds(list, 'list') and holds(scheduled, 'zset')
+  local due = sound and redis.call('ZRANGEBYSCORE', scheduled, '-inf', now / 1000, 'LIMIT', 0, most) or {}
   for _, id in ipairs(due) do
     redis.call('ZREM', scheduled, id)
     if redis.call('TYPE', 'rq:job:' .. id)['ok'] == 'hash' then
       redis.call('HSET', 'rq:job:' .. id, 'status', 'queued')
     end
-    redis.call('RPUSH', 'rq:queue:' .. queue, id)
+    redis.call('RPUSH', list, id)
   end
   if #due == most then
     next_due = 0
-  else
+  elseif sound then
     local first = redis.call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')
     if first[2] then
       local wait = math.max(0, math.ceil(tonumber(first[2]) * 1000) - now)

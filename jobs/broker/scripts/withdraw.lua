@@ -7,13 +7,18 @@ local id, queue, life = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local MARKER_SECONDS = 60
 local key = 'rq:job:' .. id
 local status = false
-if redis.call('TYPE', key)['ok'] == 'hash' then status = redis.call('HGET', key, 'status') end
+if redis.call('TYPE', key)['ok'] == 'hash' then
+  local hash = redis.call('HMGET', key, 'life', 'status')
+  -- How an earlier life ended says nothing of this one.
+  if (tonumber(hash[1]) or life) >= life then status = hash[2] end
+end
 if status == 'started' then return 'started' end
 if status == 'finished' or status == 'failed' then return 'ended' end
 local found = redis.call('ZREM', 'rq:scheduled:' .. queue, id)
 if found == 0 and redis.call('TYPE', 'rq:queue:' .. queue)['ok'] == 'list' then
   found = redis.call('LREM', 'rq:queue:' .. queue, 1, id)
 end
+redis.call('ZREM', 'rq:failed:' .. queue, id)
 -- The marker stops a push that is still under way.
 redis.call('DEL', key)
 redis.call('HSET', key, 'life', life, 'status', 'canceled')

@@ -1,0 +1,169 @@
+"""Runs are taken in order, each by one worker, and none is only in a process's memory."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from rq.registry import StartedJobRegistry
+
+from jobs.broker import claim as claims
+from jobs.broker import journal, keys
+from jobs.broker.claim import WorkerId
+from jobs.broker.connection import client
+from jobs.rq_classes import JobsQueue
+from tests.broker.messages import pushed
+from tests.engine import OTHER, WORKER, claim, hash_of, places
+
+
+def ids(claimed):
+    return [one.run_id for one in claimed]
+
+
+def test_runs_are_taken_in_the_order_they_were_pushed():
+    wanted = pushed(3)
+    assert ids(claim(2)) == wanted[:2]
+    assert ids(claim(2)) == wanted[2:]
+    assert claim(2) == []
+
+
+def test_a_queue_is_emptied_before_the_next_one_is_looked_at():
+    low, urgent = pushed(2, queue="low"), pushed(2, queue="critical")
+    assert ids(claim(3, queues=["critical", "low"])) == [*urgent, low[0]]
+
+
+def test_queues_that_were_not_asked_for_are_left_alone():
+    (run_id,) = pushed(queue="low")
+    assert claim(5, queues=["critical", "default"]) == []
+    assert places(run_id) == ["queued:low"]
+
+
+def test_a_claimed_run_is_in_one_place_and_under_a_lease():
+    (run_id,) = pushed()
+    (taken,) = claim()
+    assert places(run_id) == ["started:default"]
+    assert hash_of(run_id)["status"] == "started"
+    assert [one.token for one in claims.held_by(WORKER.id)] == [taken.token]
+    assert client().zscore(keys.LEASES, WORKER.id) > 0
+
+
+def test_an_attempt_is_counted_before_it_starts():
+    (run_id,) = pushed(begun=2)
+    (taken,) = claim()
+    assert taken.attempt == 3
+    assert hash_of(run_id)["attempts"] == "3"
+
+
+def test_a_claim_without_room_takes_nothing():
+    pushed()
+    assert claim(0) == []
+
+
+def test_two_workers_never_get_the_same_run():
+    wanted = pushed(200)
+    got: list[str] = []
+
+    def work(number: int) -> None:
+        worker = WorkerId(f"w{number}", f"w{number}/1")
+        while taken := claim(3, worker=worker):
+            got.extend(ids(taken))
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(got) == sorted(wanted)
+
+
+def test_rqs_own_cleanup_leaves_a_started_run_alone():
+    (run_id,) = pushed()
+    claim()
+    registry = StartedJobRegistry(queue=JobsQueue("default"))
+    registry.cleanup()
+    assert len(registry) == 1
+    assert places(run_id) == ["started:default"]
+    assert hash_of(run_id)["status"] == "started"
+
+
+def test_an_id_without_a_hash_is_told_to_the_journal_and_takes_no_room():
+    gone, there = pushed(2)
+    client().delete(keys.job(gone))
+    assert ids(claim(1)) == [there]
+    (entry,) = journal.read(journal.FIRST, most=10)
+    assert entry.data == {"entry": "missing", "run": gone, "queue": "default"}
+
+
+def test_an_id_whose_key_is_no_hash_is_put_aside_and_takes_no_room():
+    broken, there = pushed(2)
+    client().delete(keys.job(broken))
+    client().set(keys.job(broken), "what is this")
+    assert ids(claim(1)) == [there]
+    assert client().lrange(keys.QUARANTINE, 0, -1) == [broken.encode()]
+    assert client().get(keys.job(broken)) == b"what is this"
+
+
+def test_what_is_put_aside_does_not_fill_the_server():
+    client().rpush(keys.QUARANTINE, *range(1000))
+    (broken,) = pushed()
+    client().delete(keys.job(broken))
+    client().set(keys.job(broken), "x")
+    claim()
+    assert client().llen(keys.QUARANTINE) == 1000
+    assert client().lindex(keys.QUARANTINE, -1) == broken.encode()
+
+
+@pytest.mark.parametrize("attempts", ["many", "", "1.5", "nan"])
+def test_a_damaged_count_of_attempts_does_not_stop_the_claim(attempts):
+    damaged, there = pushed(2)
+    client().hset(keys.job(damaged), "attempts", attempts)
+    taken = claim(2)
+    assert ids(taken) == [damaged, there]
+    assert places(damaged) == ["started:default"]
+
+
+def test_a_queue_that_is_no_list_does_not_stop_the_others():
+    (run_id,) = pushed(queue="low")
+    client().set(keys.queue("critical"), "x")
+    assert ids(claim(5, queues=["critical", "low"])) == [run_id]
+
+
+def test_a_started_registry_of_another_type_does_not_stop_the_others():
+    stuck, run_id = *pushed(queue="critical"), *pushed(queue="low")
+    client().set("rq:wip:critical", "x")
+    assert ids(claim(5, queues=["critical", "low"])) == [run_id]
+    assert places(stuck) == ["queued:critical"]
+
+
+def test_an_id_of_any_bytes_is_claimed_and_read():
+    client().hset(b"rq:job:\xff\xfe", "data", b"\xff\x00")
+    client().rpush(keys.queue("default"), b"\xff\xfe")
+    (taken,) = claim()
+    assert taken.name == ""
+    with pytest.raises(ValueError, match="pickle"):
+        _ = taken.payload
+
+
+def test_what_a_worker_holds_can_be_read_back_after_a_lost_answer():
+    wanted = pushed(3)
+    taken = claim(3)
+    assert sorted(ids(claims.held_by(WORKER.id))) == sorted(wanted)
+    assert {one.token for one in claims.held_by(WORKER.id)} == {one.token for one in taken}
+    assert claims.held_by(OTHER.id) == []
+
+
+def test_a_worker_that_holds_something_is_not_forgotten():
+    pushed()
+    claim()
+    claims.forget_worker(WORKER.id)
+    assert client().zscore(keys.LEASES, WORKER.id) is not None
+    client().delete(keys.held(WORKER.id))
+    claims.forget_worker(WORKER.id)
+    assert client().zscore(keys.LEASES, WORKER.id) is None
+
+
+def test_the_wait_is_counted_from_when_the_run_was_ready():
+    (run_id,) = pushed()
+    client().hincrby(keys.job(run_id), "ready_ms", -5000)
+    (taken,) = claim()
+    assert 5000 <= taken.wait_ms < 10_000
