@@ -16,7 +16,8 @@ from jobs.models import AuditEntry, JobRun
 from jobs.models.dead import DeathReason
 from jobs.models.runs import RunState
 from jobs.registry import job
-from tests.docs.pages import PAGES, ROOT, table
+from tests.architecture.test_arrows import ROWS
+from tests.docs.pages import PAGES, ROOT, blocks, table
 
 DOCS = ROOT / "docs"
 DECISIONS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
@@ -58,6 +59,20 @@ def test_every_reason_for_a_death_is_told() -> None:
 
 def test_every_state_of_a_run_is_told() -> None:
     assert first_column("architecture.md", header="state") == list(RunState.values)
+
+
+def test_the_rows_of_rooms_are_those_that_are_tested() -> None:
+    lines = [
+        line for block in blocks("text") if block.page.name == "architecture.md" for line in block.text.splitlines()
+    ]
+    first = lines.index("apps")
+    there = [[part for part in row.split() if is_filled(ROOT / "jobs" / part)] for row in ROWS]
+    assert [line.split() for line in lines[first:]] == [row for row in there if row]
+
+
+def is_filled(part: Path) -> bool:
+    sources = [part.with_suffix(".py"), *part.rglob("*.py")]
+    return any(source.exists() and source.read_text().strip() for source in sources)
 
 
 def test_every_key_in_redis_is_told() -> None:
