@@ -114,17 +114,6 @@ def discard_all(
     )
 
 
-def requeueable(chosen: QuerySet[DeadJob], *, limit: int | None = None) -> Tally:
-    """What `requeue_all` would do now, without doing it."""
-    tally = Tally()
-    for keys in _chunks(chosen, limit):
-        dead_jobs = list(DeadJob.objects.filter(pk__in=keys).select_related("run").order_by("pk"))
-        fit, left = _sort_out(dead_jobs, keys, Resolution.REQUEUED)
-        tally.done += len(fit)
-        tally.left += left
-    return tally
-
-
 def _resolve_all(
     chosen: QuerySet[DeadJob],
     resolution: Resolution,
