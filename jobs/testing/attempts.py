@@ -53,12 +53,9 @@ class Attempt:
 class Attempts(Sequence[Attempt]):
     """Attempts in the order in which they were made.
 
-    >>> drained = drain()                               # doctest: +SKIP
-    >>> drained.counts                                  # doctest: +SKIP
-    {'done': 3, 'retry': 1}
-    >>> drained.of(charge_order)[0].error               # doctest: +SKIP
-    CardDeclined('insufficient funds')
-    >>> assert not drained.failures                     # doctest: +SKIP
+    drained = drain()
+    assert drained.counts == {"done": 3, "retry": 1}
+    assert isinstance(drained.of(charge_order)[0].error, GatewayUnavailable)
     """
 
     def __init__(self, attempts: Iterable[Attempt] = ()) -> None:
