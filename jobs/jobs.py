@@ -6,7 +6,7 @@ from jobs import runs
 from jobs.registry import job
 
 
-@job(queue="low", retry=3, unique="args", timeout=3600)
+@job(retry=3, unique="args", timeout=3600)
 def prune_runs(day: str) -> dict[str, int]:
     """Delete ended runs that are older than `JOBS["KEEP_DAYS"]` says; `day` makes it one run a day."""
     return runs.prune()

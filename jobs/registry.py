@@ -52,7 +52,7 @@ class Job(Generic[P, R]):
         self.function = function
         self.name = name
         self.options = options
-        self.signature = inspect.signature(function)
+        self.signature = _without_annotations(inspect.signature(function))
         self.is_async = inspect.iscoroutinefunction(function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -224,6 +224,12 @@ def _register(made: Job[..., Any]) -> None:
             f'Two jobs are named "{made.name}": {_place(before)} and {_place(made)}. Give one of them name="…".'
         )
     _jobs[made.name] = made
+
+
+def _without_annotations(signature: inspect.Signature) -> inspect.Signature:
+    """For error texts: names and defaults. Annotations are quoted text under `from __future__ import annotations`."""
+    plain = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in signature.parameters.values()]
+    return signature.replace(parameters=plain, return_annotation=inspect.Signature.empty)
 
 
 def _place(known: Job[..., Any]) -> str:

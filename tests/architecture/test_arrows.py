@@ -17,7 +17,7 @@ ROWS = (
     "apps urls",
     "admin management templatetags views testing checks",
     "jobs",
-    "worker monitoring",
+    "worker",
     "recorder rq_classes",
     "workflows schedules",
     "batches",
