@@ -18,7 +18,7 @@ from django.utils import timezone
 from jobs import conf, registry
 from jobs.broker.push import Message, push
 from jobs.context import current_run_or_none
-from jobs.errors import BadArguments, BrokerUnavailable, UnknownQueue, did_you_mean
+from jobs.errors import BadArguments, BadOptions, BrokerUnavailable, UnknownQueue, did_you_mean
 from jobs.models import JobRun, RunState
 from jobs.models.runs import PENDING_STATES
 from jobs.policy import arguments as job_arguments
@@ -149,13 +149,22 @@ def _row(
         payload=[list(bound.args), bound.kwargs],
         arguments=masked(job, plain),
         options={"attempts": placing.attempts} if placing.attempts else {},
-        unique_key=unique_key(job.name, plain, job.options.unique) if job.options.unique is not None else None,
+        unique_key=_unique_key(job, plain),
         max_attempts=placing.attempts or job.options.retry.attempts,
         created_at=now,
         due_at=due_at,
         parent=parent,
         correlation=(current.correlation or str(current.id)) if current else "",
     )
+
+
+def _unique_key(job: Job[Any, Any], arguments: dict[str, Any]) -> str | None:
+    if job.options.unique is None:
+        return None
+    parameters = job.signature.parameters.values()
+    # A call that leaves a default out is equal to one that says it.
+    defaults = {one.name: one.default for one in parameters if one.default is not one.empty}
+    return unique_key(job.name, defaults | arguments, job.options.unique)
 
 
 def _spread(call: Call | Bound) -> tuple[Sequence[Any], dict[str, Any]]:
@@ -184,15 +193,23 @@ def _known_queue(queue: str, job: Job[Any, Any]) -> str:
 def _due_at(at: datetime | timedelta | float | None, now: datetime) -> datetime | None:
     if at is None:
         return None
-    when = at if isinstance(at, datetime) else now + (at if isinstance(at, timedelta) else timedelta(seconds=at))
+    try:
+        when = at if isinstance(at, datetime) else now + (at if isinstance(at, timedelta) else timedelta(seconds=at))
+    except OverflowError as error:
+        raise BadOptions(f"a delay of {at!r}: dates end before that; pass a shorter one") from error
     return when if when > now else None
 
 
 def _insert(job: Job[Any, Any], rows: list[JobRun], runs: list[Run]) -> tuple[list[JobRun], list[Run]]:
-    """Write the rows; for a unique job, only those that have no pending equal."""
+    """Write the rows, all or none; for a unique job, only those that have no pending equal."""
     if job.options.unique is None:
         JobRun.objects.bulk_create(rows, batch_size=_ROWS_AT_ONCE)
         return rows, runs
+    with transaction.atomic(using=router.db_for_write(JobRun), savepoint=False):
+        return _insert_unique_ones(rows, runs)
+
+
+def _insert_unique_ones(rows: list[JobRun], runs: list[Run]) -> tuple[list[JobRun], list[Run]]:
     placed: dict[str, Run] = {}
     inserted: list[JobRun] = []
     for row, run in zip(rows, runs, strict=True):

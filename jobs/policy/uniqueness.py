@@ -37,5 +37,6 @@ def unique_key(job: str, arguments: Mapping[str, Any], parameters: Sequence[str]
     True
     """
     counted = {name: arguments.get(name) for name in parameters}
-    text = json.dumps([job, counted], sort_keys=True, separators=(",", ":"))
+    # A default need not be JSON; its class's name is the same in every process.
+    text = json.dumps([job, counted], sort_keys=True, separators=(",", ":"), default=lambda it: type(it).__qualname__)
     return hashlib.sha256(text.encode()).hexdigest()

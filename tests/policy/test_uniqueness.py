@@ -45,3 +45,9 @@ def test_the_name_of_the_job_counts():
 def test_parameters_that_do_not_count_do_not_matter():
     assert unique_key("x", {"a": 1, "b": 2}, ["a"]) == unique_key("x", {"a": 1, "b": 3}, ["a"])
     assert unique_key("x", {"a": 1}, []) == unique_key("x", {"a": 2}, [])
+
+
+def test_a_value_that_is_no_json_counts_by_its_class():
+    nothing = object()
+    assert unique_key("x", {"a": nothing}, ["a"]) == unique_key("x", {"a": object()}, ["a"])
+    assert unique_key("x", {"a": nothing}, ["a"]) != unique_key("x", {"a": None}, ["a"])
