@@ -39,6 +39,12 @@ _STATE_AFTER = {
 }
 
 
+# What an entry raises that says too little, or what the database cannot hold.
+_UNFIT = (DataError, IntegrityError, AttributeError, LookupError, TypeError, ValueError, ArithmeticError)
+# PostgreSQL's integers; as milliseconds, 24 days.
+_LARGEST = 2**31 - 1
+
+
 class CursorMoved(Exception):
     """Another recorder stored these entries."""
 
@@ -65,11 +71,9 @@ def record(*, block_seconds: float = 0.0) -> int:
     if not entries:
         return 0
     try:
-        _store(entries, after=position)
+        _store_all(entries, after=position)
     except CursorMoved:
         return 0
-    except (DataError, IntegrityError):
-        _store_one_by_one(entries, after=position)
     journal.forget(entries[-1].position, _ended(entries))
     return len(entries)
 
@@ -96,11 +100,19 @@ def _position() -> str:
 
 
 def _ended(entries: Sequence[Entry]) -> list[tuple[str, int]]:
+    settled = [entry.data for entry in entries if entry.data and entry.kind == "settled"]
     return [
-        (str(entry.data["run"]), int(entry.data["life"]))
-        for entry in entries
-        if entry.data and entry.kind == "settled" and entry.data.get("verdict") in ("done", "discard")
+        (str(data.get("run")), data["life"])
+        for data in settled
+        if data.get("verdict") in ("done", "discard") and isinstance(data.get("life"), int)
     ]
+
+
+def _store_all(entries: Sequence[Entry], *, after: str) -> None:
+    try:
+        _store(entries, after=after)
+    except _UNFIT:
+        _store_one_by_one(entries, after=after)
 
 
 def _store(entries: Sequence[Entry], *, after: str) -> None:
@@ -121,7 +133,7 @@ def _store_one_by_one(entries: Sequence[Entry], *, after: str) -> None:
     for entry in entries:
         try:
             _store([entry], after=after)
-        except (DataError, IntegrityError):
+        except _UNFIT:
             logger.exception("journal entry cannot be stored", extra={"entry": entry.data, "position": entry.position})
             JournalCursor.objects.filter(shard=SHARD, position=after).update(position=entry.position)
         after = entry.position
@@ -211,7 +223,7 @@ def _settled(row: JobRun, entry: Entry, batch: _Batch) -> None:
     ended_at = _moment(entry.at_ms)
     next_at = ended_at + timedelta(seconds=data["wait_s"]) if data.get("wait_s") is not None else None
     facts = _attempt_facts(row, data, _moment(data["started_ms"])) | {
-        "run_ms": data["run_ms"],
+        "run_ms": min(data["run_ms"], _LARGEST),
         "crashes": data.get("crashes", row.crashes),
         "result": data.get("result"),
     }
@@ -239,7 +251,7 @@ def _attempt_facts(row: JobRun, data: dict[str, Any], started_at: datetime) -> d
     return {
         "attempts": data["attempts"],
         "started_at": started_at,
-        "wait_ms": data["wait_ms"],
+        "wait_ms": min(data["wait_ms"], _LARGEST),
         "worker": data["worker"][:200],
         "release": data["release"][:100],
         "pushed_at": row.pushed_at or _moment(data["pushed_ms"]),
@@ -254,7 +266,7 @@ def _attempt(row: JobRun, data: dict[str, Any], ended_at: datetime, next_at: dat
         token=data["token"],
         started_at=_moment(data["started_ms"]),
         ended_at=ended_at,
-        run_ms=data["run_ms"],
+        run_ms=min(data["run_ms"], _LARGEST),
         worker=data["worker"][:200],
         release=data["release"][:100],
         outcome=data["outcome"],
