@@ -101,8 +101,6 @@ def cancel(run: JobRun, *, actor: str, reason: str = "", address: str = "") -> N
             state = locked[0].get_state_display() if locked else "gone"
             raise NotCancellable(f"{run.name} {run.pk} is {state}; only runs that wait can be cancelled.")
         row = locked[0]
-        if withdraw(row.rq_id, queue=row.queue, life=row.life) in ("started", "ended"):
-            raise NotCancellable(f"{run.name} {run.pk} has just started; wait for its end.")
         before = row.state
         transition(row, RunState.CANCELLED, at=timezone.now())
         save_all([row])
@@ -115,6 +113,9 @@ def cancel(run: JobRun, *, actor: str, reason: str = "", address: str = "") -> N
             after={"state": row.state},
             address=address,
         )
+        # Last, for nothing gives back to Redis what a failure after it would leave pending here.
+        if withdraw(row.rq_id, queue=row.queue, life=row.life) in ("started", "ended"):
+            raise NotCancellable(f"{run.name} {run.pk} has just started; wait for its end.")
 
 
 def prune(*, states: Iterable[str] | None = None, older_than: timedelta | None = None) -> dict[str, int]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import secrets
+import uuid
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from jobs import conf, job, recorder, registry
 from jobs.broker import keys
 from jobs.broker.claim import Claim, WorkerId
 from jobs.broker.connection import client
 from jobs.broker.settle import Settlement, settle, settle_and_claim
+from jobs.models import JobRun
+from jobs.models.runs import ENDED_STATES
 from jobs.registry import Job
 from jobs.worker import lifecycle
 
@@ -64,6 +69,23 @@ def _members(key: str) -> list[str]:
     kind = client().type(key)
     found = client().lrange(key, 0, -1) if kind == b"list" else client().zrange(key, 0, -1) if kind == b"zset" else []
     return [one.decode(errors="replace") for one in found]
+
+
+def a_run(state: str, *, ended: timedelta = timedelta(0), **facts: Any) -> JobRun:
+    """A run's row, asked for and ended so long ago, without anything in Redis."""
+    now = timezone.now()
+    run_id = uuid.uuid4()
+    given: dict[str, Any] = {
+        "rq_id": str(run_id),
+        "name": "tests.sample.add",
+        "queue": "default",
+        "payload": [[1, 2], {}],
+        "arguments": {},
+        "max_attempts": 3,
+        "created_at": now - ended,
+        "ended_at": now - ended if state in ENDED_STATES else None,
+    }
+    return JobRun.objects.create(id=run_id, state=state, **{**given, **facts})
 
 
 @pytest.fixture
