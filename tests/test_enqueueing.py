@@ -174,7 +174,7 @@ def test_two_thousand_are_written_and_pushed_in_order():
     ids=["too few", "too many", "a set", "a record", "too large"],
 )
 def test_arguments_that_cannot_be_sent_are_refused_before_anything_is_stored(args, error):
-    with pytest.raises(error, match="tests.sample.add"):
+    with pytest.raises(error, match=r"tests\.sample\.add"):
         sample.add.enqueue(*args)
     assert not JobRun.objects.exists()
 

@@ -193,9 +193,10 @@ def test_what_a_crash_left_stored_but_not_forgotten_is_not_stored_again(make_job
     done = sample.add.enqueue(1, 2)
     attempt_next()
     attempt_next()
-    with monkeypatch.context() as crash, pytest.raises(BrokerUnavailable):
+    with monkeypatch.context() as crash:
         crash.setattr(journal, "forget", _crash)
-        recorder.record()
+        with pytest.raises(BrokerUnavailable):
+            recorder.record()
     assert (run.state, done.state, journal.length()) == ("dead", "succeeded", 2)
     assert recorder.record_all() == 0
     assert journal.length() == 0
@@ -210,9 +211,10 @@ def _crash(*args):
 def test_a_failed_transaction_stores_nothing_and_is_repeated_whole(monkeypatch):
     run = sample.add.enqueue(1, 2)
     attempt_next()
-    with monkeypatch.context() as failure, pytest.raises(OperationalError):
+    with monkeypatch.context() as failure:
         failure.setattr(recorder, "_write", _locked)
-        recorder.record()
+        with pytest.raises(OperationalError):
+            recorder.record()
     assert run.state == "queued"
     assert recorder.record_all() == 1
     assert run.state == "succeeded"

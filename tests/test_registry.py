@@ -71,7 +71,7 @@ def test_what_a_worker_could_not_find_is_no_job():
 
 def test_two_functions_of_one_name_are_refused_with_both_places(make_job):
     make_job(lambda: 1, name="shop.pack")
-    with pytest.raises(DuplicateJob, match="shop.pack.*tests.test_registry.*tests.sample.jobs.add"):
+    with pytest.raises(DuplicateJob, match=r"shop\.pack.*tests\.test_registry.*tests\.sample\.jobs\.add"):
         job(name="shop.pack")(sample.add.function)
     assert registry.get("shop.pack")() == 1
 
@@ -86,7 +86,7 @@ def test_a_module_that_is_imported_anew_replaces_its_own_jobs(make_job):
 
 
 def test_an_unknown_name_is_refused_with_the_nearest():
-    with pytest.raises(UnknownJob, match='Did you mean "tests.sample.charge"'):
+    with pytest.raises(UnknownJob, match=r'Did you mean "tests\.sample\.charge"'):
         registry.get("tests.sample.chrage")
     assert registry.find("tests.sample.chrage") is None
 

@@ -1,0 +1,160 @@
+"""What its caller could not push is pushed, once, and nothing that has ended comes back."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from jobs.broker.connection import client
+from jobs.broker.keys import queue
+from jobs.errors import BrokerUnavailable
+from jobs.models import JobRun, RunState
+from jobs.models.runs import ENDED_STATES
+from jobs.relay import backlog, relay
+from tests.engine import a_run, attempt_next, hash_of, places, work_off
+from tests.sample import jobs as sample
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MINUTE = timedelta(minutes=1)
+
+
+def left_behind(state: str = RunState.QUEUED, **facts) -> JobRun:
+    return a_run(state, **{"created_at": timezone.now() - MINUTE, **facts})
+
+
+@pytest.mark.parametrize("state", [RunState.QUEUED, RunState.SCHEDULED, RunState.RETRYING])
+def test_a_row_that_was_left_behind_is_pushed_once(state):
+    row = left_behind(state)
+    assert relay() == 1
+    assert relay() == 0
+    assert places(row.pk) == ["queued:default"]
+    row.refresh_from_db()
+    assert row.pushed_at is not None
+
+
+def test_a_row_that_is_due_later_waits_for_its_time():
+    row = left_behind(RunState.SCHEDULED, due_at=timezone.now() + MINUTE)
+    assert relay() == 1
+    assert places(row.pk) == ["scheduled:default"]
+
+
+def test_a_fresh_row_is_left_to_its_caller():
+    a_run(RunState.QUEUED)
+    assert relay() == 0
+
+
+@pytest.mark.parametrize("state", [RunState.RUNNING, *ENDED_STATES])
+def test_a_row_in_another_state_is_not_pushed(state):
+    row = left_behind(state)
+    assert relay() == 0
+    assert places(row.pk) == []
+
+
+def test_a_run_whose_push_arrived_is_not_pushed_twice():
+    run = sample.add.enqueue(1, 2)
+    JobRun.objects.update(created_at=timezone.now() - MINUTE)
+    assert relay() == 1
+    assert places(run.id) == ["queued:default"]
+
+
+def test_a_run_that_has_ended_and_is_not_recorded_yet_does_not_come_back():
+    run = sample.add.enqueue(1, 2)
+    attempt_next()
+    JobRun.objects.update(created_at=timezone.now() - MINUTE)
+    relay()
+    assert places(run.id) == []
+    work_off()
+    assert run.state == "succeeded"
+    assert relay() == 0
+
+
+def test_a_later_life_goes_out_with_its_attempts_anew():
+    row = left_behind(life=2, attempts=0)
+    relay()
+    assert (hash_of(row.pk)["life"], hash_of(row.pk)["attempts"]) == ("2", "0")
+
+
+def test_attempts_made_before_are_not_forgotten():
+    row = left_behind(RunState.RETRYING, attempts=3)
+    relay()
+    assert hash_of(row.pk)["attempts"] == "3"
+
+
+def test_no_more_than_five_hundred_at_a_time_the_oldest_first():
+    rows = [left_behind() for _ in range(3)]
+    JobRun.objects.bulk_create(
+        JobRun(
+            id=f"ffffffff-0000-7000-8000-{number:012}",
+            rq_id=f"ffffffff-0000-7000-8000-{number:012}",
+            name="tests.sample.add",
+            queue="default",
+            state=RunState.QUEUED,
+            payload=[[1, 2], {}],
+            arguments={},
+            max_attempts=3,
+            created_at=timezone.now() - MINUTE,
+        )
+        for number in range(500)
+    )
+    assert backlog().count == 503
+    assert relay() == 500
+    assert all(places(row.pk) for row in rows)
+    assert relay() == 3
+    assert backlog().count == 0
+
+
+def test_a_row_of_a_job_that_is_not_known_here_is_pushed_all_the_same():
+    row = left_behind(name="shop.tomorrow")
+    assert relay() == 1
+    assert hash_of(row.pk)["timeout"] == "300"
+
+
+def test_a_queue_that_cannot_be_written_does_not_hold_up_the_others():
+    client().set(queue("low"), "x")
+    left_behind(queue="low")
+    fine = left_behind()
+    with pytest.raises(BrokerUnavailable, match="rq:queue:low"):
+        relay()
+    assert places(fine.pk) == ["queued:default"]
+
+
+def test_two_relays_at_once_push_each_row_once():
+    rows = [left_behind() for _ in range(40)]
+    gate, errors = threading.Barrier(4), []
+
+    def push():
+        try:
+            gate.wait(timeout=20)
+            while relay():
+                pass
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=push) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert client().llen(queue("default")) == len(rows)
+
+
+def test_the_backlog_says_how_many_and_since_when():
+    assert backlog().oldest_at is None
+    oldest = left_behind(created_at=timezone.now() - 2 * MINUTE)
+    left_behind()
+    assert (backlog().count, backlog().oldest_at) == (2, oldest.created_at)
+
+
+def test_an_idle_relay_is_one_look():
+    with CaptureQueriesContext(connection) as captured:
+        relay()
+    assert len([one for one in captured.captured_queries if one["sql"].startswith("SELECT")]) == 1
