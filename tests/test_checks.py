@@ -1,0 +1,133 @@
+"""What is wrong with the settings is said before a job finds out, with the cure."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.checks import run_checks
+
+from jobs import checks
+from jobs.broker.connection import client
+from jobs.broker.embedded import EmbeddedServer
+from tests.engine import make_job
+
+__all__ = ["make_job"]
+
+JSON = "rq.serializers.JSONSerializer"
+
+
+def found() -> dict[str, str]:
+    """Ids of what the settings' check says, with message and hint."""
+    return {one.id: f"{one.msg} {one.hint or ''}" for one in checks.check_settings()}
+
+
+def on_server() -> dict[str, str]:
+    return {one.id: f"{one.msg} {one.hint or ''}" for one in checks.check_server()}
+
+
+def change_queue(settings, name: str = "low", **options) -> None:
+    settings.RQ_QUEUES = {**settings.RQ_QUEUES, name: {**settings.RQ_QUEUES.get(name, {}), **options}}
+
+
+def test_our_own_settings_have_no_fault():
+    assert found() == {}
+
+
+def test_django_runs_our_checks(jobs_settings):
+    jobs_settings(LEASES=5)
+    assert "jobs.E001" in {one.id for one in run_checks(tags=["jobs"])}
+
+
+def test_an_unknown_key_is_named_with_its_nearest_neighbour(jobs_settings):
+    jobs_settings(LEASES=5)
+    assert 'Did you mean "LEASE"' in found()["jobs.E001"]
+
+
+def test_a_queue_that_a_job_goes_to_must_be_there(make_job):
+    make_job(lambda: 1, name="shop.pack", queue="critcal")
+    said = found()["jobs.E002"]
+    assert "shop.pack" in said
+    assert 'Did you mean "critical"' in said
+
+
+@pytest.mark.parametrize("serializer", ["rq.serializers.PickleSerializer", "pickle", None])
+def test_a_queue_that_is_pickled_is_an_error(settings, serializer):
+    change_queue(settings, SERIALIZER=serializer)
+    assert "low" in found()["jobs.E003"]
+    assert JSON in found()["jobs.E003"]
+
+
+def test_a_queue_whose_serializer_is_left_out_is_an_error(settings):
+    settings.RQ_QUEUES = {"low": {"URL": "redis://127.0.0.1/0"}}
+    assert "pickle" in found()["jobs.E003"]
+
+
+def test_the_command_that_wins_must_be_ours(settings):
+    others = [app for app in settings.INSTALLED_APPS if app != "django_rq"]
+    settings.INSTALLED_APPS = ["django_rq", *others]
+    assert "before" in found()["jobs.E004"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("JOB_CLASS", "rq.job.Job"),
+        ("QUEUE_CLASS", "django_rq.queues.DjangoRQ"),
+        ("WORKER_CLASS", "rq.worker.Worker"),
+        ("WORKER_CLASS", None),
+        ("WORKER_CLASS", "no.such.Class"),
+    ],
+)
+def test_a_class_of_plain_rq_is_an_error(settings, key, value):
+    settings.RQ = {**settings.RQ, key: value}
+    assert key in found()["jobs.E006"]
+
+
+def test_a_subclass_of_ours_will_do(settings):
+    settings.RQ = {**settings.RQ, "JOB_CLASS": f"{__name__}.OwnJob"}
+    assert found() == {}
+
+
+class OwnJob(checks.import_string("jobs.rq_classes.JobsJob")):  # type: ignore[misc]
+    """A team's own."""
+
+
+def test_a_middleware_that_is_not_there_is_an_error(jobs_settings):
+    jobs_settings(MIDDLEWARE=["jobs.worker.middleware.lgos"])
+    assert "lgos" in found()["jobs.E007"]
+
+
+@pytest.mark.parametrize("options", [{"URL": "redis://elsewhere/0"}, {"URL": None}])
+def test_queues_on_two_servers_are_an_error(settings, options):
+    change_queue(settings, **options)
+    assert "same URL" in found()["jobs.E008"]
+
+
+def test_a_server_that_may_evict_is_told_of():
+    client().config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        assert "noeviction" in on_server()["jobs.W001"]
+    finally:
+        client().config_set("maxmemory-policy", "noeviction")
+    assert "jobs.W001" not in on_server()
+
+
+def test_a_server_that_keeps_nothing_over_a_restart_is_told_of():
+    assert "appendonly yes" in on_server()["jobs.W007"]
+
+
+def test_a_new_enough_server_is_not_told_of():
+    assert "jobs.W002" not in on_server()
+
+
+@pytest.mark.parametrize(("version", "told"), [("6.0.16", True), ("6.2.0", False), ("7.2.4", False), ("5.0", True)])
+def test_an_old_server_is_told_of(version, told):
+    assert bool(list(checks._version({"redis_version": version}))) is told
+
+
+def test_a_server_that_is_not_there_is_a_warning_and_no_crash(settings):
+    server = EmbeddedServer()
+    server.start()
+    for name in settings.RQ_QUEUES:
+        change_queue(settings, name, URL=server.url)
+    server.stop()
+    assert "REDIS_URL" in on_server()["jobs.W006"]

@@ -1,0 +1,294 @@
+"""A mail is sent once: under a race, after a refusal, after a crash."""
+
+from __future__ import annotations
+
+import smtplib
+import socketserver
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from django.core.mail import EmailMessage
+from django.db import connection, transaction
+from django.utils import timezone
+
+from jobs import context, emails
+from jobs.context import CurrentRun
+from jobs.emails import send_once
+from jobs.errors import EmailInDoubt, JobsError, JobTimedOut, RetryLater
+from jobs.models import SentEmail
+
+transactional = pytest.mark.django_db(transaction=True)
+
+
+class Desk(socketserver.StreamRequestHandler):
+    """Speaks as much SMTP as a client needs, and behaves as the server's `mode` says."""
+
+    server: Post
+
+    def handle(self) -> None:
+        self.say("220 post")
+        while line := self.rfile.readline().decode().strip().upper():
+            if line.startswith("RCPT") and self.server.mode == "refuse":
+                self.say("550 no such person")
+            elif line == "DATA":
+                if not self.take():
+                    return
+            else:
+                self.say("221 bye" if line == "QUIT" else "250 ok")
+
+    def take(self) -> bool:
+        if self.server.mode == "full":
+            self.say("452 no room")
+            return True
+        self.say("354 go on")
+        lines = []
+        while (line := self.rfile.readline()) != b".\r\n":
+            lines.append(line.decode())
+        self.server.mails.append("".join(lines))
+        if self.server.mode == "hang up":
+            return False
+        time.sleep(self.server.slow)
+        self.say("250 taken")
+        return True
+
+    def say(self, words: str) -> None:
+        self.wfile.write(f"{words}\r\n".encode())
+
+
+class Post(socketserver.ThreadingTCPServer):
+    """A mail server: `mode` is ok, refuse, full or hang up; `slow` is seconds before it says yes."""
+
+    allow_reuse_address = True
+    request_queue_size = 50
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Desk)
+        self.mode = "ok"
+        self.slow = 0.0
+        self.mails: list[str] = []
+
+
+@pytest.fixture
+def post(settings) -> Iterator[Post]:
+    with Post() as server:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = server.server_address
+        settings.EMAIL_TIMEOUT = 5
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def letter(subject: str = "Your order 17") -> EmailMessage:
+    return EmailMessage(subject, "Thank you.", to=["ann@example.com"])
+
+
+def send(key: object = 17, message=letter, **choices) -> bool:
+    return send_once("confirmation", "ann@example.com", key, message, **choices)
+
+
+def left_by_a_crash(*, ago: timedelta = timedelta(minutes=5), run: uuid.UUID | None = None) -> SentEmail:
+    return SentEmail.objects.create(
+        kind="confirmation", recipient="ann@example.com", key="17", claimed_at=timezone.now() - ago, run=run
+    )
+
+
+def within(run_id: uuid.UUID) -> context.running:
+    return context.running(CurrentRun(run_id, "shop.mail", "mailers", 1, 5, 30.0, timezone.now(), "tester", print))
+
+
+@transactional
+def test_a_mail_is_sent_and_its_marker_says_so(post):
+    assert send() is True
+    (mail,) = post.mails
+    assert "Subject: Your order 17" in mail
+    marker = SentEmail.objects.get()
+    assert (marker.state, marker.subject, marker.key) == ("sent", "Your order 17", "17")
+    assert marker.claimed_at <= marker.sent_at
+
+
+@transactional
+def test_a_second_call_sends_nothing_and_makes_no_message(post):
+    send()
+
+    def make() -> EmailMessage:
+        raise AssertionError("made in vain")
+
+    assert send(message=make) is False
+    assert len(post.mails) == 1
+
+
+@transactional
+def test_another_kind_recipient_or_key_is_another_mail(post):
+    assert send(17)
+    assert send(18)
+    assert send_once("reminder", "ann@example.com", 17, letter)
+    assert send_once("confirmation", "bob@example.com", 17, letter)
+    assert len(post.mails) == 4
+
+
+@transactional
+def test_a_message_that_is_made_already_will_do(post):
+    assert send(message=letter("ready"))
+    assert "Subject: ready" in post.mails[0]
+
+
+@transactional
+def test_twenty_at_once_send_one(post):
+    post.slow = 0.2
+    gate, answers = threading.Barrier(20), []
+
+    def work() -> None:
+        try:
+            gate.wait(timeout=20)
+            answers.append(send())
+        except RetryLater as error:
+            answers.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(post.mails) == 1
+    assert answers.count(True) == 1
+    assert all(answer is True or answer is False or isinstance(answer, RetryLater) for answer in answers)
+    assert SentEmail.objects.get().state == "sent"
+
+
+@transactional
+def test_who_comes_while_it_is_being_sent_is_told_to_come_back():
+    left_by_a_crash(ago=timedelta(seconds=20), run=uuid.uuid4())
+    with pytest.raises(RetryLater) as caught:
+        send()
+    assert 95 < caught.value.retry_after <= 100
+
+
+@transactional
+@pytest.mark.parametrize(
+    ("mode", "error"), [("refuse", smtplib.SMTPRecipientsRefused), ("full", smtplib.SMTPDataError)]
+)
+def test_a_refusal_lets_the_claim_go(post, mode, error):
+    post.mode = mode
+    with pytest.raises(error):
+        send()
+    assert not SentEmail.objects.exists()
+    post.mode = "ok"
+    assert send() is True
+
+
+@transactional
+def test_a_server_that_is_not_there_lets_the_claim_go(post, settings):
+    port, settings.EMAIL_PORT = settings.EMAIL_PORT, 1
+    with pytest.raises(ConnectionRefusedError):
+        send()
+    assert not SentEmail.objects.exists()
+    settings.EMAIL_PORT = port
+    assert send() is True
+
+
+@transactional
+def test_a_message_that_cannot_be_made_lets_the_claim_go(post):
+    with pytest.raises(ZeroDivisionError):
+        send(message=lambda: 1 / 0)
+    assert not SentEmail.objects.exists()
+    assert send() is True
+
+
+@transactional
+def test_a_server_that_hangs_up_after_the_mail_leaves_a_doubt(post):
+    post.mode = "hang up"
+    with pytest.raises(smtplib.SMTPServerDisconnected):
+        send()
+    assert len(post.mails) == 1
+    assert SentEmail.objects.get().state == "claimed"
+    post.mode = "ok"
+    with pytest.raises(RetryLater):
+        send()
+
+
+@transactional
+def test_a_time_limit_that_strikes_while_it_is_sent_leaves_a_doubt(post):
+    def struck() -> EmailMessage:
+        raise JobTimedOut
+
+    with pytest.raises(JobTimedOut):
+        send(message=struck)
+    assert SentEmail.objects.get().state == "claimed"
+
+
+@transactional
+def test_after_a_crash_the_mail_is_sent_again_by_default(post):
+    left_by_a_crash()
+    assert send() is True
+    assert len(post.mails) == 1
+    assert SentEmail.objects.get().state == "sent"
+
+
+@transactional
+def test_after_a_crash_a_person_is_asked_where_that_was_chosen(post):
+    marker = left_by_a_crash()
+    with pytest.raises(EmailInDoubt, match="Look in the mail server's log"):
+        send(in_doubt="ask")
+    assert post.mails == []
+    marker.delete()
+    assert send(in_doubt="ask") is True
+
+
+@transactional
+def test_the_same_run_takes_up_its_own_claim_at_once(post):
+    run_id = uuid.uuid4()
+    left_by_a_crash(ago=timedelta(seconds=1), run=run_id)
+    with within(run_id):
+        assert send() is True
+    assert SentEmail.objects.get().run == run_id
+
+
+@transactional
+def test_of_two_that_take_up_a_left_claim_one_sends(post, monkeypatch):
+    left_by_a_crash()
+    check = emails._check_left_by_a_crash
+
+    def be_late(marker, now):
+        check(marker, now)
+        SentEmail.objects.update(claimed_at=timezone.now())
+
+    monkeypatch.setattr(emails, "_check_left_by_a_crash", be_late)
+    with pytest.raises(RetryLater, match="just begun"):
+        send()
+    assert post.mails == []
+
+
+@transactional
+def test_a_refusal_does_not_let_go_what_another_has_taken_up_meanwhile(post):
+    def overtaken() -> EmailMessage:
+        SentEmail.objects.update(claimed_at=timezone.now() + timedelta(seconds=5))
+        raise ValueError("late")
+
+    with pytest.raises(ValueError, match="late"):
+        send(message=overtaken)
+    assert SentEmail.objects.exists()
+
+
+@transactional
+def test_inside_a_transaction_it_is_refused_before_anything_is_sent(post):
+    with transaction.atomic(), pytest.raises(JobsError, match="after the block"):
+        send()
+    assert post.mails == []
+    assert not SentEmail.objects.exists()
+
+
+@pytest.mark.django_db
+def test_the_transaction_that_a_test_runs_in_does_not_count(post):
+    assert send() is True
+    with transaction.atomic(), pytest.raises(JobsError):
+        send(18)
