@@ -38,7 +38,7 @@ _IN_TEXT = re.compile(
     r"(?!\[redacted\])(\"(?:[^\"\\\n]|\\.)*+\"|'(?:[^'\\\n]|\\.)*+'|[^\s,;&)}\]]+)"
 )
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s++[A-Za-z0-9._~+/=-]{8,}+")
-_URL_PASSWORD = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://[^\s:/@]{0,255}):[^\s/]+@")
+_URL_PASSWORD = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://[^\s:/@]{0,255}):(?!\[redacted\])[^\s/]+@")
 _CARD_NUMBER = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
 
 
