@@ -36,6 +36,7 @@ _STATE_AFTER = {
     "bury": RunState.DEAD,
     "discard": RunState.DISCARDED,
     "hand back": RunState.QUEUED,
+    "isolate": RunState.QUEUED,
 }
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from rq.defaults import RQ_KEY_PREFIX
 
+# Runs that were in a process which died, each to be run again alone. A queue as RQ has them, known to no setting.
+SUSPECTS = "jobs.suspects"
+
 QUEUES = f"{RQ_KEY_PREFIX}:queues"
 
 # A stream of everything that happened, until the recorder has stored it.

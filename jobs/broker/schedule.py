@@ -14,14 +14,16 @@ _PROMOTED_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class Tick:
-    """`next_due_seconds` is None when nothing is scheduled; `ended` are ids of workers whose lease has ended."""
+    """`next_due_seconds` is None when nothing is scheduled; `suspects` counts runs that wait to be run alone;
+    `ended` are ids of workers whose lease has ended."""
 
     next_due_seconds: float | None
+    suspects: int
     ended: list[str]
 
 
 def tick(worker_ids: Sequence[str], queues: Sequence[str]) -> Tick:
     """Renew the leases of `worker_ids` and move what is due in `queues`. Raises `BrokerUnavailable`."""
     lease = int(conf.get().LEASE * 1000)
-    next_due, *ended = lua.run("tick", [lease, _PROMOTED_AT_ONCE, len(worker_ids), *worker_ids, *queues])
-    return Tick(None if next_due < 0 else next_due / 1000, [worker.decode() for worker in ended])
+    next_due, suspects, *ended = lua.run("tick", [lease, _PROMOTED_AT_ONCE, len(worker_ids), *worker_ids, *queues])
+    return Tick(None if next_due < 0 else next_due / 1000, suspects, [worker.decode() for worker in ended])

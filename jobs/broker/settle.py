@@ -20,13 +20,17 @@ Where = Literal["end", "failed", "later", "front", "gone"]
 
 @dataclass(frozen=True)
 class Settlement:
-    """What becomes of a claim. `entry` goes to the journal; `fields` are written to the run's hash."""
+    """What becomes of a claim. `entry` goes to the journal; `fields` are written to the run's hash.
+
+    `queue` is where a run that is not over waits next, None for the queue it came from.
+    """
 
     claim: Claim
     where: Where
     wait_seconds: float = 0.0
     entry: dict[str, Any] | None = None
     fields: dict[str, str | int] = field(default_factory=dict)
+    queue: str | None = None
 
 
 def settle(worker: WorkerId, settlements: Sequence[Settlement], *, only_ended: bool = False) -> list[bool]:
@@ -61,7 +65,8 @@ def _settle_call(
         fields = [word for pair in item.fields.items() for word in pair]
         wait = int(item.wait_seconds * 1000)
         claim = item.claim
-        arguments += [claim.run_id, claim.token, claim.queue, item.where, wait, entry, len(fields), *fields]
+        next_queue = item.queue or claim.queue
+        arguments += [claim.run_id, claim.token, claim.queue, item.where, next_queue, wait, entry, len(fields), *fields]
     return "settle", arguments
 
 

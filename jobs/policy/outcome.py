@@ -39,9 +39,10 @@ class Interrupted:
 
 @dataclass(frozen=True)
 class Crashed:
-    """The attempt's process died, as its supervisor saw."""
+    """The attempt's process died, as its supervisor saw. `alone`: no other run was in it, so this one is to blame."""
 
     name: ClassVar[str] = "crashed"
+    alone: bool
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ LONGEST_WAIT_SECONDS = 366 * 86_400.0
 # A deploy that brings the code takes minutes; an hour forgives a slow one.
 UNKNOWN_JOB_PATIENCE_SECONDS = 3600.0
 UNKNOWN_JOB_WAIT_SECONDS = 30.0
-# The third crash is no accident. Until then the wait is short: most of those that crash were only neighbours.
+# The third crash is no accident.
 CRASHES_TO_BURY = 3
 _CRASH_BACKOFF = exponential(4, first=1.0)
 
@@ -81,7 +81,14 @@ class HandBack:
     name: ClassVar[str] = "hand back"
 
 
-Verdict = Done | Retry | Bury | Discard | PutOff | HandBack
+@dataclass(frozen=True)
+class Isolate:
+    """Run again in a process of its own, and do not count this attempt: one of several that crashed is to blame."""
+
+    name: ClassVar[str] = "isolate"
+
+
+Verdict = Done | Retry | Bury | Discard | PutOff | HandBack | Isolate
 
 
 @dataclass(frozen=True)
@@ -136,6 +143,8 @@ def judge(outcome: Outcome, policy: RetryPolicy, *, attempt: int, crashes: int, 
             return Done()
         case Raised(error) | TimedOut(error):
             return _judge_error(error, policy, attempt=attempt, roll=roll)
+        case Crashed(alone=False):
+            return Isolate()
         case Crashed():
             return _judge_crash(policy, attempt=attempt, crashes=crashes + 1, roll=roll)
         case Interrupted() | Abandoned():

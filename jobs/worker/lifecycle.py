@@ -18,6 +18,7 @@ from rq.utils import str_to_date
 
 from jobs import conf, context, enqueueing, registry
 from jobs.broker.claim import Claim
+from jobs.broker.keys import SUSPECTS
 from jobs.broker.settle import Settlement, Where
 from jobs.context import CurrentRun
 from jobs.errors import BadArguments, JobTimedOut, UnknownJob
@@ -29,6 +30,7 @@ from jobs.policy.retry import (
     Discard,
     Done,
     HandBack,
+    Isolate,
     PutOff,
     Retry,
     RetryPolicy,
@@ -43,6 +45,8 @@ logger = logging.getLogger(__name__)
 # Enough for the deepest useful traceback; a recursion error's has its middle cut out.
 _TRACEBACK_CHARACTERS = 20_000
 _MESSAGE_CHARACTERS = 2_000
+# An attempt that ends so is as if it had not been.
+_UNCOUNTED = HandBack | PutOff | Isolate
 # What stands between a worker's thread and the job's function, also that of an async job.
 _OUR_MODULES = ("jobs.worker", "asyncio")
 
@@ -77,8 +81,8 @@ def conclude(claim: Claim, outcome: Outcome, *, worker: str, run_ms: int) -> Set
     job = registry.find(claim.name)
     crashes = claim.number("crashes")
     verdict = _judge(claim, job, outcome, crashes=crashes)
-    crashes += isinstance(outcome, Crashed)
-    recorded = claim.durable or not isinstance(verdict, Done | HandBack | PutOff | Discard)
+    crashes += isinstance(outcome, Crashed) and outcome.alone
+    recorded = claim.durable or not isinstance(verdict, Done | Discard | _UNCOUNTED)
     entry = _entry(claim, job, outcome, verdict, worker=worker, run_ms=run_ms, crashes=crashes) if recorded else None
     _log(claim, outcome, verdict, shown=(entry or {}).get("error_message", outcome.name))
     return Settlement(
@@ -87,6 +91,8 @@ def conclude(claim: Claim, outcome: Outcome, *, worker: str, run_ms: int) -> Set
         wait_seconds=verdict.seconds if isinstance(verdict, Retry | PutOff) else 0.0,
         entry=entry,
         fields=_fields(claim, outcome, verdict, crashes=crashes, recorded=recorded),
+        # Who may have killed a process runs where nobody else can be hit, until it ends or is buried.
+        queue=SUSPECTS if isinstance(outcome, Crashed) else None,
     )
 
 
@@ -168,7 +174,7 @@ def _where(verdict: Verdict, *, recorded: bool) -> Where:
     match verdict:
         case Retry() | PutOff():
             return "later"
-        case HandBack():
+        case HandBack() | Isolate():
             return "front"
         case Bury():
             return "failed"
@@ -178,11 +184,11 @@ def _where(verdict: Verdict, *, recorded: bool) -> Where:
 
 def _fields(claim: Claim, outcome: Outcome, verdict: Verdict, *, crashes: int, recorded: bool) -> dict[str, str | int]:
     fields: dict[str, str | int] = {}
-    if isinstance(verdict, HandBack | PutOff):
+    if isinstance(verdict, _UNCOUNTED):
         fields["attempts"] = claim.attempt - 1
     if isinstance(outcome, NotKnown) and not claim.fields.get("unknown_since_ms"):
         fields["unknown_since_ms"] = claim.claimed_ms
-    if isinstance(outcome, Crashed):
+    if crashes:
         fields["crashes"] = crashes
     if recorded and not claim.durable:
         # From its first failure on the run has a row, which wants to hear of its end.
@@ -218,7 +224,7 @@ def _entry(
         "entry": "settled",
         "outcome": outcome.name,
         "verdict": verdict.name,
-        "attempts": claim.attempt - isinstance(verdict, HandBack | PutOff),
+        "attempts": claim.attempt - isinstance(verdict, _UNCOUNTED),
         "run_ms": run_ms,
         "crashes": crashes,
     }

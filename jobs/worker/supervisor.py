@@ -1,7 +1,8 @@
 """The process that starts the others, renews their leases, and takes back what a dead one held.
 
-It forks children that work and one that records, runs no job, holds no database connection and has no thread: so
-it can fork again at any time, and nothing that a job does can delay it.
+It forks children that work, one that records, and now and then one in which the runs of a child that crashed are run
+again one at a time, to find out which of them it was. It runs no job, holds no database connection and has no
+thread: so it can fork again at any time, and nothing that a job does can delay it.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from django.db import connections
 from jobs import conf
 from jobs.broker import journal
 from jobs.broker.claim import WorkerId
+from jobs.broker.keys import SUSPECTS
 from jobs.broker.schedule import tick
 from jobs.errors import BrokerUnavailable
 from jobs.policy.backoff import exponential
-from jobs.policy.outcome import Abandoned, Crashed
 from jobs.worker import housekeeping
 from jobs.worker.child import Child, fresh_id
 from jobs.worker.options import WorkerOptions
@@ -61,14 +62,16 @@ class Supervisor:
 
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
-        self._queues = list(dict.fromkeys([*options.queues, *conf.queue_names()]))
+        self._queues = list(dict.fromkeys([*options.queues, *conf.queue_names(), SUSPECTS]))
         self._children = [_Process(work=lambda: None) for _ in range(options.processes)]
         self._recording = _Process(work=_record)
+        self._alone = _Process(work=lambda: None)
+        self._suspects = 0
         self._stopping = False
         self._kill_at = float("inf")
         self._next_tick = 0.0
         self._unreachable = False
-        self._left_behind: list[tuple[WorkerId, Crashed | Abandoned]] = []
+        self._left_behind: list[tuple[WorkerId, bool]] = []
 
     def run(self) -> None:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -78,7 +81,7 @@ class Supervisor:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _supervise(self) -> None:
-        while not all(child.finished for child in self._children):
+        while not self._is_over():
             self._start_missing()
             self._tick()
             self._sleep()
@@ -86,18 +89,31 @@ class Supervisor:
             self._kill_late()
         self._end_recording()
 
+    def _is_over(self) -> bool:
+        waiting = self._suspects and not self._stopping
+        return not self._alone.pid and not waiting and all(child.finished for child in self._children)
+
     def _start_missing(self) -> None:
         now = time.monotonic()
         if not self._recording.pid and now >= self._recording.start_at:
             self._fork(self._recording)
         for number, child in enumerate(self._children, start=1):
             if not child.pid and not child.finished and now >= child.start_at:
-                self._fork_child(child, number)
+                name = self._options.name if len(self._children) == 1 else f"{self._options.name}.{number}"
+                self._fork_child(child, name, self._options)
+        if self._suspects and not self._stopping and not self._alone.pid and now >= self._alone.start_at:
+            one_at_a_time = WorkerOptions(
+                name=f"{self._options.name}.alone",
+                queues=(SUSPECTS,),
+                concurrency=1,
+                burst=True,
+                shutdown_timeout=self._options.shutdown_timeout,
+            )
+            self._fork_child(self._alone, one_at_a_time.name, one_at_a_time)
 
-    def _fork_child(self, child: _Process, number: int) -> None:
-        name = self._options.name if len(self._children) == 1 else f"{self._options.name}.{number}"
+    def _fork_child(self, child: _Process, name: str, options: WorkerOptions) -> None:
         child.worker = worker = fresh_id(name)
-        child.work = lambda: Child(worker, self._options).run()
+        child.work = lambda: Child(worker, options).run()
         self._fork(child)
 
     def _fork(self, process: _Process) -> None:
@@ -115,13 +131,12 @@ class Supervisor:
         now = time.monotonic()
         if now < self._next_tick:
             return
-        live = [child.worker.id for child in self._children if child.pid and child.worker]
+        live = [child.worker.id for child in self._working() if child.worker]
         wait = _TICK_SECONDS
         try:
             state = tick(live, self._queues)
-            while self._left_behind:
-                housekeeping.reclaim_dead(*self._left_behind[0])
-                del self._left_behind[0]
+            self._suspects = state.suspects
+            self._take_back()
             for worker_id in state.ended:
                 housekeeping.reclaim_silent(worker_id)
             if state.next_due_seconds is not None:
@@ -133,6 +148,17 @@ class Supervisor:
             self._unreachable = True
         self._next_tick = time.monotonic() + wait
 
+    def _take_back(self) -> None:
+        while self._left_behind:
+            worker, crashed = self._left_behind[0]
+            taken = housekeeping.reclaim_dead(worker, crashed=crashed)
+            self._suspects += taken if crashed else 0
+            del self._left_behind[0]
+
+    def _working(self) -> list[_Process]:
+        """The processes that run jobs at present."""
+        return [process for process in [*self._children, self._alone] if process.pid]
+
     def _sleep(self) -> None:
         """Until the next tick, or a signal."""
         got = signal.sigtimedwait(_SIGNALS, max(0.0, self._next_tick - time.monotonic()))
@@ -143,20 +169,18 @@ class Supervisor:
         """Ask all children to end; asking again makes them hand back at once."""
         self._stopping = True
         self._kill_at = time.monotonic() + self._options.shutdown_timeout + _STOP_MARGIN_SECONDS
+        for process in self._working():
+            _send(process.pid, signal.SIGTERM)
         for child in self._children:
-            if child.pid:
-                _send(child.pid, signal.SIGTERM)
-            else:
-                child.finished = True
+            child.finished = not child.pid
 
     def _kill_late(self) -> None:
         if time.monotonic() >= self._kill_at:
-            for child in self._children:
-                if child.pid:
-                    _send(child.pid, signal.SIGKILL)
+            for process in self._working():
+                _send(process.pid, signal.SIGKILL)
 
     def _reap(self) -> None:
-        for process in [*self._children, self._recording]:
+        for process in [*self._children, self._alone, self._recording]:
             if process.pid and (status := _ended(process.pid)) is not None:
                 self._bury(process, status)
 
@@ -165,7 +189,7 @@ class Supervisor:
         process.pid = 0
         if process.worker is not None:
             # Also after a clean end: Redis may have been away when it wanted to hand back what it held.
-            self._left_behind.append((process.worker, Crashed() if status else Abandoned()))
+            self._left_behind.append((process.worker, status != 0))
             self._next_tick = 0.0
         process.finished = process is not self._recording and (status == 0 or self._stopping)
         if status == 0:

@@ -80,10 +80,10 @@ def verdict_on(outcome, policy=POLICY, *, attempt=1, crashes=0, roll=0.0):
         (Raised(SystemExit(3)), 1, 0, Retry(60)),
         (Raised(KeyboardInterrupt()), 1, 0, Retry(60)),
         (TimedOut(JobTimedOut()), 1, 0, Bury("permanent")),
-        (Crashed(), 1, 0, Retry(1)),
-        (Crashed(), 2, 1, Retry(4)),
-        (Crashed(), 3, 2, Bury("killed_worker")),
-        (Crashed(), 5, 0, Bury("killed_worker")),
+        (Crashed(alone=True), 1, 0, Retry(1)),
+        (Crashed(alone=True), 2, 1, Retry(4)),
+        (Crashed(alone=True), 3, 2, Bury("killed_worker")),
+        (Crashed(alone=True), 5, 0, Bury("killed_worker")),
         (Interrupted(), 5, 0, HandBack()),
         (Abandoned(), 5, 0, HandBack()),
         (NotKnown(KeyError(), 0), 1, 0, PutOff(30)),
@@ -181,7 +181,7 @@ def test_a_carried_wait_goes_before_the_backoff_of_a_rule():
     roll=st.floats(0, 1),
 )
 def test_a_wait_is_always_a_finite_number_of_seconds(carried, attempt, crashes, roll):
-    for outcome in (carrying(carried), Crashed(), TimedOut(JobTimedOut())):
+    for outcome in (carrying(carried), Crashed(alone=True), TimedOut(JobTimedOut())):
         verdict = verdict_on(outcome, RetryPolicy(), attempt=attempt, crashes=crashes, roll=roll)
         if isinstance(verdict, Retry):
             assert 0 <= verdict.seconds <= 40 * 86_400
@@ -197,7 +197,7 @@ def test_a_backoff_that_makes_no_sense_still_gives_a_wait_that_a_clock_can_hold(
 @given(limit=st.integers(1, 60), attempt=st.integers(1, 100))
 def test_a_run_is_never_tried_more_often_than_its_policy_says(limit, attempt):
     policy = RetryPolicy(attempts=limit)
-    for outcome in (Raised(OSError()), TimedOut(JobTimedOut()), Crashed()):
+    for outcome in (Raised(OSError()), TimedOut(JobTimedOut()), Crashed(alone=True)):
         retried = isinstance(verdict_on(outcome, policy, attempt=attempt), Retry)
         assert retried == (attempt < limit)
 

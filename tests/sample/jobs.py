@@ -96,6 +96,12 @@ def kill_worker() -> None:
     os._exit(9)
 
 
+@job(retry=1)
+def bystander(seconds: float, number: int) -> None:
+    note(f"bystander {number}")
+    time.sleep(seconds)
+
+
 @job
 def leave() -> None:
     sys.exit(3)

@@ -100,6 +100,19 @@ def test_a_job_that_kills_its_worker_is_dead_after_three_times_and_the_rest_goes
     assert JobRun.objects.get(pk=pill.id).crashes == 3
 
 
+def test_the_neighbours_of_a_crash_are_innocent_and_end_without_a_mark(workers: Workers) -> None:
+    bystanders = sample.bystander.enqueue_many([(1.0, n) for n in range(4)])
+    pill = sample.kill_worker.using(at=1).enqueue()
+    workers.start("--concurrency", "8")
+    wait_until(lambda: pill.state == "dead", seconds=40, what="the pill to be buried")
+    wait_until(lambda: all(run.state == "succeeded" for run in bystanders), seconds=30, what="the bystanders")
+    for run in bystanders:
+        assert (run.row().attempts, run.row().crashes) == (1, 0)
+    history = JobAttempt.objects.filter(run=pill.id).values_list("verdict", flat=True)
+    assert list(history) == ["isolate", "retry", "retry", "bury"]
+    assert DeadJob.objects.get().run_id == pill.id
+
+
 def test_a_worker_outlives_a_restart_of_redis(workers: Workers, valkey) -> None:
     worker = workers.start()
     first = sample.add.enqueue(1, 1)

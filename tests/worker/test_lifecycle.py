@@ -279,9 +279,9 @@ def test_an_interrupted_attempt_is_handed_back_and_not_counted(make_job):
 
 def test_a_crash_is_counted_and_the_third_buries(make_job):
     job = make_job(lambda: 1)
-    second = lifecycle.conclude(a_claim(job.name, attempt=2, crashes=1), Crashed(), worker="tester", run_ms=5)
+    second = lifecycle.conclude(a_claim(job.name, attempt=2, crashes=1), Crashed(alone=True), worker="tester", run_ms=5)
     assert (second.where, second.fields["crashes"], second.entry["crashes"]) == ("later", 2, 2)
-    third = lifecycle.conclude(a_claim(job.name, attempt=3, crashes=2), Crashed(), worker="tester", run_ms=5)
+    third = lifecycle.conclude(a_claim(job.name, attempt=3, crashes=2), Crashed(alone=True), worker="tester", run_ms=5)
     assert (third.where, third.entry["reason"]) == ("failed", "killed_worker")
 
 

@@ -4,7 +4,7 @@
 --       the tokens, then the queues in order.
 -- Returns {now (milliseconds), {queue, id, token, {field, value …}} …}.
 
-local QUARANTINE_MOST = 1000
+local QUARANTINE_MOST, SUSPECTS = 1000, 'jobs.suspects'
 local worker, name, lease, started_at, tokens = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -13,8 +13,8 @@ redis.call('ZADD', 'jobs:leases', now + lease, worker)
 local held, claimed, used = 'jobs:held:' .. worker, { now }, 0
 for at = 6 + tokens, #ARGV do
   local queue = ARGV[at]
-  local list, started = 'rq:queue:' .. queue, 'rq:wip:' .. queue
-  local kind = redis.call('TYPE', started)['ok']
+  local list = 'rq:queue:' .. queue
+  local kind = redis.call('TYPE', 'rq:wip:' .. queue)['ok']
   local sound = kind == 'zset' or kind == 'none'
   while sound and used < tokens and redis.call('TYPE', list)['ok'] == 'list' do
     local id = redis.call('LPOP', list)
@@ -29,13 +29,15 @@ for at = 6 + tokens, #ARGV do
     else
       used = used + 1
       local token = ARGV[5 + used]
-      redis.call('HSET', held, token, queue .. '\t' .. id)
-      redis.call('ZADD', started, '+inf', id .. ':' .. token)
+      -- A suspect waits apart, and belongs to the queue it was asked for.
+      local home = queue == SUSPECTS and redis.call('HGET', key, 'origin') or queue
+      redis.call('HSET', held, token, home .. '\t' .. id)
+      redis.call('ZADD', 'rq:wip:' .. home, '+inf', id .. ':' .. token)
       -- A damaged number would end the script here, with the run in no place.
       local begun = redis.call('HGET', key, 'attempts')
       begun = tonumber(begun and string.match(begun, '^%d+$')) or 0
       redis.call('HSET', key, 'attempts', begun + 1, 'status', 'started', 'started_at', started_at, 'worker_name', name, 'claimed_ms', now)
-      claimed[#claimed + 1] = { queue, id, token, redis.call('HGETALL', key) }
+      claimed[#claimed + 1] = { home, id, token, redis.call('HGETALL', key) }
     end
   end
   if used == tokens then break end

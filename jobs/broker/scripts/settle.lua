@@ -2,8 +2,9 @@
 -- Whoever no longer holds the token is refused, so an attempt is settled at most once.
 --
 -- ARGV: worker's id, worker's name, '1' to settle only what a worker with an ended lease left, ended_at (text),
---       then for each attempt its id, token, queue, where it goes (end, failed, later, front, gone), due time
---       (milliseconds from now), journal entry (JSON, or empty), the number of hash fields times two, the fields.
+--       then for each attempt its id, token, queue, where it goes (end, failed, later, front, gone), the queue where
+--       it waits next, due time (milliseconds from now), journal entry (JSON, or empty), the number of hash fields
+--       times two, the fields.
 -- Returns for each attempt 1, or 0 when it was refused.
 
 local worker, name, only_ended, ended_at = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -34,10 +35,10 @@ end
 local at = 5
 while at <= #ARGV do
   local id, token, queue, where = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local wait, entry, count = tonumber(ARGV[at + 4]), ARGV[at + 5], tonumber(ARGV[at + 6])
+  local next_queue, wait, entry, count = ARGV[at + 4], tonumber(ARGV[at + 5]), ARGV[at + 6], tonumber(ARGV[at + 7])
   local fields = {}
-  for i = 1, count do fields[i] = ARGV[at + 6 + i] end
-  at = at + 7 + count
+  for i = 1, count do fields[i] = ARGV[at + 7 + i] end
+  at = at + 8 + count
 
   if (only_ended == '1' and alive) or redis.call('HDEL', held, token) == 0 then
     stale = stale + 1
@@ -49,9 +50,9 @@ while at <= #ARGV do
       if #fields > 0 then redis.call('HSET', key, unpack(fields)) end
       if where == 'later' then
         redis.call('HSET', key, 'ready_ms', now + wait)
-        put_back(id, key, queue, false, now + wait)
+        put_back(id, key, next_queue, false, now + wait)
       elseif where == 'front' then
-        put_back(id, key, queue, true, now)
+        put_back(id, key, next_queue, true, now)
       elseif where == 'failed' then
         bad = bad + 1
         redis.call('HSET', key, 'status', 'failed', 'ended_at', ended_at)

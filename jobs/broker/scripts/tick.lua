@@ -2,7 +2,7 @@
 -- is due from the scheduled sets to the queues.
 --
 -- ARGV: lease (milliseconds), how many to move at the most, how many workers, their ids, then the queues.
--- Returns {milliseconds until the next run is due or -1, workers whose lease has ended …}.
+-- Returns {milliseconds until the next run is due or -1, how many suspects wait, workers whose lease has ended …}.
 
 local lease, most, workers = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
@@ -41,7 +41,8 @@ for at = 4 + workers, #ARGV do
   end
 end
 
-local answer = { next_due }
+local suspects = 'rq:queue:jobs.suspects'
+local answer = { next_due, redis.call('TYPE', suspects)['ok'] == 'list' and redis.call('LLEN', suspects) or 0 }
 for _, worker in ipairs(redis.call('ZRANGEBYSCORE', 'jobs:leases', '-inf', now)) do
   answer[#answer + 1] = worker
 end

@@ -14,9 +14,12 @@ if redis.call('TYPE', key)['ok'] == 'hash' then
 end
 if status == 'started' then return 'started' end
 if status == 'finished' or status == 'failed' then return 'ended' end
-local found = redis.call('ZREM', 'rq:scheduled:' .. queue, id)
-if found == 0 and redis.call('TYPE', 'rq:queue:' .. queue)['ok'] == 'list' then
-  found = redis.call('LREM', 'rq:queue:' .. queue, 1, id)
+local found = 0
+for _, place in ipairs({ queue, 'jobs.suspects' }) do
+  if found == 0 then found = redis.call('ZREM', 'rq:scheduled:' .. place, id) end
+  if found == 0 and redis.call('TYPE', 'rq:queue:' .. place)['ok'] == 'list' then
+    found = redis.call('LREM', 'rq:queue:' .. place, 1, id)
+  end
 end
 redis.call('ZREM', 'rq:failed:' .. queue, id)
 -- The marker stops a push that is still under way.
