@@ -19,6 +19,7 @@ _TONES = {
     "bury": BAD,
     "put off": WAITING,
     "hand back": PLAIN,
+    "isolate": PLAIN,
     "discard": PLAIN,
     "done": GOOD,
 }

@@ -67,8 +67,8 @@ class JobRun(models.Model):
     error_message = models.CharField(max_length=500, blank=True)
 
     class Meta:
-        verbose_name = _("job run")
-        verbose_name_plural = _("job runs")
+        verbose_name = _("run")
+        verbose_name_plural = _("runs")
         ordering = ["-id"]
         default_permissions = ()
         permissions = [
@@ -122,7 +122,7 @@ class JobAttempt(models.Model):
     release = models.CharField(max_length=100, blank=True)
 
     outcome = models.CharField(max_length=20, help_text="How it ended: raised, timed out, interrupted …")
-    verdict = models.CharField(max_length=20, help_text="What followed: retry, bury, discard, put off, hand back")
+    verdict = models.CharField(max_length=20, help_text="What followed: retry, bury, discard, put off, hand back, isolate")
     reason = models.CharField(max_length=200, blank=True)
     next_at = models.DateTimeField(null=True)
     error_class = models.CharField(max_length=200, blank=True)
