@@ -22,6 +22,7 @@ from jobs import runs
 from jobs.broker import journal
 from jobs.broker.journal import Entry
 from jobs.models import DeadJob, JobAttempt, JobRun, JournalCursor, RunState
+from jobs.models.runs import ENDED_STATES
 from jobs.signals import job_buried, job_finished
 
 logger = logging.getLogger(__name__)
@@ -163,7 +164,7 @@ def _apply(entry: Entry, batch: _Batch) -> None:
         logger.error("journal entry cannot be read", extra={"position": entry.position})
         return
     row = batch.rows.get(str(entry.data["run"]))
-    if row is None:
+    if row is None or _is_namesake(row, entry.data):
         row = _fresh_row(entry, batch)
     if row is None:
         return
@@ -173,6 +174,12 @@ def _apply(entry: Entry, batch: _Batch) -> None:
         change = {"started": _started, "settled": _settled}.get(entry.kind)
         if change is not None:
             change(row, entry, batch)
+
+
+def _is_namesake(row: JobRun, data: dict[str, Any]) -> bool:
+    """Whether the entry tells of a later run of a foreign id: plain RQ lets an id come again."""
+    facts = data.get("row")
+    return facts is not None and row.state in ENDED_STATES and facts["id"] != str(row.pk)
 
 
 def _fresh_row(entry: Entry, batch: _Batch) -> JobRun | None:

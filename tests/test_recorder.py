@@ -10,6 +10,8 @@ import uuid
 import pytest
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
+from rq import Queue
+from rq.serializers import JSONSerializer
 
 from jobs import Discard, RetryPolicy, fixed, recorder
 from jobs.broker import journal, keys
@@ -180,6 +182,18 @@ def test_an_id_without_a_message_of_an_ended_run_is_forgotten():
     recorder.record_all()
     assert run.state == "succeeded"
     assert run.row().pushed_at is not None
+
+
+def test_a_foreign_job_gets_a_row_each_time_though_its_id_comes_again():
+    queue = Queue("default", connection=client(), serializer=JSONSerializer)
+    for _ in range(2):
+        client().delete(keys.job("nightly"))
+        queue.enqueue("os.getpid", job_id="nightly")
+        attempt_next()
+        recorder.record_all()
+    rows = JobRun.objects.filter(rq_id="nightly")
+    assert [row.state for row in rows] == ["dead", "dead"]
+    assert DeadJob.objects.count() == 2
 
 
 # Once.
