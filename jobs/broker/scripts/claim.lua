@@ -32,7 +32,8 @@ for at = 6 + tokens, #ARGV do
       -- A suspect waits apart, and belongs to the queue it was asked for.
       local home = queue == SUSPECTS and redis.call('HGET', key, 'origin') or queue
       redis.call('HSET', held, token, home .. '\t' .. id)
-      redis.call('ZADD', 'rq:wip:' .. home, '+inf', id .. ':' .. token)
+      kind = redis.call('TYPE', 'rq:wip:' .. home)['ok']
+      if kind == 'zset' or kind == 'none' then redis.call('ZADD', 'rq:wip:' .. home, '+inf', id .. ':' .. token) end
       -- A damaged number would end the script here, with the run in no place.
       local begun = redis.call('HGET', key, 'attempts')
       begun = tonumber(begun and string.match(begun, '^%d+$')) or 0
