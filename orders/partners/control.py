@@ -1,24 +1,26 @@
 """What staff and commands ask of the partners over HTTP: how they are, what they did, to behave otherwise."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 
 from orders.calling import Answer, NoAnswer, call
 
-from .modes import Mode
+from .modes import GATEWAY_MODES, MAILBOX_MODES, WAREHOUSE_MODES, Mode
 
 
 @dataclass(frozen=True)
 class Partner:
-    """How one partner is reached. `entries` names what its ledger or shelf holds, and the path to it."""
+    """How one partner is reached. `entries` names what it keeps, which is read at `path`."""
 
     name: str
     title: str
     setting: str
     entries: str
     path: str
+    modes: tuple[str, ...]
 
     @property
     def url(self) -> str:
@@ -28,22 +30,21 @@ class Partner:
 PARTNERS = {
     partner.name: partner
     for partner in (
-        Partner("payments", "Payment gateway", "PAYMENTS_URL", "charges", "ledger"),
-        Partner("warehouse", "Warehouse", "WAREHOUSE_URL", "shipments", "ledger"),
-        Partner("mailbox", "Mailbox", "MAILBOX_URL", "messages", "messages"),
+        Partner("payments", "Payment gateway", "PAYMENTS_URL", "charges", "ledger", GATEWAY_MODES),
+        Partner("warehouse", "Warehouse", "WAREHOUSE_URL", "shipments", "ledger", WAREHOUSE_MODES),
+        Partner("mailbox", "Mailbox", "MAILBOX_URL", "messages", "messages", MAILBOX_MODES),
     )
 }
 
 
 @dataclass(frozen=True)
 class State:
-    """`count` is how many entries there are in all; `entries` are the newest of them.
+    """`count` is how many entries there are in all; `entries` are the newest of them, each with its time as `at`.
 
     `endings` counts how requests for work ended since the partner started, by status or `held`.
     """
 
     mode: Mode
-    modes: tuple[str, ...]
     endings: dict[str, int]
     count: int
     entries: list[dict[str, Any]]
@@ -75,7 +76,7 @@ def state(partner: Partner, *, limit: int) -> State:
     kept = _ask(partner, "GET", f"{partner.path}?limit={limit}").body
     try:
         return _read_state(partner, told, kept)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise PartnerAway(partner) from error
 
 
@@ -93,9 +94,9 @@ def message(message_id: str) -> dict[str, Any]:
     answer = _ask(PARTNERS["mailbox"], "GET", f"messages/{message_id}")
     if answer.status == 404:
         raise NoSuchMessage(message_id)
-    if "subject" not in answer.body:
+    if "received_at" not in answer.body:
         raise PartnerAway(PARTNERS["mailbox"])
-    return answer.body
+    return _dated(answer.body)
 
 
 def clear_mailbox() -> None:
@@ -114,8 +115,11 @@ def _ask(partner: Partner, method: str, path: str, *, body: dict[str, Any] | Non
 def _read_state(partner: Partner, told: dict[str, Any], kept: dict[str, Any]) -> State:
     return State(
         mode=Mode(told["mode"], told["seconds"], told["times"]),
-        modes=tuple(told["modes"]),
         endings=dict(told["counts"]),
         count=int(kept["count"]),
-        entries=list(kept[partner.entries]),
+        entries=[_dated(entry) for entry in kept[partner.entries]],
     )
+
+
+def _dated(entry: dict[str, Any]) -> dict[str, Any]:
+    return {**entry, "at": datetime.fromisoformat(entry.get("made_at") or entry["received_at"])}

@@ -5,7 +5,7 @@ from typing import Any
 
 from .door import Answer, BadRequest, Request
 from .ledger import Entry
-from .modes import Mode
+from .modes import GATEWAY_MODES, Mode
 from .service import LedgerService, positive_number, required_text
 
 DECLINED_CARDS = {"tok_declined": "do_not_honour", "tok_insufficient_funds": "insufficient_funds"}
@@ -22,7 +22,7 @@ class CardDeclined(Exception):
 class Gateway(LedgerService):
     name = "payments"
     plural = "charges"
-    modes = ("ok", "decline", "timeout_before", "timeout_after", "rate_limit", "error", "slow")
+    modes = GATEWAY_MODES
     error_status = 500
 
     def _perform(self, request: Request, mode: Mode) -> Answer:

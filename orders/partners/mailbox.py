@@ -11,7 +11,7 @@ from typing import Any
 from .door import Answer, Request, Routes
 from .ledger import open_database
 from .letters import read_letter
-from .modes import Mode
+from .modes import MAILBOX_MODES, Mode
 from .service import Service
 from .smtp import Received, SmtpDoor
 
@@ -25,7 +25,7 @@ class Mailbox(Service):
     """Two doors: mail comes in at `smtp_port`, and is read at `url`."""
 
     name = "mailbox"
-    modes = ("ok", "error", "slow")
+    modes = MAILBOX_MODES
 
     def __init__(self, folder: Path, *, port: int = 0, smtp_port: int = 0) -> None:
         super().__init__(port=port)

@@ -16,6 +16,10 @@ MODES = {
     "slow": "Does the work and answers late.",
 }
 
+GATEWAY_MODES = tuple(MODES)
+WAREHOUSE_MODES = tuple(name for name in MODES if name != "decline")
+MAILBOX_MODES = ("ok", "error", "slow")
+
 
 class BadMode(ValueError):
     """The mode asked for makes no sense for this partner."""

@@ -70,7 +70,7 @@ class Service:
         }
 
     def _described_mode(self) -> dict[str, Any]:
-        return {**self.mode.as_dict(), "modes": list(self.modes), "counts": self.counts()}
+        return {**self.mode.as_dict(), "counts": self.counts()}
 
     def _put_mode(self, request: Request) -> Answer:
         try:

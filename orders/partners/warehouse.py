@@ -5,7 +5,7 @@ import secrets
 from typing import Any
 
 from .door import Answer, BadRequest, Request
-from .modes import Mode
+from .modes import WAREHOUSE_MODES, Mode
 from .service import LedgerService, positive_number, required_text
 
 ADDRESS_FIELDS = ("name", "street", "postcode", "city", "country")
@@ -20,7 +20,7 @@ class InvalidAddress(Exception):
 class Warehouse(LedgerService):
     name = "warehouse"
     plural = "shipments"
-    modes = ("ok", "timeout_before", "timeout_after", "rate_limit", "error", "slow")
+    modes = WAREHOUSE_MODES
     error_status = 503
 
     def _perform(self, request: Request, mode: Mode) -> Answer:
