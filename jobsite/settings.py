@@ -158,5 +158,7 @@ LOGGING = {
     "loggers": {
         # RQ sets up handlers of its own and prints arguments in job descriptions.
         "rq": {"level": "WARNING"},
+        # The mailbox's SMTP server tells every line of every conversation.
+        "mail.log": {"level": "WARNING"},
     },
 }
