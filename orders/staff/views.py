@@ -129,7 +129,7 @@ def _tell(request: HttpRequest, partner: control.Partner, form: ModeForm) -> Non
     logger.info(
         "partner told", extra={"partner": partner.name, "mode": form.wish().in_words, "actor": str(request.user)}
     )
-    messages.success(request, f"{partner.title}: {form.wish().in_words} from now on.")
+    messages.success(request, f"{partner.title}: {form.wish().in_words}.")
 
 
 def _cleared(request: HttpRequest) -> HttpResponse:

@@ -68,7 +68,7 @@ def test_the_page_shows_how_partners_are_and_what_they_did(staff: Client, gatewa
 def test_a_partner_is_broken_and_healed_on_the_page(staff: Client, gateway: Gateway) -> None:
     wish = {"mode": "slow", "seconds": "1.5", "times": "3"}
     page = text_of(staff.post(PARTNER_MODE, wish, follow=True))
-    assert "Payment gateway: slow, 1.5 s, for 3 more requests from now on." in page
+    assert "Payment gateway: slow, 1.5 s, for 3 more requests." in page
     assert gateway.mode.as_dict() == {"mode": "slow", "seconds": 1.5, "times": 3}
     assert "Heal it" in page
     staff.post(PARTNER_MODE, {"mode": "ok"})
