@@ -1,0 +1,58 @@
+"""Every page, light and dark, on a desk and on a telephone. Leaves pictures for a person to look at."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, StorageState
+
+from tests.e2e import tour
+from tests.e2e.people import Customer, Staff, Visitor
+from tests.e2e.product import Product
+from tests.e2e.windows import Windows
+
+pytestmark = pytest.mark.e2e
+
+DESK, TELEPHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
+THEMES = ("light", "dark")
+
+
+@pytest.fixture(scope="module")
+def site(product: Product, chromium: Browser, sessions: dict[str, StorageState]) -> Iterator[tour.Site]:
+    windows = Windows(chromium, product.url)
+    operator = windows.open(Staff, storage_state=sessions[tour.OPERATOR])
+    yield tour.furnish(windows.open(Customer), operator)
+    operator.heal_gateway()
+    windows.close()
+
+
+@pytest.mark.parametrize("sight", tour.SIGHTS, ids=lambda sight: sight.name)
+def test_a_page_is_whole_in_light_and_dark_at_any_width(
+    sight: tour.Sight, site: tour.Site, windows: Windows, sessions: dict[str, StorageState], screenshots: Path
+) -> None:
+    visitor = _visitor(sight, windows, sessions)
+    visitor.complaints.expected.add(sight.status)
+    sight.go(visitor, site)
+
+    grounds = set()
+    for theme, window in itertools.product(THEMES, (DESK, TELEPHONE)):
+        visitor.page.set_viewport_size(window)
+        visitor.page.emulate_media(color_scheme=theme)
+        visitor.look_over()
+        grounds.add((theme, _ground(visitor.page)))
+        visitor.page.screenshot(path=screenshots / f"{sight.name}-{theme}-{window['width']}.png", full_page=True)
+    assert len(grounds) == len(THEMES), f"light and dark should have a ground each: {grounds}"
+    assert len({colour for _theme, colour in grounds}) == len(THEMES), f"dark is as light: {grounds}"
+
+
+def _visitor(sight: tour.Sight, windows: Windows, sessions: dict[str, StorageState]) -> Visitor:
+    if sight.who == tour.CUSTOMER:
+        return windows.open(Customer)
+    return windows.open(Staff, storage_state=sessions[sight.who])
+
+
+def _ground(page: Page) -> str:
+    return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))

@@ -1,0 +1,153 @@
+"""Every page of the product, each with something on it, for those who look at all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from re import compile as pattern
+
+from playwright.sync_api import expect
+
+from tests.e2e.dead import AUDIT, DEAD_JOBS, dead_run
+from tests.e2e.people import Customer, Staff, Visitor
+
+RUNS = "/admin/jobs/jobrun/"
+
+
+@dataclass(frozen=True)
+class Site:
+    """A site on which things happened: the numbers of orders and the paths of runs, by how they ended."""
+
+    done: str
+    declined: str
+    refused: str
+    retrying: str
+    done_run: str
+    retrying_run: str
+    dead_run: str
+    discarded_run: str
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A page worth looking at: its name in pictures and reports, who looks, and how one gets there."""
+
+    name: str
+    who: str
+    go: Callable[[Visitor, Site], None]
+    status: int = 200
+
+
+def furnish(customer: Customer, operator: Staff) -> Site:
+    """Have something happen of each kind. Leaves the gateway broken, so that a payment goes on retrying."""
+    done = customer.buy()
+    customer.expect_all_done(seconds=15)
+    done_run = operator.run_of(done, "process_order")
+    declined = customer.buy(card="which the bank declines")
+    expect(customer.step("Payment")).to_have_class("problem")
+    _number, discarded = dead_run(customer, operator)
+    operator.press("Retry")
+    operator.open_run_once(discarded, "dead")
+    operator.follow(pattern("^Discard"))
+    operator.page.get_by_label("Reason").fill("The customer has moved and cancelled by telephone, ticket 4711")
+    operator.press("Discard the run")
+    dead_run(customer, operator, postcode="0000")
+    refused, dead = dead_run(customer, operator)
+    operator.tell_gateway("Answers that it is broken.")
+    retrying = customer.buy()
+    expect(customer.step("Payment")).to_contain_text("attempt 2 of 10")
+    retrying_run = operator.run_of(retrying, "charge_order")
+    return Site(done, declined, refused, retrying, done_run, retrying_run, dead, discarded)
+
+
+def _at(path: str) -> Callable[[Visitor, Site], None]:
+    """Open `path`, in which `{done}` and the like stand for what the site has."""
+    return lambda visitor, site: visitor.open(path.format(**vars(site)))
+
+
+def _basket(visitor: Visitor, site: Site) -> None:
+    assert isinstance(visitor, Customer)
+    visitor.fill_basket()
+
+
+def _checkout(visitor: Visitor, site: Site) -> None:
+    _basket(visitor, site)
+    visitor.follow("Check out")
+
+
+def _checkout_refused(visitor: Visitor, site: Site) -> None:
+    _checkout(visitor, site)
+    visitor.press("Place the order")
+
+
+def _letter(visitor: Visitor, site: Site) -> None:
+    visitor.open("/staff/mailbox/")
+    visitor.follow(f"Your order {site.done}")
+
+
+def _payload(visitor: Visitor, site: Site) -> None:
+    visitor.open(f"{site.dead_run}payload/")
+    visitor.press("Show the payload")
+
+
+def _reason_missing(visitor: Visitor, site: Site) -> None:
+    visitor.open(f"{site.dead_run}discard/")
+    visitor.page.get_by_label("Reason").fill(" ")
+    visitor.press("Discard the run")
+
+
+CUSTOMER, OPERATOR, VIEWER = "customer", "operator", "viewer"
+SIGHTS = [
+    Sight("shop-shelf", CUSTOMER, _at("/")),
+    Sight("shop-product", CUSTOMER, _at("/products/claw-hammer/")),
+    Sight("shop-product-sold-out", CUSTOMER, _at("/products/vacuum-flask/")),
+    Sight("shop-basket-empty", CUSTOMER, _at("/basket/")),
+    Sight("shop-basket", CUSTOMER, _basket),
+    Sight("shop-checkout", CUSTOMER, _checkout),
+    Sight("shop-checkout-refused", CUSTOMER, _checkout_refused),
+    Sight("shop-order-done", CUSTOMER, _at("/orders/{done}/")),
+    Sight("shop-order-declined", CUSTOMER, _at("/orders/{declined}/")),
+    Sight("shop-order-refused", CUSTOMER, _at("/orders/{refused}/")),
+    Sight("shop-order-retrying", CUSTOMER, _at("/orders/{retrying}/")),
+    Sight("shop-pay", CUSTOMER, _at("/orders/{declined}/pay/")),
+    Sight("shop-address", CUSTOMER, _at("/orders/{refused}/address/")),
+    Sight("shop-not-found", CUSTOMER, _at("/no-such-page/"), status=404),
+    Sight("shop-forbidden", CUSTOMER, _at("/orders/{done}/ship/"), status=403),
+    Sight("staff-order", OPERATOR, _at("/orders/{done}/")),
+    Sight("staff-ship", OPERATOR, _at("/orders/{done}/ship/")),
+    Sight("staff-partners", OPERATOR, _at("/staff/partners/")),
+    Sight("staff-mailbox", OPERATOR, _at("/staff/mailbox/")),
+    Sight("staff-letter", OPERATOR, _letter),
+    Sight("staff-mailbox-empty-it", OPERATOR, _at("/staff/mailbox/clear/")),
+    Sight("admin-login", CUSTOMER, _at("/admin/login/")),
+    Sight("admin-index", OPERATOR, _at("/admin/")),
+    Sight("admin-jobs", OPERATOR, _at("/admin/jobs/")),
+    Sight("admin-orders", OPERATOR, _at("/admin/orders/order/")),
+    Sight("admin-order", OPERATOR, _at("/admin/orders/order/1/change/")),
+    Sight("runs", OPERATOR, _at(RUNS)),
+    Sight("runs-retrying", OPERATOR, _at(RUNS + "?state=retrying")),
+    Sight("runs-nothing-found", OPERATOR, _at(RUNS + "?q=error:Nothing&queue=low")),
+    Sight("runs-misspelt", OPERATOR, _at(RUNS + "?q=stat:dead")),
+    Sight("run-succeeded", OPERATOR, _at("{done_run}")),
+    Sight("run-retrying", OPERATOR, _at("{retrying_run}")),
+    Sight("run-dead", OPERATOR, _at("{dead_run}")),
+    Sight("run-discarded", OPERATOR, _at("{discarded_run}")),
+    Sight("run-discard", OPERATOR, _at("{dead_run}discard/")),
+    Sight("run-discard-without-reason", OPERATOR, _reason_missing),
+    Sight("run-cancel", OPERATOR, _at("{retrying_run}cancel/")),
+    Sight("run-payload-ask", OPERATOR, _at("{dead_run}payload/")),
+    Sight("run-payload", OPERATOR, _payload),
+    Sight("dead", OPERATOR, _at(DEAD_JOBS)),
+    Sight("dead-matching", OPERATOR, _at(DEAD_JOBS + "?error=00000")),
+    Sight("dead-nothing-found", OPERATOR, _at(DEAD_JOBS + "?error=Nothing")),
+    Sight("dead-dealt-with", OPERATOR, _at(DEAD_JOBS + "?shown=resolved")),
+    Sight("dead-retry-all", OPERATOR, _at(DEAD_JOBS + "retry/")),
+    Sight("dead-discard-all", OPERATOR, _at(DEAD_JOBS + "discard/")),
+    Sight("emails", OPERATOR, _at("/admin/jobs/sentemail/")),
+    Sight("audit", OPERATOR, _at(AUDIT)),
+    Sight("queues", OPERATOR, _at("/admin/django_rq/dashboard/")),
+    Sight("viewer-index", VIEWER, _at("/admin/")),
+    Sight("viewer-dead", VIEWER, _at(DEAD_JOBS)),
+    Sight("viewer-run-dead", VIEWER, _at("{dead_run}")),
+    Sight("viewer-refused", VIEWER, _at("{dead_run}discard/"), status=403),
+]
