@@ -9,11 +9,11 @@ from typing import Any
 MODES = {
     "ok": "Works.",
     "decline": "Declines every card.",
-    "timeout_before": "Does nothing, no answer.",
-    "timeout_after": "Works but never answers.",
-    "rate_limit": "Says: come back later.",
-    "error": "Says that it is broken.",
-    "slow": "Works and answers late.",
+    "timeout_before": "Never answers and does nothing.",
+    "timeout_after": "Does the work, then never answers.",
+    "rate_limit": "Answers 429 and asks to come back later.",
+    "error": "Answers that it is broken.",
+    "slow": "Does the work and answers late.",
 }
 
 GATEWAY_MODES = tuple(MODES)

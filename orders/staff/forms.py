@@ -25,7 +25,6 @@ class ModeForm(forms.Form):
 
     def __init__(self, *args: Any, modes: Iterable[str] = MODES, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.label_suffix = ""
         mode = self.fields["mode"]
         assert isinstance(mode, forms.ChoiceField)
         mode.choices = [(name, MODES[name]) for name in modes]
