@@ -122,7 +122,9 @@ class JobAttempt(models.Model):
     release = models.CharField(max_length=100, blank=True)
 
     outcome = models.CharField(max_length=20, help_text="How it ended: raised, timed out, interrupted …")
-    verdict = models.CharField(max_length=20, help_text="What followed: retry, bury, discard, put off, hand back, isolate")
+    verdict = models.CharField(
+        max_length=20, help_text="What followed: retry, bury, discard, put off, hand back, isolate"
+    )
     reason = models.CharField(max_length=200, blank=True)
     next_at = models.DateTimeField(null=True)
     error_class = models.CharField(max_length=200, blank=True)

@@ -22,6 +22,7 @@ class Addresses:
     warehouse: int
     mailbox: int
     smtp: int
+    web_was_asked_for: bool = False
 
     @property
     def shop_url(self) -> str:
@@ -30,6 +31,7 @@ class Addresses:
     def settings(self) -> dict[str, str]:
         """What tells the parts where the others are, by the names that the settings read."""
         return {
+            "SITE_URL": self.shop_url,
             "PAYMENTS_URL": _url(self.payments),
             "WAREHOUSE_URL": _url(self.warehouse),
             "MAILBOX_URL": _url(self.mailbox),
@@ -43,7 +45,7 @@ def find_addresses(web_port: int | None) -> Addresses:
     others: list[int] = []
     for port in (_PAYMENTS_PORT, _WAREHOUSE_PORT, _MAILBOX_PORT, _SMTP_PORT):
         others.append(free_port(port, taken=[web, *others]))
-    return Addresses(web, *others)
+    return Addresses(web, *others, web_was_asked_for=web_port is not None)
 
 
 def _url(port: int) -> str:

@@ -23,7 +23,7 @@ def banner(addresses: Addresses, folder: Path, *, new_passwords: Collection[Path
     pages = [f"  {title:<10}{addresses.shop_url}{reverse(name)}" for title, name in _PAGES]
     logins = [f"  {'':<10}{_login(password_path(folder, name), name, new_passwords)}" for name in USERNAMES]
     lines = ["", "  Jobsite is running. Stop it with Ctrl-C; what it stores is kept.", "", *pages, *logins, ""]
-    if addresses.web != WEB_PORT:
+    if addresses.web != WEB_PORT and not addresses.web_was_asked_for:
         lines.insert(2, f"  Port {WEB_PORT} was in use.")
     return "\n".join(lines)
 

@@ -70,8 +70,9 @@ class Ledger:
         """Newest first."""
         with self._lock:
             rows = self._database.execute(
-                "SELECT body FROM entries WHERE ?1 IS NULL OR reference = ?1 ORDER BY position DESC LIMIT ?2",
-                (reference, -1 if limit is None else limit),
+                "SELECT body FROM entries WHERE :reference IS NULL OR reference = :reference "
+                "ORDER BY position DESC LIMIT :most",
+                {"reference": reference, "most": -1 if limit is None else limit},
             ).fetchall()
         return [json.loads(body) for (body,) in rows]
 

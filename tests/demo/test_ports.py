@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from orders.demo.addresses import find_addresses
+from orders.demo.banner import banner
 from orders.demo.ports import HOST, free_port, is_free, requested_port
 
 
@@ -55,9 +58,17 @@ def test_no_two_parts_get_the_same_port() -> None:
     assert len(set(ports)) == len(ports)
 
 
+def test_the_banner_says_that_a_port_was_in_use_only_where_nobody_chose_one(tmp_path: Path) -> None:
+    chosen = find_addresses(free_port(8200))
+    assert "was in use" not in banner(chosen, tmp_path, new_passwords=())
+    moved = dataclasses.replace(chosen, web_was_asked_for=False)
+    assert "Port 8000 was in use." in banner(moved, tmp_path, new_passwords=())
+
+
 def test_each_part_is_told_where_the_others_are() -> None:
     addresses = find_addresses(None)
     assert addresses.settings() == {
+        "SITE_URL": f"http://127.0.0.1:{addresses.web}",
         "PAYMENTS_URL": f"http://127.0.0.1:{addresses.payments}",
         "WAREHOUSE_URL": f"http://127.0.0.1:{addresses.warehouse}",
         "MAILBOX_URL": f"http://127.0.0.1:{addresses.mailbox}",
