@@ -133,6 +133,15 @@ def prune(*, states: Iterable[str] | None = None, older_than: timedelta | None =
     return counts
 
 
+def is_anything_prunable() -> bool:
+    """Whether `prune` would delete anything; cheaper than to count."""
+    now = timezone.now()
+    return any(
+        JobRun.objects.filter(state=state, ended_at__lt=now - timedelta(days=days)).exists()
+        for state, days in conf.keep_days().items()
+    )
+
+
 def prunable(*, states: Iterable[str] | None = None, older_than: timedelta | None = None) -> dict[str, int]:
     """How many runs `prune` would delete, by state."""
     return {

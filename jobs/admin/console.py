@@ -51,7 +51,7 @@ class ConsoleAdmin(admin.ModelAdmin):
             **self.admin_site.each_context(request),
             "title": title,
             "opts": self.opts,
-            "sections": self._sections(request),
+            "sections": sections(request),
             # The console's own navigation stands above; its tables want the width.
             "is_nav_sidebar_enabled": False,
         }
@@ -83,5 +83,7 @@ class ConsoleAdmin(admin.ModelAdmin):
         update_wrapper(guarded, view)
         return self.admin_site.admin_view(require_http_methods(methods)(guarded))
 
-    def _sections(self, request: HttpRequest) -> list[tuple[str, Any]]:
-        return [(name, label) for name, label, permission in _SECTIONS if access.may(request, permission)]
+
+def sections(request: HttpRequest) -> list[tuple[str, Any]]:
+    """The parts of the console that this person may open: a URL's name and a label each."""
+    return [(name, label) for name, label, permission in _SECTIONS if access.may(request, permission)]

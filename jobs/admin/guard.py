@@ -16,6 +16,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 from django_rq.admin import QueueAdmin
 from django_rq.models import Dashboard
@@ -25,12 +26,24 @@ from django_rq.utils import get_cron_schedulers, get_scheduler_statistics
 
 from jobs import audit, conf
 from jobs.admin import access
+from jobs.admin.console import sections
 from jobs.admin.run_filter import find_run
 from jobs.broker.connection import errors_named
 from jobs.errors import BrokerUnavailable
+from jobs.models import JobRun
 
 View = Callable[..., HttpResponse]
 _PREFIX = "django_rq_"
+# What the front page counts, by the names of the pages that list it.
+_COLUMNS = (
+    ("jobs", gettext_lazy("Queued")),
+    ("started_jobs", gettext_lazy("Running")),
+    ("scheduled_jobs", gettext_lazy("Scheduled")),
+    ("deferred_jobs", gettext_lazy("Deferred")),
+    ("finished_jobs", gettext_lazy("Finished")),
+    ("failed_jobs", gettext_lazy("Failed")),
+    ("workers", gettext_lazy("Workers")),
+)
 _OVERVIEWS = {"home", "dashboard_changelist"}
 _READS = {
     "jobs",
@@ -72,16 +85,21 @@ class GuardedDashboard(QueueAdmin):
         return [self._guarded(pattern) for pattern in super().get_urls()]
 
     def overview(self, request: HttpRequest, **captured: Any) -> HttpResponse:
-        """django-rq's front page without the clean-up that it does on each look."""
+        """What django-rq's front page tells, in the console's shape, and without the clean-up that it does on a look."""
         request.current_app = self.admin_site.name
         context = {
             **self.admin_site.each_context(request),
+            "title": _("Queues and workers"),
+            "opts": JobRun._meta,
+            "sections": sections(request),
+            "is_nav_sidebar_enabled": False,
+            "columns": _COLUMNS,
             "queues": [_numbers(index) for index in range(len(conf.queue_names()))],
             **get_scheduler_statistics(),
             "view_metrics": RQCollector is not None,
             "cron_schedulers": get_cron_schedulers(),
         }
-        return render(request, "django_rq/stats.html", context)
+        return render(request, "admin/jobs/queues.html", context)
 
     def _guarded(self, pattern: URLPattern) -> URLPattern:
         name = (pattern.name or "").removeprefix(_PREFIX)
@@ -109,19 +127,25 @@ def install(site: admin.AdminSite = admin.site) -> None:
 
 
 def _numbers(index: int) -> dict[str, Any]:
-    """What the front page shows of a queue. A registry's length, in RQ, cleans the registry first; these do not."""
+    """What the front page shows of a queue, by django-rq's names of the pages that list it.
+
+    A registry's length, in RQ, cleans the registry first; these do not.
+    """
     queue = get_queue_by_index(index)
-    return {
-        "name": queue.name,
-        "index": index,
+    counts = {
         "jobs": queue.count,
         "started_jobs": queue.started_job_registry.get_job_count(cleanup=False),
+        "scheduled_jobs": queue.scheduled_job_registry.get_job_count(cleanup=False),
         "deferred_jobs": queue.deferred_job_registry.get_job_count(cleanup=False),
         "finished_jobs": queue.finished_job_registry.get_job_count(cleanup=False),
         "failed_jobs": queue.failed_job_registry.get_job_count(cleanup=False),
-        "scheduled_jobs": queue.scheduled_job_registry.get_job_count(cleanup=False),
         "workers": queue.connection.scard(f"rq:workers:{queue.name}"),
-        "scheduler_pid": queue.scheduler_pid,
+    }
+    return {
+        "name": queue.name,
+        "index": index,
+        "workers": counts["workers"],
+        "counts": [(page, label, counts[page]) for page, label in _COLUMNS],
     }
 
 

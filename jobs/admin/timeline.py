@@ -42,9 +42,11 @@ def timeline(run: JobRun, attempts: Iterable[JobAttempt], burials: Iterable[Dead
     events = [*_asked(run, now), *_pushed(run)]
     for attempt in attempts:
         events.append(_attempt(attempt, run))
+    burials = list(burials)
     for burial in burials:
         events += _burial(burial)
-    events += _ended(run)
+    if not _is_told(run, burials):
+        events += _ended(run)
     # The sort is stable, so of two events in one millisecond the cause stays above its effect.
     events.sort(key=lambda event: event.at)
     return events + _now(run, now)
@@ -83,9 +85,14 @@ def _burial(burial: DeadJob) -> list[Event]:
     return [buried, resolved]
 
 
+def _is_told(run: JobRun, burials: list[DeadJob]) -> bool:
+    """Whether a burial tells the run's end already, or that a person discarded it."""
+    was_discarded = bool(burials) and burials[-1].resolution == Resolution.DISCARDED
+    return run.state == RunState.DEAD or (run.state == RunState.DISCARDED and was_discarded)
+
+
 def _ended(run: JobRun) -> list[Event]:
-    # A dead run's burial and a discarded one's resolution tell their end already.
-    if run.ended_at is None or run.state == RunState.DEAD:
+    if run.ended_at is None:
         return []
     if run.state == RunState.SUCCEEDED:
         title = _("Succeeded at attempt %(number)d") % {"number": run.attempts}

@@ -86,8 +86,11 @@ def test_reload_starts_the_worker_anew_when_code_changes(workers: Workers, tmp_p
 def test_the_nightly_clean_up_is_asked_for_once_a_day_and_removes_old_runs(workers: Workers, jobs_settings) -> None:
     old = sample.add.enqueue(1, 1)
     workers.burst()
-    JobRun.objects.filter(pk=old.id).update(ended_at=datetime(2020, 1, 1, tzinfo=UTC))
     now = datetime.now(UTC)
+    JobRun.objects.filter(pk=old.id).update(ended_at=now)
+    ask_for_nightly(now.replace(hour=3, minute=1))
+    assert not JobRun.objects.filter(name="jobs.prune_runs").exists()
+    JobRun.objects.filter(pk=old.id).update(ended_at=datetime(2020, 1, 1, tzinfo=UTC))
     ask_for_nightly(now.replace(hour=2, minute=59))
     assert not JobRun.objects.filter(name="jobs.prune_runs").exists()
     ask_for_nightly(now.replace(hour=3, minute=1))
