@@ -52,6 +52,8 @@ def send_once(
         return False
     try:
         made = message() if callable(message) else message
+        if not made.recipients():
+            raise JobsError(f"The e-mail {kind} about {key} has no recipient. Give it one, or do not send it.")
         made.send()
     except Exception as error:
         if not _may_be_sent(error):

@@ -58,7 +58,7 @@ def places(run_id: object) -> list[str]:
     wanted = str(run_id)
     return [
         place.partition(":")[2].replace("queue:", "queued:").replace("wip:", "started:")
-        for queue in [*conf.queue_names(), keys.SUSPECTS]
+        for queue in [name for queue in conf.queue_names() for name in (queue, keys.suspects(queue))]
         for place in (keys.queue(queue), f"rq:wip:{queue}", keys.scheduled(queue), keys.failed(queue))
         for one in _members(place)
         if one.partition(":")[0] == wanted

@@ -292,3 +292,10 @@ def test_the_transaction_that_a_test_runs_in_does_not_count(post):
     assert send() is True
     with transaction.atomic(), pytest.raises(JobsError):
         send(18)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_mail_to_nobody_is_refused_and_not_marked_as_sent():
+    with pytest.raises(JobsError, match="no recipient"):
+        send_once("welcome", "grace@example.com", 1, EmailMessage("Welcome", "Hello", to=[]))
+    assert not SentEmail.objects.exists()

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from rq.defaults import RQ_KEY_PREFIX
 
-# Runs that were in a process which died, each to be run again alone. A queue as RQ has them, known to no setting.
-SUSPECTS = "jobs.suspects"
-
 QUEUES = f"{RQ_KEY_PREFIX}:queues"
 
 # A stream of everything that happened, until the recorder has stored it.
@@ -19,6 +16,11 @@ QUARANTINE = "jobs:quarantine"
 COUNTERS = "jobs:counters"
 # Which process stores the journal at present.
 RECORDER = "jobs:recorder"
+
+
+def suspects(queue: str) -> str:
+    """The queue of a queue's runs that were in a process which died, each to be run again alone. In no setting."""
+    return f"jobs.suspects.{queue}"
 
 
 def job(run_id: str) -> str:

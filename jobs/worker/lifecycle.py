@@ -18,7 +18,7 @@ from rq.utils import str_to_date
 
 from jobs import conf, context, enqueueing, registry
 from jobs.broker.claim import Claim
-from jobs.broker.keys import SUSPECTS
+from jobs.broker.keys import suspects
 from jobs.broker.settle import Settlement, Where
 from jobs.context import CurrentRun
 from jobs.errors import BadArguments, JobTimedOut, UnknownJob
@@ -92,7 +92,7 @@ def conclude(claim: Claim, outcome: Outcome, *, worker: str, run_ms: int) -> Set
         entry=entry,
         fields=_fields(claim, outcome, verdict, crashes=crashes, recorded=recorded),
         # Who may have killed a process runs where nobody else can be hit, until it ends or is buried.
-        queue=SUSPECTS if isinstance(outcome, Crashed) else None,
+        queue=suspects(claim.queue) if isinstance(outcome, Crashed) else None,
     )
 
 

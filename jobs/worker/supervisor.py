@@ -23,7 +23,7 @@ from django.db import connections
 from jobs import conf
 from jobs.broker import journal
 from jobs.broker.claim import WorkerId
-from jobs.broker.keys import SUSPECTS
+from jobs.broker.keys import suspects
 from jobs.broker.schedule import tick
 from jobs.errors import BrokerUnavailable
 from jobs.policy.backoff import exponential
@@ -62,7 +62,8 @@ class Supervisor:
 
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
-        self._queues = list(dict.fromkeys([*options.queues, *conf.queue_names(), SUSPECTS]))
+        self._suspects_queues = tuple(suspects(queue) for queue in options.queues)
+        self._queues = list(dict.fromkeys([*options.queues, *conf.queue_names(), *self._suspects_queues]))
         self._children = [_Process(work=lambda: None) for _ in range(options.processes)]
         self._recording = _Process(work=_record)
         self._alone = _Process(work=lambda: None)
@@ -104,7 +105,7 @@ class Supervisor:
         if self._suspects and not self._stopping and not self._alone.pid and now >= self._alone.start_at:
             one_at_a_time = WorkerOptions(
                 name=f"{self._options.name}.alone",
-                queues=(SUSPECTS,),
+                queues=self._suspects_queues,
                 concurrency=1,
                 burst=True,
                 shutdown_timeout=self._options.shutdown_timeout,
@@ -197,7 +198,8 @@ class Supervisor:
         process.failures = 1 if lived >= _SETTLED_IN_SECONDS else process.failures + 1
         wait = _restart_wait(process.failures)
         process.start_at = time.monotonic() + wait
-        logger.error("a worker process ended with status %s; the next starts in %.1f s", status, wait)
+        name = process.worker.name if process.worker else "the recording process"
+        logger.error("%s ended with status %s; the next starts in %.1f s", name, status, wait)
 
     def _end_recording(self) -> None:
         self._tick_last_time()

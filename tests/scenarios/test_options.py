@@ -55,10 +55,14 @@ def test_several_processes_share_the_work_and_are_seen_apart(workers: Workers) -
 
 def test_a_child_that_dies_again_and_again_is_restarted_ever_more_slowly(workers: Workers) -> None:
     sample.kill_worker.enqueue_many([() for _ in range(4)])
-    workers.start("--concurrency", "1")
-    wait_until(lambda: workers.log().count("the next starts in") >= 3, what="three restarts")
-    waits = [line.rpartition(" in ")[2].split()[0] for line in workers.log().splitlines() if "next starts" in line]
-    assert waits[:3] == ["0.5", "1.0", "2.0"]
+    workers.start("--concurrency", "1", "--name", "dying")
+
+    def waits() -> list[str]:
+        ends = [line for line in workers.log().splitlines() if "dying ended with status 9" in line]
+        return [line.rpartition(" in ")[2] for line in ends]
+
+    wait_until(lambda: len(waits()) >= 3, what="three restarts")
+    assert waits()[:3] == ["0.5 s", "1.0 s", "2.0 s"]
 
 
 def test_reload_starts_the_worker_anew_when_code_changes(workers: Workers, tmp_path: Path) -> None:

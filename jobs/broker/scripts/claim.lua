@@ -4,7 +4,7 @@
 --       the tokens, then the queues in order.
 -- Returns {now (milliseconds), {queue, id, token, {field, value …}} …}.
 
-local QUARANTINE_MOST, SUSPECTS = 1000, 'jobs.suspects'
+local QUARANTINE_MOST, SUSPECTS = 1000, 'jobs.suspects.'
 local worker, name, lease, started_at, tokens = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -30,7 +30,7 @@ for at = 6 + tokens, #ARGV do
       used = used + 1
       local token = ARGV[5 + used]
       -- A suspect waits apart, and belongs to the queue it was asked for.
-      local home = queue == SUSPECTS and redis.call('HGET', key, 'origin') or queue
+      local home = string.sub(queue, 1, #SUSPECTS) == SUSPECTS and string.sub(queue, #SUSPECTS + 1) or queue
       redis.call('HSET', held, token, home .. '\t' .. id)
       kind = redis.call('TYPE', 'rq:wip:' .. home)['ok']
       if kind == 'zset' or kind == 'none' then redis.call('ZADD', 'rq:wip:' .. home, '+inf', id .. ':' .. token) end

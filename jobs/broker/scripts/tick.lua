@@ -4,6 +4,7 @@
 -- ARGV: lease (milliseconds), how many to move at the most, how many workers, their ids, then the queues.
 -- Returns {milliseconds until the next run is due or -1, how many suspects wait, workers whose lease has ended …}.
 
+local SUSPECTS = 'jobs.suspects.'
 local lease, most, workers = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -16,7 +17,7 @@ local function holds(key, kind)
   return there == kind or there == 'none'
 end
 
-local next_due = -1
+local next_due, suspects = -1, 0
 for at = 4 + workers, #ARGV do
   local queue = ARGV[at]
   local list, scheduled = 'rq:queue:' .. queue, 'rq:scheduled:' .. queue
@@ -30,6 +31,9 @@ for at = 4 + workers, #ARGV do
     end
     redis.call('RPUSH', list, id)
   end
+  if string.sub(queue, 1, #SUSPECTS) == SUSPECTS and holds(list, 'list') then
+    suspects = suspects + redis.call('LLEN', list)
+  end
   if #due == most then
     next_due = 0
   elseif sound then
@@ -41,8 +45,7 @@ for at = 4 + workers, #ARGV do
   end
 end
 
-local suspects = 'rq:queue:jobs.suspects'
-local answer = { next_due, redis.call('TYPE', suspects)['ok'] == 'list' and redis.call('LLEN', suspects) or 0 }
+local answer = { next_due, suspects }
 for _, worker in ipairs(redis.call('ZRANGEBYSCORE', 'jobs:leases', '-inf', now)) do
   answer[#answer + 1] = worker
 end

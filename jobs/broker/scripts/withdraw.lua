@@ -15,7 +15,7 @@ end
 if status == 'started' then return 'started' end
 if status == 'finished' or status == 'failed' then return 'ended' end
 local found = 0
-for _, place in ipairs({ queue, 'jobs.suspects' }) do
+for _, place in ipairs({ queue, 'jobs.suspects.' .. queue }) do
   if found == 0 then found = redis.call('ZREM', 'rq:scheduled:' .. place, id) end
   if found == 0 and redis.call('TYPE', 'rq:queue:' .. place)['ok'] == 'list' then
     found = redis.call('LREM', 'rq:queue:' .. place, 1, id)
