@@ -85,7 +85,7 @@ class GuardedDashboard(QueueAdmin):
         return [self._guarded(pattern) for pattern in super().get_urls()]
 
     def overview(self, request: HttpRequest, **captured: Any) -> HttpResponse:
-        """What django-rq's front page tells, in the console's shape, and without the clean-up that it does on a look."""
+        """What django-rq's front page tells, in the console's shape and without that page's clean-up."""
         request.current_app = self.admin_site.name
         context = {
             **self.admin_site.each_context(request),
