@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -37,12 +37,11 @@ class Event:
     ahead: bool = False
 
 
-def timeline(run: JobRun, attempts: Iterable[JobAttempt], burials: Iterable[DeadJob], now: datetime) -> list[Event]:
+def timeline(run: JobRun, attempts: Iterable[JobAttempt], burials: Sequence[DeadJob], now: datetime) -> list[Event]:
     """What happened to a run in the order of time, and what comes next."""
     events = [*_asked(run, now), *_pushed(run)]
     for attempt in attempts:
         events.append(_attempt(attempt, run))
-    burials = list(burials)
     for burial in burials:
         events += _burial(burial)
     if not _is_told(run, burials):
@@ -85,7 +84,7 @@ def _burial(burial: DeadJob) -> list[Event]:
     return [buried, resolved]
 
 
-def _is_told(run: JobRun, burials: list[DeadJob]) -> bool:
+def _is_told(run: JobRun, burials: Sequence[DeadJob]) -> bool:
     """Whether a burial tells the run's end already, or that a person discarded it."""
     was_discarded = bool(burials) and burials[-1].resolution == Resolution.DISCARDED
     return run.state == RunState.DEAD or (run.state == RunState.DISCARDED and was_discarded)

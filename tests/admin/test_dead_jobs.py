@@ -128,7 +128,7 @@ def test_the_preview_counts_and_changes_nothing(operator: Client, assert_strict:
     content = answer.content.decode()
     assert_strict(answer.content)
     assert "Retry 3 dead jobs?" in content
-    assert '<td class="jobs-number">2</td><th scope="row">tests.a</th>' in content
+    assert '<td class="jobs-number" data-label="Count">2</td><th scope="row">tests.a</th>' in content
     assert set(states().values()) == {RunState.DEAD}
     assert not AuditEntry.objects.exists()
 

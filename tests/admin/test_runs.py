@@ -366,6 +366,16 @@ def test_discard_asks_first_and_wants_a_reason(operator: Client, assert_strict: 
     assert (dead.resolution, dead.note) == ("discarded", "order was a test")
 
 
+def test_a_discarded_run_is_told_to_end_once(operator: Client) -> None:
+    dead = a_dead_job()
+    operator.post(act(dead.run, "discard"), {"burial": dead.pk, "reason": "order was a test"})
+    told = re.findall(
+        r'class="jobs-event-head"><strong>([^<]+)</strong>', operator.get(page(dead.run)).content.decode()
+    )
+    assert told[-2] == "Buried: attempts used up"
+    assert told[-1].startswith("Discarded by ")
+
+
 def test_cancel_ends_a_run_that_waits(operator: Client) -> None:
     run = a_run(RunState.QUEUED)
     operator.post(act(run, "cancel"), {"reason": "asked twice"})
