@@ -5,6 +5,8 @@ from django.urls import include, path
 
 from jobsite import health
 
+admin.site.site_header = admin.site.site_title = "Jobsite"
+
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

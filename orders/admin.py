@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin, messages
@@ -16,6 +17,8 @@ from orders.order_runs import runs_of
 from orders.templatetags.shop import euros
 
 RESTOCK_QUANTITY = 10
+# The fields that say what waits for a person, and the word for each.
+PROBLEMS = {"payment_problem": "payment", "shipping_problem": "address", "shortage": "shortage"}
 
 
 class ReadOnly:
@@ -58,20 +61,27 @@ class ProblemFilter(admin.SimpleListFilter):
     parameter_name = "problem"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("payment_problem", "payment"), ("shipping_problem", "address"), ("shortage", "shortage")]
+        return list(PROBLEMS.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
         chosen = self.value()
-        known = [name for name, _label in self.lookups(request, None)]
-        return queryset.exclude(**{chosen: ""}) if chosen in known else queryset
+        return queryset.exclude(**{chosen: ""}) if chosen in PROBLEMS else queryset
+
+
+class HappenedFilter(admin.EmptyFieldListFilter):
+    """By a time that is empty until something has happened."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice, words in zip(super().choices(changelist), ("All", "not yet", "yes"), strict=True):
+            yield {**choice, "display": words}
 
 
 @admin.register(Order)
 class OrderAdmin(ReadOnly, admin.ModelAdmin):
     """Orders, and what became of the jobs they asked for."""
 
-    list_display = ["number", "recipient", "total", "paid", "stocked", "packed", "shipped", "trouble", "placed_at"]
-    list_filter = [ProblemFilter, ("paid_at", admin.EmptyFieldListFilter), ("shipped_at", admin.EmptyFieldListFilter)]
+    list_display = ["number", "recipient", "total", "paid", "stocked", "packed", "shipped", "problem", "placed_at"]
+    list_filter = [ProblemFilter, ("paid_at", HappenedFilter), ("shipped_at", HappenedFilter)]
     search_fields = ["number", "customer__email", "recipient"]
     date_hierarchy = "placed_at"
     actions = ["hand_to_carrier", "take_stock_again"]
@@ -120,6 +130,11 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin):
     @admin.display(boolean=True, ordering="shipped_at")
     def shipped(self, order: Order) -> bool:
         return order.shipped_at is not None
+
+    @admin.display(description="problem")
+    def problem(self, order: Order) -> str:
+        """In a word, as the filter has it; the order's own page has it in full."""
+        return ", ".join(word for field, word in PROBLEMS.items() if getattr(order, field))
 
     @admin.display(description="problem")
     def trouble(self, order: Order) -> str:
