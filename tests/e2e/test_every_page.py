@@ -43,7 +43,8 @@ def test_a_page_is_whole_in_light_and_dark_at_any_width(
         visitor.page.emulate_media(color_scheme=theme)
         visitor.look_over()
         grounds.add((theme, _ground(visitor.page)))
-        visitor.page.screenshot(path=screenshots / f"{sight.name}-{theme}-{window['width']}.png", full_page=True)
+        picture = screenshots / f"{sight.name}-{theme}-{window['width']}.png"
+        visitor.page.screenshot(path=picture, full_page=True, animations="disabled")
     assert len(grounds) == len(THEMES), f"light and dark should have a ground each: {grounds}"
     assert len({colour for _theme, colour in grounds}) == len(THEMES), f"dark is as light: {grounds}"
 

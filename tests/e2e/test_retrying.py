@@ -14,8 +14,8 @@ from tests.e2e.windows import Windows
 
 pytestmark = pytest.mark.e2e
 
-BROKEN = "Answers that it is broken."
-ANSWERS_ARE_LOST = "Does the work, then never answers."
+BROKEN = "error"
+ANSWERS_ARE_LOST = "timeout_after"
 # The charge has failed two or three times by then, so its next attempt is due within 16 s and some jitter.
 RETRIED_WITHIN_SECONDS = 30
 

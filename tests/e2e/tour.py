@@ -53,7 +53,7 @@ def furnish(customer: Customer, operator: Staff) -> Site:
     operator.press("Discard the run")
     dead_run(customer, operator, postcode="0000")
     refused, dead = dead_run(customer, operator)
-    operator.tell_gateway("Answers that it is broken.")
+    operator.tell_gateway("error")
     retrying = customer.buy()
     expect(customer.step("Payment")).to_contain_text("attempt 2 of 10")
     retrying_run = operator.run_of(retrying, "charge_order")
@@ -96,6 +96,12 @@ def _reason_missing(visitor: Visitor, site: Site) -> None:
     visitor.press("Discard the run")
 
 
+def _stale_form(visitor: Visitor, site: Site) -> None:
+    visitor.open("/products/claw-hammer/")
+    visitor.page.context.clear_cookies()
+    visitor.press("Add to basket")
+
+
 CUSTOMER, OPERATOR, VIEWER = "customer", "operator", "viewer"
 SIGHTS = [
     Sight("shop-shelf", CUSTOMER, _at("/")),
@@ -113,6 +119,7 @@ SIGHTS = [
     Sight("shop-address", CUSTOMER, _at("/orders/{refused}/address/")),
     Sight("shop-not-found", CUSTOMER, _at("/no-such-page/"), status=404),
     Sight("shop-forbidden", CUSTOMER, _at("/orders/{done}/ship/"), status=403),
+    Sight("shop-stale-form", CUSTOMER, _stale_form, status=403),
     Sight("staff-order", OPERATOR, _at("/orders/{done}/")),
     Sight("staff-ship", OPERATOR, _at("/orders/{done}/ship/")),
     Sight("staff-partners", OPERATOR, _at("/staff/partners/")),
