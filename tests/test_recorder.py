@@ -22,7 +22,7 @@ from jobs.models import DeadJob, JobAttempt, JobRun, JournalCursor
 from jobs.policy.outcome import Abandoned
 from jobs.relay import relay
 from jobs.signals import job_buried, job_finished
-from jobs.worker import lifecycle
+from jobs.worker import entries, lifecycle
 from tests.engine import WORKER, attempt_next, claim, hash_of, make_job, places
 from tests.sample import jobs as sample
 
@@ -125,7 +125,7 @@ def test_a_run_that_is_discarded_is_no_dead_job(make_job):
 def test_a_running_attempt_is_shown_and_then_ends():
     run = sample.add.enqueue(1, 2)
     (taken,) = claim()
-    journal.announce(WORKER, [(taken.token, lifecycle.started_entry(taken, worker=WORKER.name))])
+    journal.announce(WORKER, [(taken.token, entries.started(taken, worker=WORKER.name))])
     recorder.record_all()
     assert run.state == "running"
     settle(WORKER, [lifecycle.attempt(taken, worker=WORKER.name)])

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from rq.utils import utcformat
@@ -33,18 +34,27 @@ class Claim:
     token: str
     fields: dict[str, str]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The job's name, empty where the payload cannot be read."""
-        return str(self._data()[0]) if self._readable() else ""
+        message = self._message()
+        return message[0] if message else ""
 
     @property
     def payload(self) -> tuple[list[Any], dict[str, Any]]:
-        """The positional arguments and those by name. Raises `ValueError` where they cannot be read."""
-        if not self._readable():
-            raise ValueError("the payload is not Jobsite's JSON; was it enqueued by plain RQ with pickle?")
-        _, _, args, kwargs = self._data()
-        return args, kwargs
+        """The positional arguments and those by name, anew each time, for the job may change what it gets.
+
+        Raises `ValueError` where they cannot be read.
+        """
+        message = self._message()
+        if message is None:
+            raise ValueError("the payload is not Jobsite's JSON; was it enqueued by plain RQ, with pickle or compressed?")
+        return message[1], message[2]
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether Jobsite put the run there; plain RQ's hashes know no lives."""
+        return "life" in self.fields
 
     @property
     def attempt(self) -> int:
@@ -74,15 +84,13 @@ class Claim:
         except (ValueError, OverflowError):
             return 0
 
-    def _data(self) -> Any:
-        return json.loads(self.fields["data"])
-
-    def _readable(self) -> bool:
+    def _message(self) -> tuple[str, list[Any], dict[str, Any]] | None:
         try:
-            name, _, args, kwargs = self._data()
+            name, _, args, kwargs = json.loads(self.fields["data"])
         except (KeyError, ValueError, TypeError, RecursionError):
-            return False
-        return isinstance(name, str) and isinstance(args, list) and isinstance(kwargs, dict)
+            return None
+        sound = isinstance(name, str) and isinstance(args, list) and isinstance(kwargs, dict)
+        return (name, args, kwargs) if sound else None
 
 
 def claim_call(worker: WorkerId, tokens: Sequence[str], queues: Iterable[str]) -> tuple[str, Arguments]:

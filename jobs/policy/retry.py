@@ -89,6 +89,8 @@ class Isolate:
 
 
 Verdict = Done | Retry | Bury | Discard | PutOff | HandBack | Isolate
+# An attempt that ends so is as if it had not been.
+UNCOUNTED = HandBack | PutOff | Isolate
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from jobs.broker.waiting import Waiting
 from jobs.errors import BrokerUnavailable
 from jobs.policy.backoff import exponential
 from jobs.policy.outcome import Interrupted
-from jobs.worker import deadlines, lifecycle
+from jobs.worker import deadlines, entries, lifecycle
 from jobs.worker.options import WorkerOptions
 from jobs.worker.registration import Registration
 from jobs.worker.threads import Threads
@@ -134,7 +134,7 @@ class Child:
         """Tell the journal of attempts that have been running for a moment."""
         before = time.monotonic() - _ANNOUNCED_AFTER_SECONDS
         fresh = [
-            (token, lifecycle.started_entry(claim, worker=self._worker.name))
+            (token, entries.started(claim, worker=self._worker.name))
             for token, (claim, since) in self._running.items()
             if since < before and token not in self._announced and claim.durable
         ]

@@ -45,7 +45,8 @@ def find_addresses(web_port: int | None) -> Addresses:
     others: list[int] = []
     for port in (_PAYMENTS_PORT, _WAREHOUSE_PORT, _MAILBOX_PORT, _SMTP_PORT):
         others.append(free_port(port, taken=[web, *others]))
-    return Addresses(web, *others, web_was_asked_for=web_port is not None)
+    payments, warehouse, mailbox, smtp = others
+    return Addresses(web, payments, warehouse, mailbox, smtp, web_was_asked_for=web_port is not None)
 
 
 def _url(port: int) -> str:

@@ -29,7 +29,7 @@ from jobs.broker.schedule import tick
 from jobs.errors import NoCurrentRun
 from jobs.models import JobRun
 from jobs.policy.outcome import Abandoned, Crashed, Interrupted
-from jobs.worker import lifecycle
+from jobs.worker import entries, lifecycle
 from tests.engine import WORKER, claim, work_off
 
 SECRET = "tok_live_hunter2"
@@ -416,5 +416,5 @@ def test_a_failed_run_waits_in_the_scheduled_set_and_dies_at_last(make_job):
 def test_what_is_claimed_is_what_is_told_as_started(make_job):
     make_job(lambda: 1).enqueue()
     claimed = claim()[0]
-    entry = lifecycle.started_entry(claimed, worker=WORKER.name)
+    entry = entries.started(claimed, worker=WORKER.name)
     assert (entry["entry"], entry["run"], entry["token"]) == ("started", claimed.run_id, claimed.token)

@@ -1,0 +1,141 @@
+"""What the journal hears of attempts. The recorder is who reads it; see `jobs.recorder`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from rq.utils import str_to_date
+
+from jobs import conf, enqueueing
+from jobs.broker.claim import Claim
+from jobs.errors import BadArguments
+from jobs.policy import arguments as job_arguments
+from jobs.policy import ids, redaction
+from jobs.policy.outcome import Outcome, Returned
+from jobs.policy.retry import UNCOUNTED, Bury, PutOff, Retry, RetryPolicy, Verdict
+from jobs.registry import Job
+from jobs.worker import failures
+
+logger = logging.getLogger(__name__)
+
+
+def started(claim: Claim, *, worker: str) -> dict[str, Any]:
+    """What the journal hears of an attempt that is still running."""
+    return _facts(claim, worker=worker) | {"entry": "started", "attempts": claim.attempt}
+
+
+def settled(
+    claim: Claim,
+    job: Job[Any, Any] | None,
+    outcome: Outcome,
+    verdict: Verdict,
+    *,
+    policy: RetryPolicy,
+    worker: str,
+    run_ms: int,
+    crashes: int,
+) -> dict[str, Any]:
+    """An attempt that has ended: how, and what follows. A run that has no row yet brings all that makes one."""
+    entry = _facts(claim, worker=worker) | {
+        "entry": "settled",
+        "outcome": outcome.name,
+        "verdict": verdict.name,
+        "attempts": claim.attempt - isinstance(verdict, UNCOUNTED),
+        "run_ms": run_ms,
+        "crashes": crashes,
+    }
+    if isinstance(verdict, Bury):
+        entry["reason"] = verdict.reason
+    if isinstance(verdict, Retry | PutOff):
+        entry["wait_s"] = verdict.seconds
+    if isinstance(outcome, Returned):
+        entry["result"] = _result(claim, outcome.result)
+    error = getattr(outcome, "error", None)
+    if error is not None:
+        entry |= failures.facts(error, secrets=_secrets(claim, job))
+    if not claim.durable:
+        entry["row"] = _row_facts(claim, job, policy)
+    return entry
+
+
+def _facts(claim: Claim, *, worker: str) -> dict[str, Any]:
+    return {
+        "run": claim.run_id,
+        "life": claim.life,
+        "token": claim.token,
+        "attempt": claim.attempt,
+        "started_ms": claim.claimed_ms,
+        "wait_ms": claim.wait_ms,
+        "pushed_ms": _pushed_ms(claim),
+        "worker": worker,
+        "release": conf.release(),
+    }
+
+
+def _result(claim: Claim, result: object) -> Any:
+    text = job_arguments.dump_result(result, limit=conf.get().MAX_RESULT_BYTES)
+    if text is None and result is not None:
+        logger.warning(
+            "%s returned what is not plain JSON or too large to keep; it counts as done",
+            claim.name,
+            extra={"job": claim.name, "run": claim.run_id},
+        )
+    return None if text is None else json.loads(text)
+
+
+def _secrets(claim: Claim, job: Job[Any, Any] | None) -> set[str]:
+    return redaction.secret_values(_named_arguments(claim, job), sensitive=enqueueing.sensitive_names(job))
+
+
+def _named_arguments(claim: Claim, job: Job[Any, Any] | None) -> dict[str, Any]:
+    try:
+        args, kwargs = claim.payload
+        if job is None:
+            return {"args": args, "kwargs": kwargs}
+        return dict(job_arguments.bind(job.signature, job.name, args, kwargs).arguments)
+    except (BadArguments, ValueError):
+        return {}
+
+
+def _row_facts(claim: Claim, job: Job[Any, Any] | None, policy: RetryPolicy) -> dict[str, Any]:
+    """What the recorder needs to make the row of a run that has none."""
+    created_at = _date(claim, "created_at") or datetime.now(UTC)
+    own_attempts = claim.number("own_attempts")
+    fresh = ids.time_sorted(time.time_ns(), uuid.uuid4().bytes)
+    return {
+        "id": claim.run_id if claim.is_ours else str(fresh),
+        "name": claim.name[:200] or "(unreadable)",
+        "queue": claim.queue,
+        "payload": _payload(claim),
+        "arguments": enqueueing.masked(job, _named_arguments(claim, job)),
+        "options": {"attempts": own_attempts} if own_attempts > 0 else {},
+        "max_attempts": policy.attempts,
+        "created_at": created_at.isoformat(),
+        "parent": claim.fields.get("parent", ""),
+        "correlation": claim.fields.get("correlation", ""),
+    }
+
+
+def _payload(claim: Claim) -> list[Any]:
+    try:
+        return list(claim.payload)
+    except ValueError:
+        return [[], {}]
+
+
+def _pushed_ms(claim: Claim) -> int:
+    pushed_at = _date(claim, "enqueued_at")
+    return int(pushed_at.timestamp() * 1000) if pushed_at else claim.claimed_ms
+
+
+def _date(claim: Claim, field: str) -> datetime | None:
+    """A time from the hash, None where it is missing or damaged."""
+    try:
+        return str_to_date(claim.fields[field])
+    except (KeyError, ValueError):
+        return None

@@ -1,0 +1,57 @@
+"""An error as it may be stored: named, cut to a size, and without secrets. Knows nothing of runs."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Collection
+
+from jobs.policy import redaction
+
+# Enough for the deepest useful traceback; a recursion error's has its middle cut out.
+_TRACEBACK_CHARACTERS = 20_000
+_MESSAGE_CHARACTERS = 2_000
+# What stands between a worker's thread and the job's function, also that of an async job.
+_OUR_MODULES = ("jobs.worker", "asyncio")
+
+
+def facts(error: BaseException, *, secrets: Collection[str]) -> dict[str, str]:
+    """The error's class, message and traceback, with each of `secrets` masked wherever it stands."""
+    return {
+        "error_class": _class_name(type(error)),
+        "error_message": _shown(_message(error), secrets)[:_MESSAGE_CHARACTERS],
+        "traceback": _cut(_shown("".join(traceback.format_exception(_without_our_frames(error))), secrets)),
+    }
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    # An exception's own __str__ may raise.
+    except Exception as failure:
+        return f"(its text cannot be told: str() raised {type(failure).__name__})"
+
+
+def _shown(text: str, secrets: Collection[str]) -> str:
+    # Neither NUL nor half a surrogate pair can be stored.
+    clean = text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+    return redaction.mask_text(clean, values=secrets)
+
+
+def _cut(text: str) -> str:
+    if len(text) <= _TRACEBACK_CHARACTERS:
+        return text
+    half = _TRACEBACK_CHARACTERS // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half:,} characters left out …\n{text[-half:]}"
+
+
+def _without_our_frames(error: BaseException) -> BaseException:
+    """The error with its traceback from the job's function inwards; the frames before it are the same each time."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith(_OUR_MODULES):
+        trace = trace.tb_next
+    return error.with_traceback(trace) if trace is not None else error
+
+
+def _class_name(error_class: type[BaseException]) -> str:
+    module = error_class.__module__
+    return error_class.__qualname__ if module == "builtins" else f"{module}.{error_class.__qualname__}"
