@@ -48,7 +48,7 @@ class Claim:
         """
         message = self._message()
         if message is None:
-            raise ValueError("the payload is not Jobsite's JSON; was it enqueued by plain RQ, with pickle or compressed?")
+            raise ValueError("the payload is not Jobsite's JSON; plain RQ writes pickle, or compresses")
         return message[1], message[2]
 
     @property
