@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-placed_at'],
-                'permissions': [('ship_order', 'Can hand orders to the carrier')],
+                'permissions': [('ship_order', 'Can hand orders to the carrier'), ('break_partner', "Can break and heal the demo's partners and empty the mailbox")],
             },
         ),
         migrations.CreateModel(

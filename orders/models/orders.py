@@ -68,7 +68,10 @@ class Order(models.Model):
 
     class Meta:
         ordering = ["-placed_at"]
-        permissions = [("ship_order", "Can hand orders to the carrier")]
+        permissions = [
+            ("ship_order", "Can hand orders to the carrier"),
+            ("break_partner", "Can break and heal the demo's partners and empty the mailbox"),
+        ]
         constraints = [
             models.CheckConstraint(condition=Q(total_cents__gt=0), name="orders_order_total_positive"),
             models.CheckConstraint(

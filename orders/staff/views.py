@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from django.contrib import messages
 from django.contrib.admin.views.decorators import staff_member_required
+from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.clickjacking import xframe_options_sameorigin
@@ -16,6 +17,8 @@ from .forms import ModeForm
 
 logger = logging.getLogger(__name__)
 
+# All staff may look; changing something takes this.
+BREAK_PARTNER = "orders.break_partner"
 ENTRIES_SHOWN = 8
 MAILS_SHOWN = 100
 # A mail may style itself and show what it carries along. It runs, loads, sends and opens nothing.
@@ -39,6 +42,7 @@ def partners(request: HttpRequest) -> HttpResponse:
 
 
 @staff_member_required
+@permission_required(BREAK_PARTNER, raise_exception=True)
 @require_POST
 def set_mode(request: HttpRequest, name: str) -> HttpResponse:
     partner = _partner(name)
@@ -92,6 +96,7 @@ def message_html(request: HttpRequest, message_id: str) -> HttpResponse:
 
 
 @staff_member_required
+@permission_required(BREAK_PARTNER, raise_exception=True)
 @require_http_methods(["GET", "POST"])
 def clear_mailbox(request: HttpRequest) -> HttpResponse:
     """Asks on GET, does on POST."""

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.core.mail import EmailMultiAlternatives, send_mail
 from django.test import Client
 from django.urls import reverse
@@ -23,8 +23,19 @@ PARTNER_MODE = "/staff/partners/payments/mode/"
 
 @pytest.fixture
 def staff() -> Client:
+    """Somebody who may break partners."""
+    user = User.objects.create_user("sam", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="break_partner"))
     client = Client()
-    client.force_login(User.objects.create_user("sam", is_staff=True))
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def onlooker() -> Client:
+    """Somebody who works here and may only look."""
+    client = Client()
+    client.force_login(User.objects.create_user("olga", is_staff=True))
     return client
 
 
@@ -65,6 +76,15 @@ def test_the_page_shows_how_partners_are_and_what_they_did(staff: Client, gatewa
 
 
 @pytest.mark.usefixtures("warehouse_partner", "mailbox")
+def test_staff_without_the_permission_look_and_change_nothing(onlooker: Client, gateway: Gateway) -> None:
+    assert b"<button" not in onlooker.get(PARTNERS).content
+    assert b"Empty it" not in onlooker.get(MAILBOX).content
+    assert onlooker.post(PARTNER_MODE, {"mode": "error"}).status_code == 403
+    assert onlooker.post(f"{MAILBOX}clear/").status_code == 403
+    assert gateway.mode.name == "ok"
+
+
+@pytest.mark.usefixtures("warehouse_partner", "mailbox")
 def test_a_partner_is_broken_and_healed_on_the_page(staff: Client, gateway: Gateway) -> None:
     wish = {"mode": "slow", "seconds": "1.5", "times": "3"}
     page = text_of(staff.post(PARTNER_MODE, wish, follow=True))
@@ -101,7 +121,7 @@ def test_reading_changes_nothing(staff: Client, gateway: Gateway) -> None:
 
 def test_a_change_needs_the_pages_token(gateway: Gateway) -> None:
     forger = Client(enforce_csrf_checks=True)
-    forger.force_login(User.objects.create_user("sam", is_staff=True))
+    forger.force_login(User.objects.create_superuser("sam"))
     assert forger.post(PARTNER_MODE, {"mode": "error"}).status_code == 403
     assert gateway.mode.name == "ok"
 
