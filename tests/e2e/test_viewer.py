@@ -45,3 +45,8 @@ def test_what_the_viewer_posts_by_hand_is_refused_and_written_down(
 
 def test_the_viewer_reads_the_audit(viewer: Staff) -> None:
     viewer.open(AUDIT)
+
+
+def test_the_viewer_cannot_break_a_partner(viewer: Staff) -> None:
+    viewer.open("/staff/partners/")
+    expect(viewer.page.locator("main").get_by_role("button")).to_have_count(0)
