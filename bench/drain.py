@@ -1,0 +1,89 @@
+"""How fast one worker empties a queue: jobs per second, CPU and round trips per job."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+
+from bench.place import Place, chosen, own_place, wait_until
+from bench.processes import cpu_seconds
+from bench.targets import REFERENCE, Target
+from bench.telling import as_json, medians, table
+
+_LIMIT_SECONDS = 300.0
+_FEWEST = 50
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Meters that only go up."""
+
+    seconds: float
+    worker_cpu: float
+    server_cpu: float
+    commands: int
+    round_trips: int
+
+    @classmethod
+    def of(cls, place: Place, pid: int) -> Reading:
+        info = place.redis.info()
+        return cls(
+            time.perf_counter(),
+            cpu_seconds(pid),
+            info["used_cpu_sys"] + info["used_cpu_user"],
+            # With what scripts do inside, which a round trip is not.
+            info["total_commands_processed"],
+            info["total_writes_processed"],
+        )
+
+
+def main(options: argparse.Namespace) -> int:
+    """Measure all targets in turn, `--rounds` times; print the medians."""
+    with own_place() as place:
+        targets = chosen(options.targets, place)
+        samples: dict[str, list[dict[str, float]]] = {target.name: [] for target in targets}
+        for _ in range(options.rounds):
+            for target in targets:
+                jobs = max(_FEWEST, round(options.jobs * target.share))
+                samples[target.name].append(measure(target, place, jobs=jobs, ms=options.ms))
+    results = medians(samples)
+    print(table(results, ratio_of="jobs_per_s", to=REFERENCE))
+    if options.json:
+        print(as_json("drain", results, job_ms=options.ms))
+    return 0
+
+
+def measure(target: Target, place: Place, *, jobs: int, ms: int = 0) -> dict[str, float]:
+    """The figures of one drain. The clock starts when a ready worker gets to see the jobs."""
+    place.renew(target)
+    place.ask(target, "fill", jobs=jobs, ms=ms)
+    database = place.databases[target.database]
+    with place.hidden(target) as show, place.worker(target) as worker:
+        before = Reading.of(place, worker.pid)
+        show()
+        looks = wait_until(
+            lambda: target.is_over(place.redis, database, jobs), seconds=_LIMIT_SECONDS, what="the last job"
+        )
+        after = Reading.of(place, worker.pid)
+    return _figures(before, after, jobs=jobs, looks=looks)
+
+
+def _figures(before: Reading, after: Reading, *, jobs: int, looks: int) -> dict[str, float]:
+    return {
+        "jobs_per_s": jobs / (after.seconds - before.seconds),
+        "cpu_us": (after.worker_cpu - before.worker_cpu) / jobs * 1e6,
+        "server_cpu_us": (after.server_cpu - before.server_cpu) / jobs * 1e6,
+        "commands": (after.commands - before.commands) / jobs,
+        # Our own looks are not the target's: INFO, RENAME, and one each time.
+        "round_trips": max(0, after.round_trips - before.round_trips - looks - 2) / jobs,
+    }
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--jobs", type=int, default=10_000, help="Jobs for ours; slow peers get a part of them")
+    parser.add_argument("--ms", type=int, default=0, help="How long each job sleeps (default 0, a no-op)")
+    parser.add_argument("--rounds", type=int, default=3, help="Times that all targets take their turn")
+    parser.add_argument("--targets", nargs="+", metavar="NAME", help="Only these")
+    parser.add_argument("--json", action="store_true", help="Print one line of JSON at the end")
+    parser.set_defaults(main=main)

@@ -1,0 +1,35 @@
+"""How fast one client asks for jobs: one by one, in transactions of 100, in bulk."""
+
+from __future__ import annotations
+
+import argparse
+
+from bench.place import chosen, own_place
+from bench.telling import as_json, medians, table
+
+# A client's speed does not depend on which worker follows.
+_CLIENTS = ["ours_sqlite", "ours_postgresql", "ours_not_durable", "rq_simple"]
+
+
+def main(options: argparse.Namespace) -> int:
+    """Let each client enqueue in its turn, `--rounds` times; print the medians."""
+    samples: dict[str, list[dict[str, float]]] = {}
+    with own_place() as place:
+        for _ in range(options.rounds):
+            for target in chosen(options.targets or _CLIENTS, place):
+                place.renew(target)
+                name = target.name.replace("rq_simple", "rq")
+                samples.setdefault(name, []).append(place.ask(target, "enqueue", jobs=options.jobs))
+    results = medians(samples)
+    print(table(results, ratio_of="one_per_s", to="rq"))
+    if options.json:
+        print(as_json("enqueue", results))
+    return 0
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--jobs", type=int, default=2_000, help="Jobs one by one; ten times as many in bulk")
+    parser.add_argument("--rounds", type=int, default=3, help="Times that all clients take their turn")
+    parser.add_argument("--targets", nargs="+", metavar="NAME", help="Only these")
+    parser.add_argument("--json", action="store_true", help="Print one line of JSON at the end")
+    parser.set_defaults(main=main)

@@ -1,0 +1,1 @@
+"""Breaks workers on purpose and counts what was lost."""

@@ -1,0 +1,110 @@
+"""Workers forked from this warm process, killed with their children, and started again as a service manager would."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.processes import family, kill, reap
+
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A kill that met a live worker: who died, and when."""
+
+    at: float
+    pids: tuple[int, ...]
+
+
+@dataclass
+class Fleet:
+    """Some workers that ought to run. `work` is what each does, given its number; it never returns on its own."""
+
+    work: Callable[[int], None]
+    size: int
+    log: Path
+    hits: list[Hit] = field(default_factory=list)
+    _pids: dict[int, int] = field(default_factory=dict)
+
+    def keep_running(self) -> None:
+        """Start every worker that does not run."""
+        ended = set(reap())
+        for number in range(self.size):
+            if number not in self._pids or self._pids[number] in ended:
+                self._pids[number] = fork(lambda number=number: self.work(number), self.log)  # type: ignore[misc]
+
+    def strike(self, number: int) -> bool:
+        """SIGKILL a worker and its children, who are listed first; whether it lived and had begun to work."""
+        pid = self._pids[number]
+        pids = family(pid)
+        if len(pids) < 2:
+            return False
+        at = time.monotonic()
+        # The worker first, or it would start others in the place of those that it sees die.
+        kill(pids)
+        os.waitpid(pid, 0)
+        del self._pids[number]
+        self.hits.append(Hit(at, tuple(pids)))
+        return True
+
+    def stop(self, seconds: float = 30.0) -> None:
+        """Ask all to end, and kill those that do not within `seconds`."""
+        for pid in self._pids.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + seconds
+        left = set(self._pids.values())
+        while left and time.monotonic() < deadline:
+            left -= set(reap())
+            time.sleep(0.02)
+        kill([member for pid in left for member in family(pid)])
+        self._pids.clear()
+
+
+def fork(work: Callable[[], None], log: Path) -> int:
+    """The pid of a process that does `work`, writes what it says to `log`, and ends with us."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        _be_child(work, log, parent)
+    return pid
+
+
+def _be_child(work: Callable[[], None], log: Path, parent: int) -> None:
+    status = 1
+    try:
+        # Ctrl-C is for the parent, which ends the others.
+        os.setsid()
+        _die_with(parent)
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signum, signal.SIG_DFL)
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        work()
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _die_with(parent: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)

@@ -1,0 +1,88 @@
+"""Our side of a measurement, in a process of its own: fills the queue, or enqueues against the clock."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import django
+
+BULK = 1000
+
+
+def main() -> None:
+    """Do what the command line asks and print what it took as JSON."""
+    options = _options()
+    django.setup()
+    from bench import jobs
+
+    rest, tell = (jobs.rest_unrecorded, jobs.tell_unrecorded) if options.not_durable else (jobs.rest, jobs.tell)
+    if options.task == "fill":
+        _in_bulk(rest, options.jobs, options.ms)
+    elif options.task == "pickup":
+        send(tell.enqueue, options.jobs)
+    else:
+        print(json.dumps(_rates(rest, options.jobs)))
+
+
+def send(enqueue: Callable[[int], Any], jobs: int) -> None:
+    """Enqueue one job after another, with pauses in which the worker falls idle; say when."""
+    from bench.ledger import note
+
+    pauses = random.Random(0)
+    for key in range(jobs):
+        time.sleep(pauses.uniform(0.02, 0.04))
+        note("sent", key)
+        enqueue(key)
+        note("acked", key)
+
+
+def per_second(count: int, work: Callable[[], Any]) -> float:
+    """The rate at which `work` does `count` things."""
+    started = time.perf_counter()
+    work()
+    return count / (time.perf_counter() - started)
+
+
+def _rates(job: Any, jobs: int) -> dict[str, float]:
+    job.enqueue(0)
+    return {
+        "one_per_s": per_second(jobs, lambda: _one_by_one(job, jobs)),
+        "in_100s_per_s": per_second(jobs, lambda: _in_transactions(job, jobs)),
+        "bulk_per_s": per_second(10 * jobs, lambda: _in_bulk(job, 10 * jobs, 0)),
+    }
+
+
+def _one_by_one(job: Any, jobs: int) -> None:
+    for _ in range(jobs):
+        job.enqueue(0)
+
+
+def _in_transactions(job: Any, jobs: int) -> None:
+    from django.db import transaction
+
+    for _ in range(jobs // 100):
+        with transaction.atomic():
+            _one_by_one(job, 100)
+
+
+def _in_bulk(job: Any, jobs: int, ms: int) -> None:
+    for start in range(0, jobs, BULK):
+        job.enqueue_many([(ms,)] * min(BULK, jobs - start))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("task", choices=("fill", "enqueue", "pickup"))
+    parser.add_argument("--jobs", type=int, required=True)
+    parser.add_argument("--ms", type=int, default=0)
+    parser.add_argument("--not-durable", action="store_true")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Where a measurement happens: a folder, a Valkey and databases of its own, all gone afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+
+from bench import ledger
+from bench.databases import Database, SQLite, postgresql
+from bench.processes import ROOT, none_left_behind, running
+from bench.targets import TARGETS, Target
+from jobs.broker.embedded import embedded_server
+
+_PARKED = "bench:parked"
+_READY_SECONDS = 30.0
+# A worker that has just registered looks after its house before it waits for work.
+_HOUSEWORK_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """One server and the databases, used by one target after another."""
+
+    folder: Path
+    redis_url: str
+    redis: Any
+    databases: dict[str, Database]
+
+    def can(self, target: Target) -> bool:
+        return target.database in self.databases
+
+    def renew(self, target: Target) -> None:
+        """Nothing is left of the target before."""
+        self.redis.flushall()
+        self.databases[target.database].renew()
+        for path in self.ledger.glob("*"):
+            path.unlink()
+
+    def ask(self, target: Target, task: str, **options: int) -> Any:
+        """What the target's client says after a task, None where it says nothing."""
+        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        done = subprocess.run(
+            [sys.executable, "-m", target.client, task, *target.options, *words],
+            cwd=ROOT,
+            env=os.environ | self.environment(target),
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        return json.loads(done.stdout) if done.stdout else None
+
+    @contextlib.contextmanager
+    def worker(self, target: Target) -> Iterator[subprocess.Popen[bytes]]:
+        """The target's worker, registered and waiting."""
+        log = self.folder / f"{target.name}.log"
+        with running(target.worker, environment=self.environment(target), log=log) as process:
+            try:
+                wait_until(lambda: self.redis.scard("rq:workers"), seconds=_READY_SECONDS, what="the worker")
+                time.sleep(_HOUSEWORK_SECONDS)
+                yield process
+            except TimeoutError as error:
+                raise TimeoutError(f"{target.name}: {error}. Its log ends:\n{log.read_text()[-2000:]}") from error
+
+    @contextlib.contextmanager
+    def hidden(self, target: Target) -> Iterator[Callable[[], None]]:
+        """What waits is out of the worker's sight until the given function is called."""
+        self.redis.rename(target.queue, _PARKED)
+        yield lambda: self.redis.rename(_PARKED, target.queue)
+
+    @property
+    def ledger(self) -> Path:
+        return self.folder / "ledger"
+
+    def environment(self, target: Target) -> dict[str, str]:
+        """What a process needs to take part."""
+        return {
+            "DJANGO_SETTINGS_MODULE": "bench.settings",
+            "DATABASE_URL": self.databases[target.database].url,
+            "REDIS_URL": self.redis_url,
+            "LOG_LEVEL": "WARNING",
+            ledger.FOLDER: str(self.ledger),
+        }
+
+
+@contextlib.contextmanager
+def own_place() -> Iterator[Place]:
+    """A place for the length of the block."""
+    with (
+        none_left_behind(),
+        tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name,
+        embedded_server() as server,
+        postgresql(Path(name)) as with_postgresql,
+    ):
+        folder = Path(name)
+        (folder / "ledger").mkdir()
+        databases: dict[str, Database] = {"sqlite": SQLite(folder)}
+        if with_postgresql is not None:
+            databases["postgresql"] = with_postgresql
+        yield Place(folder, server.url, Redis.from_url(server.url), databases)
+
+
+def chosen(names: list[str] | None, place: Place) -> list[Target]:
+    """The targets of these names, all when None; those that cannot be here are named and left out."""
+    wanted = [target for target in TARGETS if names is None or target.name in names]
+    for target in wanted:
+        if not place.can(target):
+            print(f"{target.name} is left out: no {target.database} here", file=sys.stderr)
+    return [target for target in wanted if place.can(target)]
+
+
+def wait_until(holds: Callable[[], object], *, seconds: float, what: str, every: float = 0.02) -> int:
+    """Return how often it was looked, when `holds`. Raises `TimeoutError` that names `what`."""
+    deadline = time.monotonic() + seconds
+    looks = 1
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {seconds:.0f} s for {what}")
+        time.sleep(every)
+        looks += 1
+    return looks

@@ -1,0 +1,6 @@
+"""The project's settings and the app of what is measured."""
+
+from jobsite.settings import *  # noqa: F403
+from jobsite.settings import INSTALLED_APPS
+
+INSTALLED_APPS = [*INSTALLED_APPS, "bench"]
