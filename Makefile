@@ -24,7 +24,7 @@ endef
 export requirements_of_python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format types lock clean
+.PHONY: help run test bench lint format types lock clean
 
 help: ## Tell what there is to make.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 16
@@ -34,6 +34,9 @@ run: $(VENV)/.run-ok ## Run the shop, its workers and its partners. PORT=8001 pi
 
 test: $(VENV)/.dev-ok ## Run the tests on a real Valkey and SQLite. ARGS="-k retry" is handed to pytest.
 	@$(python) -m pytest -n auto -m "not e2e and not postgres and not slow" $(ARGS)
+
+bench: $(VENV)/.dev-ok ## Measure beside RQ. ARGS="faults --scenario worker-kill" kills workers instead.
+	@$(python) -m bench $(or $(ARGS),drain)
 
 lint: $(VENV)/.dev-ok ## Check style and format.
 	@$(python) -m ruff check .

@@ -6,7 +6,7 @@ import argparse
 import time
 from dataclasses import dataclass
 
-from bench.place import Place, chosen, own_place, wait_until
+from bench.place import Place, own_place, wait_until
 from bench.processes import cpu_seconds
 from bench.targets import REFERENCE, Target
 from bench.telling import as_json, medians, table
@@ -40,8 +40,7 @@ class Reading:
 
 def main(options: argparse.Namespace) -> int:
     """Measure all targets in turn, `--rounds` times; print the medians."""
-    with own_place() as place:
-        targets = chosen(options.targets, place)
+    with own_place(options.targets) as (place, targets):
         samples: dict[str, list[dict[str, float]]] = {target.name: [] for target in targets}
         for _ in range(options.rounds):
             for target in targets:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench.place import chosen, own_place
+from bench.place import own_place
 from bench.telling import as_json, medians, table
 
 # A client's speed does not depend on which worker follows.
@@ -14,9 +14,9 @@ _CLIENTS = ["ours_sqlite", "ours_postgresql", "ours_not_durable", "rq_simple"]
 def main(options: argparse.Namespace) -> int:
     """Let each client enqueue in its turn, `--rounds` times; print the medians."""
     samples: dict[str, list[dict[str, float]]] = {}
-    with own_place() as place:
+    with own_place(options.targets or _CLIENTS) as (place, targets):
         for _ in range(options.rounds):
-            for target in chosen(options.targets or _CLIENTS, place):
+            for target in targets:
                 place.renew(target)
                 name = target.name.replace("rq_simple", "rq")
                 samples.setdefault(name, []).append(place.ask(target, "enqueue", jobs=options.jobs))

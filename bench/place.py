@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from bench.databases import Database, SQLite, postgresql
 from bench.processes import ROOT, none_left_behind, running
 from bench.targets import TARGETS, Target
 from jobs.broker.embedded import embedded_server
+from jobs.errors import did_you_mean
 
 _PARKED = "bench:parked"
 _READY_SECONDS = 30.0
@@ -38,6 +39,9 @@ class Place:
     databases: dict[str, Database]
 
     def can(self, target: Target) -> bool:
+        """Whether the target has what it needs; tells on stderr when not."""
+        if target.database not in self.databases:
+            print(f"{target.name} is left out: no {target.database} here", file=sys.stderr)
         return target.database in self.databases
 
     def renew(self, target: Target) -> None:
@@ -94,29 +98,34 @@ class Place:
 
 
 @contextlib.contextmanager
-def own_place() -> Iterator[Place]:
-    """A place for the length of the block."""
+def own_place(names: Sequence[str] | None) -> Iterator[tuple[Place, list[Target]]]:
+    """A place for the length of the block, and the targets of these names that can be there; None is all.
+
+    Those that cannot be are named on stderr. Raises `SystemExit` for a name that is none.
+    """
+    wanted = _wanted(names)
+    needed = {target.database for target in wanted}
     with (
         none_left_behind(),
         tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name,
         embedded_server() as server,
-        postgresql(Path(name)) as with_postgresql,
+        postgresql(Path(name)) if "postgresql" in needed else contextlib.nullcontext() as with_postgresql,
     ):
         folder = Path(name)
         (folder / "ledger").mkdir()
         databases: dict[str, Database] = {"sqlite": SQLite(folder)}
         if with_postgresql is not None:
             databases["postgresql"] = with_postgresql
-        yield Place(folder, server.url, Redis.from_url(server.url), databases)
+        place = Place(folder, server.url, Redis.from_url(server.url), databases)
+        yield place, [target for target in wanted if place.can(target)]
 
 
-def chosen(names: list[str] | None, place: Place) -> list[Target]:
-    """The targets of these names, all when None; those that cannot be here are named and left out."""
-    wanted = [target for target in TARGETS if names is None or target.name in names]
-    for target in wanted:
-        if not place.can(target):
-            print(f"{target.name} is left out: no {target.database} here", file=sys.stderr)
-    return [target for target in wanted if place.can(target)]
+def _wanted(names: Sequence[str] | None) -> list[Target]:
+    known = [target.name for target in TARGETS]
+    for name in names or ():
+        if name not in known:
+            raise SystemExit(f'There is no target "{name}".{did_you_mean(name, known)} Name some of {known}.')
+    return [target for target in TARGETS if names is None or target.name in names]
 
 
 def wait_until(holds: Callable[[], object], *, seconds: float, what: str, every: float = 0.02) -> int:

@@ -1,0 +1,91 @@
+"""Each bench as a person starts it, in small."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.processes import ROOT, family
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+WITHOUT_DATABASE = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+
+
+def start(words: Sequence[str], folder: Path) -> subprocess.Popen[str]:
+    """A bench whose temporary files are in `folder`, in a session of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "bench", *words],
+        cwd=ROOT,
+        env={**WITHOUT_DATABASE, "TMPDIR": str(folder)},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def bench(*words: str) -> dict[str, Any]:
+    """The last line of a bench that went well and left nothing behind."""
+    # pytest's own folders are too deep for the name of a unix socket.
+    with tempfile.TemporaryDirectory() as name:
+        process = start([*words, "--json"], Path(name))
+        told, _ = process.communicate()
+        assert process.returncode == 0, told
+        assert list(Path(name).iterdir()) == []
+    result: dict[str, Any] = json.loads(told.splitlines()[-1])
+    return result
+
+
+def test_drain_tells_rates_costs_and_round_trips() -> None:
+    told = bench("drain", "--jobs", "200", "--rounds", "1", "--targets", "ours_sqlite", "ours_not_durable", "rq_simple")
+    assert told["bench"] == "drain"
+    assert set(told["results"]) == {"ours_sqlite", "ours_not_durable", "rq_simple"}
+    for figures in told["results"].values():
+        assert figures["jobs_per_s"] > 0
+        assert figures["round_trips"] > 0
+        assert figures.keys() >= {"cpu_us", "commands"}
+
+
+def test_enqueue_tells_one_by_one_and_in_bulk() -> None:
+    told = bench("enqueue", "--jobs", "100", "--rounds", "1", "--targets", "ours_sqlite", "rq_simple")
+    assert set(told["results"]) == {"ours_sqlite", "rq"}
+    for figures in told["results"].values():
+        assert figures["one_per_s"] > 0
+        assert figures["bulk_per_s"] > 0
+
+
+def test_pickup_tells_percentiles() -> None:
+    told = bench("pickup", "--jobs", "10", "--targets", "ours_not_durable")
+    figures = told["results"]["ours_not_durable"]
+    assert 0 < figures["p50_ms"] <= figures["p99_ms"]
+
+
+def test_killed_workers_lose_nothing() -> None:
+    told = bench("faults", "--scenario", "worker-kill", "--jobs", "200", "--kills", "2")
+    assert (told["scenario"], told["target"], told["seed"], told["verdict"]) == ("worker-kill", "ours", 7, "PASS")
+    assert (told["hits"], told["acknowledged"], told["ok"]) == (2, 200, 200)
+
+
+def test_an_interrupted_run_leaves_no_process_and_no_folder() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        process = start(["faults", "--scenario", "worker-kill", "--jobs", "5000", "--kills", "1"], Path(name))
+        deadline = time.monotonic() + 30
+        # Itself, a Valkey, a client and four workers with a child each at the least.
+        while len(members := family(process.pid)) < 11:
+            assert time.monotonic() < deadline, "the workers did not start"
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert list(Path(name).iterdir()) == []
+    assert [pid for pid in members if Path(f"/proc/{pid}").exists()] == []
