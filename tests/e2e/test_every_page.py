@@ -49,6 +49,16 @@ def test_a_page_is_whole_in_light_and_dark_at_any_width(
     assert len({colour for _theme, colour in grounds}) == len(THEMES), f"dark is as light: {grounds}"
 
 
+def test_what_the_content_security_policy_stops_is_noticed(product: Product, chromium: Browser) -> None:
+    windows = Windows(chromium, product.url)
+    customer = windows.open(Customer)
+    customer.open("/")
+    customer.page.evaluate("document.body.insertAdjacentHTML('beforeend', '<p style=\"color: red\">inline</p>')")
+
+    with pytest.raises(AssertionError, match="Content Security Policy"):
+        windows.close()
+
+
 def _visitor(sight: tour.Sight, windows: Windows, sessions: dict[str, StorageState]) -> Visitor:
     if sight.who == tour.CUSTOMER:
         return windows.open(Customer)
