@@ -40,6 +40,7 @@ class CurrentRun:
     call: Callable[[], Any] = field(repr=False)
     correlation: str = ""
     parent: uuid.UUID | None = None
+    is_async: bool = False
     started: float = field(default_factory=time.monotonic)
 
     @property

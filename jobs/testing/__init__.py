@@ -10,7 +10,7 @@ from jobs.testing.draining import drain
 from jobs.testing.faking import FakeJobs, fake
 from jobs.testing.guarding import TooManyRuns
 from jobs.testing.inlining import InlineJobs, inline
-from jobs.testing.servers import embedded_valkey
+from jobs.testing.servers import NotATestServer, embedded_valkey
 
 __all__ = [
     "Attempt",
@@ -18,6 +18,7 @@ __all__ = [
     "Enqueued",
     "FakeJobs",
     "InlineJobs",
+    "NotATestServer",
     "TooManyRuns",
     "drain",
     "embedded_valkey",

@@ -20,6 +20,7 @@ from jobs.policy.outcome import Interrupted, Outcome
 from jobs.relay import relay
 from jobs.testing.attempts import Attempts, attempt_of
 from jobs.testing.guarding import MAX_RUNS, check_room, raise_if_not_of_jobs
+from jobs.testing.servers import check_is_a_test_server
 from jobs.worker import deadlines, lifecycle
 from jobs.worker.child import fresh_id
 
@@ -27,7 +28,9 @@ from jobs.worker.child import fresh_id
 _LOOK_SECONDS = 0.02
 
 
-def drain(*, queues: Sequence[str] | None = None, due: bool = False, max_runs: int = MAX_RUNS) -> Attempts:
+def drain(
+    *, queues: Sequence[str] | None = None, due: bool = False, max_runs: int = MAX_RUNS, any_server: bool = False
+) -> Attempts:
     """Run what is queued until nothing is ready, and return the attempts in their order.
 
         order = place_order(...)
@@ -38,9 +41,11 @@ def drain(*, queues: Sequence[str] | None = None, due: bool = False, max_runs: i
     `due=True` also runs what is scheduled or waits for a retry, without waiting: a job that keeps failing is dead
     afterwards.
 
-    What a job raises is kept in the attempts and not raised. Raises `UnknownQueue`, `BrokerUnavailable`, and
-    `TooManyRuns` after `max_runs`.
+    What a job raises is kept in the attempts and not raised. Raises `UnknownQueue`, `BrokerUnavailable`,
+    `TooManyRuns` after `max_runs`, and `NotATestServer` unless `any_server` says that real runs cannot be there.
     """
+    if not any_server:
+        check_is_a_test_server()
     draining = _Draining(_known(queues), due=due, max_runs=max_runs)
     with _limits_enforced():
         draining.run()

@@ -7,8 +7,28 @@ from contextlib import contextmanager
 
 from django.conf import settings
 
+from jobs import conf
 from jobs.broker.connection import client
 from jobs.broker.embedded import EmbeddedServer, embedded_server
+from jobs.errors import JobsError
+from jobs.policy.redaction import mask_text
+
+# The addresses of servers that this process started for its tests.
+_own: set[str] = set()
+
+
+class NotATestServer(JobsError):
+    """The settings name a server that no test started: it may hold somebody's real runs."""
+
+
+def check_is_a_test_server() -> None:
+    """Raises `NotATestServer` unless `embedded_valkey` started the server that the settings name."""
+    if conf.redis_url() not in _own:
+        raise NotATestServer(
+            f"{mask_text(conf.redis_url())} was not started by this test, so its runs may be real, and they would run "
+            "here against the test's database. Use the fixture jobs_valkey or embedded_valkey(), "
+            "or say drain(any_server=True) where a server is kept for tests alone."
+        )
 
 
 @contextmanager
@@ -21,7 +41,11 @@ def embedded_valkey() -> Iterator[EmbeddedServer]:
             unittest.enterModuleContext(embedded_valkey())
     """
     with embedded_server() as server, _led_to(server.url):
-        yield server
+        _own.add(server.url)
+        try:
+            yield server
+        finally:
+            _own.discard(server.url)
 
 
 def empty_valkey() -> None:

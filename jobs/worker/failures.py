@@ -11,7 +11,7 @@ from jobs.policy import redaction
 _TRACEBACK_CHARACTERS = 20_000
 _MESSAGE_CHARACTERS = 2_000
 # What stands between a worker's thread and the job's function, also that of an async job.
-_OUR_MODULES = ("jobs.worker", "asyncio")
+_OUR_MODULES = ("jobs.worker", "asyncio", "asgiref", "concurrent.futures")
 
 
 def facts(error: BaseException, *, secrets: Collection[str]) -> dict[str, str]:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from asgiref.sync import async_to_sync
+
 from jobs import conf, context, registry
 from jobs.broker.claim import Claim
 from jobs.broker.keys import suspects
@@ -123,6 +125,7 @@ def _current_run(claim: Claim, *, worker: str) -> CurrentRun:
         timeout=timeout,
         deadline=datetime.now(UTC) + timedelta(seconds=timeout),
         worker=worker,
+        is_async=job.is_async,
         call=_caller(job, bound.args, bound.kwargs, timeout),
         correlation=claim.fields.get("correlation", ""),
         parent=uuid.UUID(parent) if parent else None,
@@ -132,14 +135,15 @@ def _current_run(claim: Claim, *, worker: str) -> CurrentRun:
 def _caller(job: Job[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Callable[[], Any]:
     if not job.is_async:
         return lambda: job.function(*args, **kwargs)
-    return lambda: asyncio.run(_within(job.function(*args, **kwargs), timeout))
+    # Unlike asyncio.run, this brings what the job does through the ORM back to this thread and its connections.
+    return lambda: async_to_sync(_within)(job, args, kwargs, timeout)
 
 
-async def _within(awaitable: Any, timeout: float) -> Any:
+async def _within(job: Job[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
     # A loop that waits for the network wakes for its own timer, not for an exception in its thread.
     try:
         async with asyncio.timeout(timeout) as scope:
-            return await awaitable
+            return await job.function(*args, **kwargs)
     except TimeoutError as error:
         if scope.expired():
             raise JobTimedOut from error

@@ -7,7 +7,11 @@ import os
 import sys
 import time
 
+from asgiref.sync import sync_to_async
+from django.utils import timezone
+
 from jobs import Bury, Discard, DiscardJob, RetryLater, RetryPolicy, current_run, fixed, job
+from jobs.models import SentEmail
 
 QUICK = fixed(0.05)
 
@@ -42,6 +46,16 @@ def urgent(number: int) -> None:
 async def add_later(left: int, right: int) -> int:
     await asyncio.sleep(0.01)
     return left + right
+
+
+@job(retry=1)
+async def write_politely(kind: str) -> None:
+    await SentEmail.objects.acreate(kind=kind, recipient="a@example.com", key="1", claimed_at=timezone.now())
+
+
+@job(retry=1)
+async def wait_in_a_thread(seconds: float, number: int) -> None:
+    await sync_to_async(nap.function)(seconds, number)
 
 
 @job(retry=RetryPolicy(attempts=3, backoff=QUICK))

@@ -132,3 +132,11 @@ def test_what_is_ended_leaves_only_a_short_marker_in_redis(workers: Workers) -> 
         assert 0 < client().ttl(key) <= 60
     assert client().xlen("jobs:journal") == 0
     assert not client().keys("jobs:held:*")
+
+
+def test_async_jobs_do_not_wait_for_each_others_threads(workers: Workers) -> None:
+    sample.wait_in_a_thread.enqueue_many([(0.8, n) for n in range(4)])
+    workers.burst()
+    lines = workers.ledger()
+    assert sorted(lines[:4]) == [f"start {n}" for n in range(4)]
+    assert states() == {"succeeded": 4}

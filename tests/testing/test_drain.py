@@ -8,12 +8,26 @@ from django.db import transaction
 
 from jobs.broker import keys
 from jobs.broker.connection import client
+from jobs.broker.embedded import embedded_server
 from jobs.broker.inspect import queues_now
 from jobs.broker.journal import length
 from jobs.errors import UnknownQueue
-from jobs.models import DeadJob, JobRun, RunState
-from jobs.testing import Attempts, TooManyRuns
-from tests.sample.jobs import add, charge, end_as, fail, fail_until, flood, hang, hang_politely, once, urgent
+from jobs.models import DeadJob, JobRun, RunState, SentEmail
+from jobs.testing import Attempts, NotATestServer, TooManyRuns, drain
+from jobs.testing.servers import _led_to
+from tests.sample.jobs import (
+    add,
+    charge,
+    end_as,
+    fail,
+    fail_until,
+    flood,
+    hang,
+    hang_politely,
+    once,
+    urgent,
+    write_politely,
+)
 from tests.testing.chores import delegate, end_by, introduce, note, only_again, recur, recur_later, seen
 
 Drain = Callable[..., Attempts]
@@ -221,3 +235,20 @@ def test_attempts_read_like_a_list(jobs_drain: Drain) -> None:
     assert [attempt.name for attempt in drained] == ["testing.note", "testing.note", "tests.sample.add"]
     assert drained[0:2] == drained.of("testing.note")
     assert repr(drained).startswith("Attempts([<testing.note(words=['a']) attempt 1: done>,")
+
+
+def test_a_server_that_no_test_started_is_refused_and_left_alone(db: None) -> None:
+    run = add.enqueue(1, 1)
+    with embedded_server() as other, _led_to(other.url):
+        with pytest.raises(NotATestServer, match="jobs_valkey"):
+            drain()
+        assert drain(any_server=True).counts == {"done": 1}
+    assert run.state == "succeeded"
+
+
+def test_an_async_job_writes_through_the_connection_of_its_thread(db: None) -> None:
+    """Also inside a test's transaction, which no other connection sees."""
+    run = write_politely.enqueue("drained")
+    assert drain().counts == {"done": 1}
+    assert SentEmail.objects.get().kind == "drained"
+    assert run.state == "succeeded"
