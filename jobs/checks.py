@@ -25,7 +25,7 @@ def register() -> None:
 
 def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
     """What can be told from the settings and the registered jobs alone."""
-    return [*_keys(), *_middleware(), *_queues(), *_app_order(), *_classes()]
+    return [*_keys(), *_values(), *_states(), *_middleware(), *_queues(), *_app_order(), *_classes()]
 
 
 def check_server(**kwargs: Any) -> list[checks.CheckMessage]:
@@ -38,18 +38,41 @@ def check_server(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def _keys() -> Iterator[checks.CheckMessage]:
-    for key in getattr(settings, "JOBS", {}):
+    choices = getattr(settings, "JOBS", {})
+    if not isinstance(choices, dict):
+        hint = 'Set JOBS = {"RELEASE": "…"}, or leave it out: every key has a default.'
+        yield checks.Error(f"JOBS is {choices!r}, and must be a dict.", hint=hint, id="jobs.E001")
+    for key in conf.given():
         if key not in conf.KEYS:
-            hint = f"Remove it.{did_you_mean(key, conf.KEYS)}"
+            hint = f"Remove it.{did_you_mean(str(key), conf.KEYS)}"
             yield checks.Error(f'JOBS has an unknown key "{key}".', hint=hint, id="jobs.E001")
 
 
+def _values() -> Iterator[checks.CheckMessage]:
+    for key, value in conf.given().items():
+        if key in conf.KINDS and not conf.KINDS[key].fits(value):
+            hint = f"Correct it, or leave it out: the default is {getattr(conf.Conf(), key)!r}."
+            said = f'JOBS["{key}"] is {value!r}, and must be {conf.KINDS[key].words}.'
+            yield checks.Error(said, hint=hint, id="jobs.E009")
+
+
+def _states() -> Iterator[checks.CheckMessage]:
+    days = conf.get().KEEP_DAYS
+    for state in days if isinstance(days, dict) else ():
+        if state not in conf.STATES:
+            hint = f"Known are {', '.join(conf.STATES)}.{did_you_mean(str(state), conf.STATES)}"
+            yield checks.Error(f'JOBS["KEEP_DAYS"] has an unknown state "{state}".', hint=hint, id="jobs.E009")
+
+
 def _middleware() -> Iterator[checks.CheckMessage]:
-    for path in conf.get().MIDDLEWARE:
+    paths = conf.get().MIDDLEWARE
+    for path in paths if conf.KINDS["MIDDLEWARE"].fits(paths) else ():
         try:
             import_string(path)
-        except ImportError as error:
-            yield checks.Error(f'JOBS["MIDDLEWARE"] names "{path}": {error}.', id="jobs.E007")
+        # Django's answer to most paths that lead nowhere, and Python's to ".x".
+        except (ImportError, ValueError) as error:
+            hint = 'Write it as "package.module.function".'
+            yield checks.Error(f'JOBS["MIDDLEWARE"] names "{path}": {error}.', hint=hint, id="jobs.E007")
 
 
 def _queues() -> Iterator[checks.CheckMessage]:

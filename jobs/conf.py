@@ -2,12 +2,48 @@
 
 from __future__ import annotations
 
+import math
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from django.conf import settings
 from django.core.signals import setting_changed
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a value must be: in words, and as a test."""
+
+    words: str
+    fits: Callable[[Any], bool]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _are_strings(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+
+
+def _are_days(value: Any) -> bool:
+    return isinstance(value, dict) and all(_is_number(days) and days >= 0 for days in value.values())
+
+
+_TEXT = Kind("a string", lambda value: isinstance(value, str))
+_NAMES = Kind("a list of strings", _are_strings)
+_PATHS = Kind("a list of dotted paths", _are_strings)
+_COUNT = Kind("a whole number above 0", _is_count)
+_SECONDS = Kind("a number of seconds above 0", lambda value: _is_number(value) and value > 0)
+# A supervisor renews its leases each second.
+_LEASE = Kind("a number of seconds from 1", lambda value: _is_number(value) and value >= 1)
+_DAYS = Kind("a dict of states and days, each a number from 0", _are_days)
 
 
 def _default_middleware() -> list[str]:
@@ -26,36 +62,56 @@ def _default_keep_days() -> dict[str, float]:
 class Conf:
     """One deployment's choices. A key exists only if two deployments would differ."""
 
-    RELEASE: str = field(default="", metadata={"help": "Name of the running code, shown beside each attempt"})
+    RELEASE: str = field(
+        default="", metadata={"help": "Name of the running code, shown beside each attempt", "kind": _TEXT}
+    )
     MIDDLEWARE: list[str] = field(
-        default_factory=_default_middleware, metadata={"help": "Functions around an attempt, outermost first"}
+        default_factory=_default_middleware,
+        metadata={"help": "Functions around an attempt, outermost first", "kind": _PATHS},
     )
-    DEFAULT_TIMEOUT: float = field(default=300.0, metadata={"help": "Seconds one attempt may take"})
-    MAX_ARGUMENT_BYTES: int = field(default=100_000, metadata={"help": "Bytes of JSON that arguments may be"})
-    MAX_RESULT_BYTES: int = field(default=10_000, metadata={"help": "Bytes of JSON that a kept result may be"})
-    SENSITIVE: list[str] = field(default_factory=list, metadata={"help": "More argument names that are masked"})
-    BULK_LIMIT: int = field(default=10_000, metadata={"help": "Jobs that one bulk action may touch"})
+    DEFAULT_TIMEOUT: float = field(default=300.0, metadata={"help": "Seconds one attempt may take", "kind": _SECONDS})
+    MAX_ARGUMENT_BYTES: int = field(
+        default=100_000, metadata={"help": "Bytes of JSON that arguments may be", "kind": _COUNT}
+    )
+    MAX_RESULT_BYTES: int = field(
+        default=10_000, metadata={"help": "Bytes of JSON that a kept result may be", "kind": _COUNT}
+    )
+    SENSITIVE: list[str] = field(
+        default_factory=list, metadata={"help": "More argument names that are masked", "kind": _NAMES}
+    )
+    BULK_LIMIT: int = field(default=10_000, metadata={"help": "Jobs that one bulk action may touch", "kind": _COUNT})
     KEEP_DAYS: dict[str, float] = field(
-        default_factory=_default_keep_days, metadata={"help": "Days that ended runs are kept, by state"}
+        default_factory=_default_keep_days, metadata={"help": "Days that ended runs are kept, by state", "kind": _DAYS}
     )
-    LEASE: float = field(default=15.0, metadata={"help": "Seconds after which a silent worker's runs are taken back"})
-    REDIS_CONNECT_TIMEOUT: float = field(default=2.0, metadata={"help": "Seconds to connect to Redis or Valkey"})
-    REDIS_READ_TIMEOUT: float = field(default=5.0, metadata={"help": "Seconds to wait for an answer"})
-    REDIS_POOL_SIZE: int = field(default=50, metadata={"help": "Connections one process may hold"})
+    LEASE: float = field(
+        default=15.0, metadata={"help": "Seconds after which a silent worker's runs are taken back", "kind": _LEASE}
+    )
+    REDIS_CONNECT_TIMEOUT: float = field(
+        default=2.0, metadata={"help": "Seconds to connect to Redis or Valkey", "kind": _SECONDS}
+    )
+    REDIS_READ_TIMEOUT: float = field(default=5.0, metadata={"help": "Seconds to wait for an answer", "kind": _SECONDS})
+    REDIS_POOL_SIZE: int = field(default=50, metadata={"help": "Connections one process may hold", "kind": _COUNT})
 
 
 KEYS = tuple(item.name for item in fields(Conf))
+KINDS: dict[str, Kind] = {item.name: item.metadata["kind"] for item in fields(Conf)}
+STATES = tuple(_default_keep_days())
 
 _cached: Conf | None = None
 
 
 def get() -> Conf:
-    """The settings in force. Unknown keys are left to the system check `jobs.E001`."""
+    """The settings in force. What is wrong with them is left to the system checks `jobs.E001` and `jobs.E009`."""
     global _cached
     if _cached is None:
-        given = getattr(settings, "JOBS", {})
-        _cached = Conf(**{key: value for key, value in given.items() if key in KEYS})
+        _cached = Conf(**{key: value for key, value in given().items() if key in KEYS})
     return _cached
+
+
+def given() -> dict[str, Any]:
+    """What `JOBS` says; nothing where it is no dict."""
+    choices = getattr(settings, "JOBS", {})
+    return choices if isinstance(choices, dict) else {}
 
 
 def keep_days() -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.checks import run_checks
 
-from jobs import checks
+from jobs import checks, conf
 from jobs.broker.connection import client
 from jobs.broker.embedded import EmbeddedServer
 from tests.engine import make_job
@@ -94,6 +94,63 @@ class OwnJob(checks.import_string("jobs.rq_classes.JobsJob")):  # type: ignore[m
 def test_a_middleware_that_is_not_there_is_an_error(jobs_settings):
     jobs_settings(MIDDLEWARE=["jobs.worker.middleware.lgos"])
     assert "lgos" in found()["jobs.E007"]
+
+
+@pytest.mark.parametrize("path", ["x", ".x", ""])
+def test_a_middleware_without_a_module_is_an_error(jobs_settings, path):
+    jobs_settings(MIDDLEWARE=[path])
+    assert f'"{path}"' in found()["jobs.E007"]
+
+
+@pytest.mark.parametrize("choices", [None, ["LEASE"], "LEASE"])
+def test_jobs_that_is_no_dict_is_an_error_and_counts_as_empty(settings, choices):
+    settings.JOBS = choices
+    assert f"JOBS is {choices!r}, and must be a dict." in found()["jobs.E001"]
+    assert conf.get() == conf.Conf()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "meant"),
+    [
+        ("RELEASE", None, "a string"),
+        ("MIDDLEWARE", "jobs.worker.middleware.logs", "a list of dotted paths"),
+        ("MIDDLEWARE", [print], "a list of dotted paths"),
+        ("DEFAULT_TIMEOUT", 0, "seconds above 0"),
+        ("DEFAULT_TIMEOUT", "300", "seconds above 0"),
+        ("MAX_ARGUMENT_BYTES", 0, "a whole number above 0"),
+        ("MAX_RESULT_BYTES", 1.5, "a whole number above 0"),
+        ("SENSITIVE", "card", "a list of strings"),
+        ("SENSITIVE", [1], "a list of strings"),
+        ("BULK_LIMIT", True, "a whole number above 0"),
+        ("KEEP_DAYS", 7, "a dict of states and days"),
+        ("KEEP_DAYS", {"dead": -1}, "each a number from 0"),
+        ("LEASE", 0.5, "seconds from 1"),
+        ("LEASE", float("inf"), "seconds from 1"),
+        ("REDIS_CONNECT_TIMEOUT", -1, "seconds above 0"),
+        ("REDIS_READ_TIMEOUT", float("nan"), "seconds above 0"),
+        ("REDIS_POOL_SIZE", "50", "a whole number above 0"),
+    ],
+)
+def test_a_value_that_cannot_be_is_told_with_what_is_meant(jobs_settings, key, value, meant):
+    jobs_settings(**{key: value})
+    said = found()
+    assert f'JOBS["{key}"] is {value!r}, and must be ' in said["jobs.E009"]
+    assert meant in said["jobs.E009"]
+    assert said.keys() == {"jobs.E009"}
+
+
+def test_the_least_values_that_can_be_are_no_error(jobs_settings):
+    jobs_settings(LEASE=1, DEFAULT_TIMEOUT=0.1, BULK_LIMIT=1, KEEP_DAYS={"dead": 0}, MIDDLEWARE=(), SENSITIVE=())
+    assert found() == {}
+
+
+def test_the_defaults_are_of_their_kinds():
+    assert all(kind.fits(getattr(conf.Conf(), key)) for key, kind in conf.KINDS.items())
+
+
+def test_an_unknown_state_is_named_with_its_nearest_neighbour(jobs_settings):
+    jobs_settings(KEEP_DAYS={"succeded": 3})
+    assert 'Did you mean "succeeded"' in found()["jobs.E009"]
 
 
 @pytest.mark.parametrize("options", [{"URL": "redis://elsewhere/0"}, {"URL": None}])
