@@ -15,6 +15,9 @@ from jobs.policy.options import JobOptions
 from jobs.policy.retry import DEFAULT_ATTEMPTS, RetryPolicy
 from jobs.policy.uniqueness import Unique
 
+# As long as the column that keeps it.
+_LONGEST_NAME = 200
+
 P = ParamSpec("P")
 R = TypeVar("R")
 # The arguments of one call: a tuple or list of positional ones, or a dict by name.
@@ -155,7 +158,7 @@ def job(
     """
 
     def register(target: Callable[..., Any]) -> Job[..., Any]:
-        known_as = name or _name_of(target)
+        known_as = _name_of(target) if name is None else _checked_name(name)
         options = job_options.build(
             target,
             known_as,
@@ -243,6 +246,12 @@ def _name_of(function: Callable[..., Any]) -> str:
             "for a worker could not find it; move it to the top of a jobs.py, or give it name=…"
         )
     return f"{function.__module__.removesuffix('.jobs')}.{function.__qualname__}"
+
+
+def _checked_name(name: str) -> str:
+    if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME:
+        raise BadOptions(f"name={name!r}: pass a text of 1 to {_LONGEST_NAME} characters")
+    return name
 
 
 def _positive(delay: timedelta | float) -> timedelta:

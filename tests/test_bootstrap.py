@@ -53,7 +53,17 @@ def python_that(does_first: str, folder: Path) -> str:
 
 def test_make_alone_tells_what_there_is() -> None:
     lines = make().stdout.splitlines()
-    assert [line.split()[1] for line in lines] == ["help", "run", "test", "lint", "format", "types", "lock", "clean"]
+    assert [line.split()[1] for line in lines] == [
+        "help",
+        "run",
+        "test",
+        "bench",
+        "lint",
+        "format",
+        "types",
+        "lock",
+        "clean",
+    ]
 
 
 def test_a_missing_python_is_one_sentence_with_the_cure(checkout: Path) -> None:

@@ -20,6 +20,7 @@ from jobs.context import CurrentRun
 from jobs.emails import send_once
 from jobs.errors import EmailInDoubt, JobsError, JobTimedOut, RetryLater
 from jobs.models import SentEmail
+from jobsite.mail import mail_settings
 
 transactional = pytest.mark.django_db(transaction=True)
 
@@ -73,12 +74,15 @@ class Post(socketserver.ThreadingTCPServer):
         self.mails: list[str] = []
 
 
+def send_to(port: int, settings) -> None:
+    for name, value in mail_settings(f"smtp://127.0.0.1:{port}").items():
+        setattr(settings, name, value)
+
+
 @pytest.fixture
 def post(settings) -> Iterator[Post]:
     with Post() as server:
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT = server.server_address
-        settings.EMAIL_TIMEOUT = 5
+        send_to(server.server_address[1], settings)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         yield server
@@ -188,11 +192,11 @@ def test_a_refusal_lets_the_claim_go(post, mode, error):
 
 @transactional
 def test_a_server_that_is_not_there_lets_the_claim_go(post, settings):
-    port, settings.EMAIL_PORT = settings.EMAIL_PORT, 1
+    send_to(1, settings)
     with pytest.raises(ConnectionRefusedError):
         send()
     assert not SentEmail.objects.exists()
-    settings.EMAIL_PORT = port
+    send_to(post.server_address[1], settings)
     assert send() is True
 
 

@@ -202,3 +202,17 @@ def test_without_django_a_job_cannot_be_enqueued(door):
     registry.open_door(None)
     with pytest.raises(BadOptions, match="INSTALLED_APPS"):
         sample.add.enqueue(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("choices", "cure"),
+    [
+        ({"unique": True}, "a list of parameter names"),
+        ({"durable": 1}, "pass True or False"),
+        ({"name": ""}, "pass a text of 1 to 200 characters"),
+        ({"name": "x" * 201}, "pass a text of 1 to 200 characters"),
+    ],
+)
+def test_an_option_of_the_wrong_kind_is_refused_with_the_cure(choices, cure):
+    with pytest.raises(BadOptions, match=cure):
+        job(**{"name": "shop.odd", **choices})(lambda order_id: None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from jobs.errors import BadOptions
@@ -10,7 +11,7 @@ from jobs.errors import BadOptions
 Backoff = Callable[[int], float]
 
 
-def polynomial(power: int = 4, *, offset: float = 15.0, cap: float = 30 * 86_400.0) -> Backoff:
+def polynomial(power: float = 4, *, offset: float = 15.0, cap: float = 30 * 86_400.0) -> Backoff:
     """Wait `attempts**power + offset`, up to `cap`. In seconds.
 
     The default is Sidekiq's rule: 25 attempts spread over about 21 days.
@@ -19,7 +20,8 @@ def polynomial(power: int = 4, *, offset: float = 15.0, cap: float = 30 * 86_400
     >>> [wait(attempts) for attempts in (1, 2, 3, 24)]
     [16.0, 31.0, 96.0, 331791.0]
     """
-    return lambda attempts: min(float(cap), float(attempts**power) + offset)
+    power, offset, cap = (_number(value) for value in (power, offset, cap))
+    return lambda attempts: min(cap, float(attempts) ** power + offset)
 
 
 def exponential(base: float = 2.0, *, first: float = 15.0, cap: float = 3600.0) -> Backoff:
@@ -30,11 +32,13 @@ def exponential(base: float = 2.0, *, first: float = 15.0, cap: float = 3600.0) 
     [10.0, 20.0, 40.0, 60.0, 60.0]
     """
 
+    base, first, cap = (_number(value) for value in (base, first, cap))
+
     def wait(attempts: int) -> float:
         try:
-            return min(float(cap), float(first) * float(base) ** (attempts - 1))
+            return min(cap, first * base ** (attempts - 1))
         except OverflowError:
-            return float(cap)
+            return cap
 
     return wait
 
@@ -45,7 +49,8 @@ def linear(step: float = 60.0, *, cap: float = 3600.0) -> Backoff:
     >>> [linear(30, cap=70)(attempts) for attempts in (1, 2, 3)]
     [30.0, 60.0, 70.0]
     """
-    return lambda attempts: min(float(cap), float(step) * attempts)
+    step, cap = _number(step), _number(cap)
+    return lambda attempts: min(cap, step * attempts)
 
 
 def fixed(seconds: float) -> Backoff:
@@ -54,13 +59,14 @@ def fixed(seconds: float) -> Backoff:
     >>> [fixed(5)(attempts) for attempts in (1, 2)]
     [5.0, 5.0]
     """
-    return lambda attempts: float(seconds)
+    wait = _number(seconds)
+    return lambda attempts: wait
 
 
 def delays(seconds: Sequence[float]) -> Backoff:
     """Wait as listed; the last entry serves all later failures.
 
-    Raises `BadOptions` for an empty list.
+    Raises `BadOptions` for an empty list, as all of these do for what is no number of seconds.
 
     >>> wait = delays([1, 10])
     >>> [wait(attempts) for attempts in (1, 2, 3)]
@@ -68,4 +74,11 @@ def delays(seconds: Sequence[float]) -> Backoff:
     """
     if not seconds:
         raise BadOptions("delays() needs at least one wait; use attempts=1 for a job that is never retried")
-    return lambda attempts: float(seconds[min(attempts, len(seconds)) - 1])
+    waits = [_number(one) for one in seconds]
+    return lambda attempts: waits[min(attempts, len(waits)) - 1]
+
+
+def _number(value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise BadOptions(f"a back-off was given {value!r}: pass a number from 0, in seconds where it is a wait")
+    return float(value)

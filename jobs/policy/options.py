@@ -45,6 +45,8 @@ def build(
     check_timeout(timeout, name)
     if isinstance(sensitive, str) or any(word not in parameters for word in sensitive):
         raise BadOptions(f"{name}: sensitive={sensitive!r}: pass a list of its parameters: {parameters}")
+    if not isinstance(durable, bool):
+        raise BadOptions(f"{name}: durable={durable!r}: pass True or False")
     counted = uniqueness.check(unique, parameters, job=name)
     if counted is not None and not durable:
         raise BadOptions(f"{name}: unique needs the run's row, so it does not go with durable=False")

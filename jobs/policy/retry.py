@@ -113,7 +113,9 @@ class RetryPolicy:
     def __post_init__(self) -> None:
         if isinstance(self.attempts, bool) or not isinstance(self.attempts, int) or self.attempts < 1:
             raise BadOptions(f"attempts={self.attempts!r}: pass a whole number, 1 for a job that is never retried")
-        if not 0 <= self.jitter <= 1:
+        if not callable(self.backoff):
+            raise BadOptions(f"backoff={self.backoff!r}: pass a back-off such as fixed(5) or exponential(first=10)")
+        if isinstance(self.jitter, bool) or not isinstance(self.jitter, int | float) or not 0 <= self.jitter <= 1:
             raise BadOptions(f"jitter={self.jitter!r}: pass a share of the wait from 0 to 1")
         for error_class, rule in self.rules.items():
             _check_rule(error_class, rule)

@@ -22,8 +22,10 @@ def check(unique: Unique, parameters: Sequence[str], *, job: str) -> tuple[str, 
         return None
     if unique == "args":
         return tuple(parameters)
-    if isinstance(unique, str):
-        raise BadOptions(f'{job}: unique={unique!r}: pass "args", or a list of parameter names such as [{unique!r}]')
+    if isinstance(unique, str) or not isinstance(unique, Sequence):
+        raise BadOptions(
+            f'{job}: unique={unique!r}: pass "args", or a list of parameter names such as {list(parameters)[:1]}'
+        )
     for name in unique:
         if name not in parameters:
             raise BadOptions(f"{job}: unique names {name!r}, which is not one of its parameters: {list(parameters)}")

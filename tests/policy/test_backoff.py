@@ -67,3 +67,35 @@ def test_jitter_only_adds_and_adds_no_more_than_its_share(count, jitter, roll):
     verdict = judge(Raised(OSError()), policy, attempt=count, crashes=0, roll=roll)
     assert isinstance(verdict, Retry)
     assert 60 <= verdict.seconds <= 60 * (1 + jitter) + 1e-9
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: fixed(-1),
+        lambda: fixed(float("nan")),
+        lambda: fixed("5"),
+        lambda: fixed(True),
+        lambda: linear(-1),
+        lambda: exponential(first=-2),
+        lambda: exponential(cap="x"),
+        lambda: polynomial(offset=float("inf")),
+        lambda: delays([1, -1]),
+    ],
+)
+def test_what_is_no_number_of_seconds_is_refused_when_the_module_is_imported(make):
+    with pytest.raises(BadOptions, match="pass a number from 0"):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("choices", "cure"),
+    [
+        ({"backoff": 5}, "pass a back-off such as fixed"),
+        ({"jitter": "x"}, "pass a share of the wait"),
+        ({"jitter": True}, "pass a share of the wait"),
+    ],
+)
+def test_what_cannot_be_a_policy_is_refused_with_the_cure(choices, cure):
+    with pytest.raises(BadOptions, match=cure):
+        RetryPolicy(**choices)
