@@ -31,5 +31,7 @@ def _reclaim(worker: WorkerId, *, crashed: bool) -> int:
     taken = sum(settle(worker, ended, only_ended=True))
     claims.forget_worker(worker.id)
     if taken:
-        logger.warning("%s runs taken back from %s", taken, worker.id, extra={"worker": worker.name, "count": taken})
+        names = ", ".join(sorted({claim.name for claim in held}))
+        facts = {"worker": worker.name, "count": taken}
+        logger.warning("taken back from %s (%s): %s of %s", worker.id, outcome.name, taken, names, extra=facts)
     return taken

@@ -41,6 +41,7 @@ def test_the_pid_file_names_the_process_to_signal(workers: Workers, tmp_path: Pa
     pid_file = tmp_path / "pid"
     worker = workers.start("--pid", str(pid_file))
     wait_until(pid_file.exists, what="the pid file")
+    wait_until(lambda: "works on critical, default" in workers.log(), what="the line that says so")
     assert int(pid_file.read_text()) == worker.pid
 
 

@@ -41,7 +41,10 @@ class Command(DjangoRQCommand):
             sys.exit(run_with_reloading([word for word in sys.argv if word != "--reload"]))
         if options["pid"]:
             Path(options["pid"]).expanduser().write_text(str(os.getpid()))
-        Supervisor(self._options(queues, options)).run()
+        chosen = self._options(queues, options)
+        if options["verbosity"] > 0:
+            self.stderr.write(f"{chosen.name} works on {', '.join(chosen.queues)}. Stop it with Ctrl-C or SIGTERM.")
+        Supervisor(chosen).run()
 
     def _options(self, queues: tuple[str, ...], options: dict[str, Any]) -> WorkerOptions:
         known = conf.queue_names()
