@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
+from django.apps import apps
 from django.conf import settings
 from django.core import checks
 from django.utils.module_loading import import_string
@@ -14,6 +16,9 @@ from jobs.broker import inspect
 from jobs.errors import BrokerUnavailable, did_you_mean
 
 _JSON = "rq.serializers.JSONSerializer"
+_ADDRESS = "redis://127.0.0.1:6379/0"
+_OTHER_ADDRESSES = ("HOST", "PORT", "DB", "UNIX_SOCKET_PATH", "USE_REDIS_CACHE", "SENTINELS", "SSL")
+_SCHEMES = ("redis://", "rediss://", "unix://")
 _OLDEST_SERVER = (6, 2)
 
 
@@ -25,11 +30,13 @@ def register() -> None:
 
 def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
     """What can be told from the settings and the registered jobs alone."""
-    return [*_keys(), *_values(), *_states(), *_middleware(), *_queues(), *_app_order(), *_classes()]
+    return [*_keys(), *_values(), *_states(), *_middleware(), *_queues(), *_addresses(), *_apps(), *_classes()]
 
 
 def check_server(**kwargs: Any) -> list[checks.CheckMessage]:
-    """What only the Redis or Valkey server can tell."""
+    """What only the Redis or Valkey server can tell. It is not asked while its address or a value is wrong."""
+    if not conf.queue_names() or [*_values(), *_addresses()]:
+        return []
     try:
         server = inspect.server()
     except BrokerUnavailable as error:
@@ -77,6 +84,10 @@ def _middleware() -> Iterator[checks.CheckMessage]:
 
 def _queues() -> Iterator[checks.CheckMessage]:
     known = conf.queue_names()
+    if not known:
+        hint = f'Set RQ_QUEUES = {{"default": {{"URL": "{_ADDRESS}", "SERIALIZER": "{_JSON}"}}, …}}.'
+        yield checks.Error("RQ_QUEUES is missing or empty: no job has a queue.", hint=hint, id="jobs.E002")
+        return
     for name in registry.names():
         queue = registry.get(name).options.queue
         if queue not in known:
@@ -84,22 +95,47 @@ def _queues() -> Iterator[checks.CheckMessage]:
             yield checks.Error(
                 f'The job {name} goes to the queue "{queue}", which is not there.', hint=hint, id="jobs.E002"
             )
-    addresses = set()
-    for queue, options in getattr(settings, "RQ_QUEUES", {}).items():
-        addresses.add(options.get("URL"))
+    for queue, options in conf.queues().items():
         if options.get("SERIALIZER") not in (_JSON, "json"):
             hint = f'Set "SERIALIZER": "{_JSON}"; the default is pickle, which runs whatever is in Redis.'
             yield checks.Error(f'RQ_QUEUES["{queue}"] is not serialised as JSON.', hint=hint, id="jobs.E003")
-    if None in addresses or len(addresses) > 1:
+
+
+def _addresses() -> Iterator[checks.CheckMessage]:
+    urls = set()
+    for queue, options in conf.queues().items():
+        urls.add(url := options.get("URL"))
+        if problem := _problem_of_address(url, options):
+            hint = f'Set the same URL for every queue, such as "{_ADDRESS}".'
+            yield checks.Error(f'RQ_QUEUES["{queue}"] {problem}.', hint=hint, id="jobs.E008")
+    if len(urls) > 1:
         hint = "Give every queue the same URL; one claim goes over all of a worker's queues."
         yield checks.Error("The queues of RQ_QUEUES are not all at one URL.", hint=hint, id="jobs.E008")
 
 
-def _app_order() -> Iterator[checks.CheckMessage]:
-    apps = list(settings.INSTALLED_APPS)
-    if "django_rq" in apps and apps.index("django_rq") < next(
-        i for i, app in enumerate(apps) if app.startswith("jobs")
-    ):
+def _problem_of_address(url: Any, options: dict[str, Any]) -> str:
+    """What is wrong with a queue's address, or nothing. Never shows the URL, which may hold a password."""
+    if not url:
+        others = ", ".join(key for key in options if key in _OTHER_ADDRESSES)
+        return f'has {others} in place of a "URL", which is not supported' if others else 'has no "URL"'
+    if not str(url).startswith(_SCHEMES):
+        return f'has a "URL" that begins with none of {", ".join(_SCHEMES)}'
+    return "" if _has_port_or_none(str(url)) else 'has a "URL" whose port is no number; a password needs %-encoding'
+
+
+def _has_port_or_none(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
+def _apps() -> Iterator[checks.CheckMessage]:
+    names = [app.name for app in apps.get_app_configs()]
+    if "django_rq" not in names:
+        hint = 'Add "django_rq" to INSTALLED_APPS, after "jobs".'
+        yield checks.Error("django_rq is not installed; the queues come from it.", hint=hint, id="jobs.E004")
+    elif names.index("django_rq") < names.index("jobs"):
         hint = 'Move "jobs" before "django_rq".'
         yield checks.Error("django_rq's rqworker command hides ours, which keeps jobs.", hint=hint, id="jobs.E004")
 

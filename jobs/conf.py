@@ -126,14 +126,22 @@ def release() -> str:
 
 def queue_names() -> list[str]:
     """The queues of `RQ_QUEUES`."""
-    return list(getattr(settings, "RQ_QUEUES", {}))
+    return list(queues())
+
+
+def queues() -> dict[str, dict[str, Any]]:
+    """What `RQ_QUEUES` says of each queue; nothing where it is no dict."""
+    choices = getattr(settings, "RQ_QUEUES", {})
+    if not isinstance(choices, dict):
+        return {}
+    return {name: options if isinstance(options, dict) else {} for name, options in choices.items()}
 
 
 def redis_url(queue: str | None = None) -> str:
     """The address of the server that holds the queues."""
-    queues = getattr(settings, "RQ_QUEUES", {})
-    names = [queue] if queue else list(queues)
-    return queues[names[0]]["URL"] if names and "URL" in queues.get(names[0], {}) else settings.REDIS_URL
+    names = [queue] if queue else queue_names()
+    options = queues().get(names[0], {}) if names else {}
+    return options.get("URL") or settings.REDIS_URL
 
 
 def host() -> str:

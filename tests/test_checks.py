@@ -67,6 +67,11 @@ def test_the_command_that_wins_must_be_ours(settings):
     assert "before" in found()["jobs.E004"]
 
 
+def test_django_rq_must_be_there(settings):
+    settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != "django_rq"]
+    assert 'Add "django_rq"' in found()["jobs.E004"]
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -157,6 +162,45 @@ def test_an_unknown_state_is_named_with_its_nearest_neighbour(jobs_settings):
 def test_queues_on_two_servers_are_an_error(settings, options):
     change_queue(settings, **options)
     assert "same URL" in found()["jobs.E008"]
+
+
+def all_queues_at(settings, **address) -> None:
+    settings.RQ_QUEUES = {name: {"SERIALIZER": JSON, **address} for name in settings.RQ_QUEUES}
+
+
+def test_a_queue_that_is_addressed_by_host_and_port_is_told_to_take_a_url(settings):
+    del settings.REDIS_URL
+    all_queues_at(settings, HOST="127.0.0.1", PORT=6379)
+    assert 'has HOST, PORT in place of a "URL", which is not supported. Set the same URL' in found()["jobs.E008"]
+    assert on_server() == {}
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:6379", "http://127.0.0.1:6379", "redis:/127.0.0.1", 6379])
+def test_a_url_of_another_scheme_is_an_error(settings, url):
+    all_queues_at(settings, URL=url)
+    assert "begins with none of redis://, rediss://, unix://" in found()["jobs.E008"]
+    assert on_server() == {}
+
+
+def test_a_password_that_spoils_the_url_is_told_of_and_not_shown(settings):
+    all_queues_at(settings, URL="redis://:hush#1@127.0.0.1:6379/0")
+    assert "%-encoding" in found()["jobs.E008"]
+    assert "hush" not in found()["jobs.E008"]
+    assert on_server() == {}
+
+
+@pytest.mark.parametrize("url", ["rediss://cache/1", "unix:///run/valkey.sock?db=1", "redis://:a%23b@cache:6380"])
+def test_a_url_that_redis_knows_is_no_error(settings, url):
+    all_queues_at(settings, URL=url)
+    assert found() == {}
+
+
+@pytest.mark.parametrize("queues", [{}, None, ["default"]])
+def test_queues_that_are_missing_are_one_error(settings, queues):
+    settings.RQ_QUEUES = queues
+    said = [one.msg for one in checks.check_settings()]
+    assert said == ["RQ_QUEUES is missing or empty: no job has a queue."]
+    assert on_server() == {}
 
 
 def test_a_server_that_may_evict_is_told_of():

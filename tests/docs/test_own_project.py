@@ -57,7 +57,7 @@ def project(tmp_path: Path, broker_url: str) -> Path:
     return tmp_path
 
 
-def manage(project: Path, *words: str) -> str:
+def manage(project: Path, *words: str, status: int = 0) -> str:
     result = subprocess.run(
         [sys.executable, "-m", "django", *words],
         cwd=project,
@@ -66,7 +66,7 @@ def manage(project: Path, *words: str) -> str:
         text=True,
         timeout=60,
     )
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == status, result.stderr
     return result.stdout + result.stderr
 
 
@@ -78,3 +78,11 @@ def test_a_project_with_the_settings_of_the_readme_passes_the_checks_and_runs_it
     manage(project, "shell", "-c", ENQUEUE)
     manage(project, "rqworker", "critical", "default", "low", "--burst")
     assert manage(project, "shell", "-c", LOOK).splitlines()[-1] == "succeeded Hello Ann"
+
+
+def test_a_project_that_forgets_django_rq_is_told_so(project: Path) -> None:
+    with (project / "own_settings.py").open("a") as settings:
+        settings.write('INSTALLED_APPS.remove("django_rq")\n')
+    said = manage(project, "check", status=1)
+    assert "(jobs.E004)" in said
+    assert "Traceback" not in said
