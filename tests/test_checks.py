@@ -231,4 +231,5 @@ def test_a_server_that_is_not_there_is_a_warning_and_no_crash(settings):
     for name in settings.RQ_QUEUES:
         change_queue(settings, name, URL=server.url)
     server.stop()
-    assert "REDIS_URL" in on_server()["jobs.W006"]
+    said = on_server()["jobs.W006"]
+    assert "No such file or directory. Check that it runs and that the URL in RQ_QUEUES is right." in said

@@ -59,18 +59,22 @@ def errors_named() -> Iterator[None]:
         yield
     except (redis.ConnectionError, redis.TimeoutError) as error:
         raise BrokerUnavailable(
-            f"Redis or Valkey at {_shown_url()} does not answer: {error}. "
-            "Check that it runs and that REDIS_URL is right."
+            f"Redis or Valkey at {_shown_url()} does not answer: {_without_stop(error)}. "
+            "Check that it runs and that the URL in RQ_QUEUES is right."
         ) from error
     except redis.ResponseError as error:
         if not _refuses_for_now(error):
             raise
-        raise BrokerUnavailable(f"Redis or Valkey at {_shown_url()} refuses: {error}.") from error
+        raise BrokerUnavailable(f"Redis or Valkey at {_shown_url()} refuses: {_without_stop(error)}.") from error
 
 
 def _refuses_for_now(error: redis.ResponseError) -> bool:
     """Whether the server is there and will not do it: full, a replica, or a key in use for something else."""
     return isinstance(error, _REFUSALS) or str(error).startswith(_OTHER_REFUSALS)
+
+
+def _without_stop(error: Exception) -> str:
+    return str(error).rstrip(".")
 
 
 def _shown_url() -> str:
