@@ -54,7 +54,7 @@ lock: ## Resolve pyproject.toml and requirements/dev.in anew into requirements/*
 	$(resolve) --upgrade requirements/dev.in --constraints requirements/run.txt --output-file requirements/dev.txt
 
 clean: ## Remove the environment and what tools left. Keeps var/, where the demo's data is.
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov *.egg-info
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov build *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A failed attempt leaves an interpreter without pip, at which the next make would stop: remove it.

@@ -123,3 +123,10 @@ def test_one_lock_serves_old_and_new_pythons() -> None:
 def test_tests_run_on_the_versions_that_the_product_runs_on() -> None:
     pin = re.compile(r"^([a-z0-9-]+==\S+)", re.MULTILINE)
     assert set(pin.findall(lock("run.txt"))) <= set(pin.findall(lock("dev.txt")))
+
+
+def test_make_clean_removes_what_building_left_and_keeps_the_demos_data(checkout: Path) -> None:
+    for folder in ("build", "jobsite.egg-info", "var"):
+        (checkout / folder).mkdir()
+    assert make("clean", folder=checkout).returncode == 0
+    assert {path.name for path in checkout.iterdir()} == {"Makefile", "requirements", "var"}
