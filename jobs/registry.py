@@ -190,15 +190,18 @@ def get(name: str) -> Job[..., Any]:
 
     Raises `UnknownJob` with the nearest name.
     """
-    if name in _jobs:
-        return _jobs[name]
-    short = [known for known in _jobs if known.rpartition(".")[2] == name]
-    if len(short) == 1:
-        return _jobs[short[0]]
+    if found := find(full_name(name)):
+        return found
     raise UnknownJob(
         f'No job is named "{name}" here.{did_you_mean(name, _jobs)} '
         "A job must be defined in the jobs.py of an installed app."
     )
+
+
+def full_name(name: str) -> str:
+    """The name of the one job whose function is called `name`; else `name` as it is."""
+    bearers = [known for known in _jobs if known.rpartition(".")[2] == name]
+    return bearers[0] if len(bearers) == 1 and name not in _jobs else name
 
 
 def names() -> list[str]:

@@ -37,6 +37,8 @@ class DeadFilter:
     def read(cls, query: Mapping[str, str]) -> DeadFilter:
         """The question in a query string."""
         made = cls({name: value for name in FIELDS if (value := query.get(name, "").strip())})
+        if job := made.asked.get("job"):
+            made.asked["job"] = registry.full_name(job)
         made._read_age()
         made._check()
         return made

@@ -113,7 +113,8 @@ class RunFilter:
         return self._one_of(term.value, known=conf.queue_names(), what=_("queue"), column="queue")
 
     def _by_job(self, term: search.Term) -> Q:
-        return self._one_of(term.value, known=registry.names(), what=_("job"), column="name")
+        names = ",".join(registry.full_name(name) for name in term.value.split(","))
+        return self._one_of(names, known=registry.names(), what=_("job"), column="name")
 
     def _one_of(self, text: str, *, known: list[str], what: str, column: str, strict: bool = False) -> Q:
         values = [value for value in text.split(",") if value]

@@ -113,8 +113,7 @@ class ResolveDead(BaseCommand):
         return dead.matching(**asked).filter(pk__lte=newest), told
 
     def _job(self, name: str) -> str:
-        short = [known for known in registry.names() if known.rpartition(".")[2] == name]
-        return short[0] if len(short) == 1 else self._known(name, registry.names(), column="name", option="--job")
+        return self._known(registry.full_name(name), registry.names(), column="name", option="--job")
 
     def _queue(self, name: str) -> str:
         return self._known(name, conf.queue_names(), column="queue", option="--queue")

@@ -101,6 +101,13 @@ def test_each_filter_finds_what_it_names(viewer: Client, query: str) -> None:
     assert shown(viewer, query) == ["tests.ship"]
 
 
+def test_a_functions_bare_name_finds_the_one_job_that_has_it(viewer: Client) -> None:
+    a_dead_job(name="tests.charge_order")
+    a_dead_job(name="orders.charge_order")
+    assert shown(viewer, "job=charge_order") == ["orders.charge_order"]
+    assert b"Did you mean &quot;orders.charge_order&quot;?" in viewer.get(f"{LIST}?job=charge_ordr").content
+
+
 def test_a_wrong_age_or_reason_is_answered_and_not_ignored(viewer: Client) -> None:
     a_dead_job()
     assert b"is no age" in viewer.get(f"{LIST}?older_than=old").content

@@ -146,6 +146,19 @@ def test_each_filter_finds_what_it_names(viewer: Client, query: str) -> None:
     assert shown(viewer, query) == ["tests.ship"]
 
 
+@pytest.mark.parametrize(
+    "query", ["q=job:charge_order", "job=charge_order", "q=job:charge_order,no_such", "q=charge_order"]
+)
+def test_a_functions_bare_name_finds_the_runs_of_the_one_job_that_has_it(viewer: Client, query: str) -> None:
+    a_run(name="tests.charge_order")
+    a_run(name="orders.charge_order")
+    assert shown(viewer, query) == ["orders.charge_order"]
+
+
+def test_a_name_that_no_job_has_is_answered_with_the_nearest(viewer: Client) -> None:
+    assert "Did you mean &quot;orders.charge_order&quot;?" in viewer.get(f"{LIST}?q=job:charge_ordr").content.decode()
+
+
 def test_an_argument_is_compared_as_a_whole(viewer: Client) -> None:
     a_run(arguments={"order_id": 420})
     a_run(arguments={"order_id": "x42"})
