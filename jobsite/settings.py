@@ -5,11 +5,15 @@ from pathlib import Path
 import django
 import environ
 
+from jobsite import addresses
 from jobsite.mail import mail_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # What the demo and a development server store: database, static files, secrets.
 VAR_DIR = Path(environ.FileAwareEnv().str("VAR_DIR", default=str(BASE_DIR / "var")))
+# Where the partners are while the demo runs here: it takes other ports where the usual ones are in use.
+DEMO_ADDRESSES = VAR_DIR / "addresses.json"
+_running = addresses.running(DEMO_ADDRESSES)
 
 env = environ.FileAwareEnv(
     DEBUG=(bool, False),
@@ -20,9 +24,9 @@ env = environ.FileAwareEnv(
     DATABASE_URL=(str, f"sqlite:///{VAR_DIR / 'jobsite.sqlite3'}"),
     REDIS_URL=(str, "redis://127.0.0.1:6379/0"),
     EMAIL_URL=(str, "smtp://127.0.0.1:2525"),
-    PAYMENTS_URL=(str, "http://127.0.0.1:8101"),
-    WAREHOUSE_URL=(str, "http://127.0.0.1:8102"),
-    MAILBOX_URL=(str, "http://127.0.0.1:8103"),
+    PAYMENTS_URL=(str, _running.get("PAYMENTS_URL", "http://127.0.0.1:8101")),
+    WAREHOUSE_URL=(str, _running.get("WAREHOUSE_URL", "http://127.0.0.1:8102")),
+    MAILBOX_URL=(str, _running.get("MAILBOX_URL", "http://127.0.0.1:8103")),
     SITE_URL=(str, "http://127.0.0.1:8000"),
     OPERATORS_EMAIL=(str, "operators@example.com"),
     PARTNER_CONNECT_TIMEOUT=(float, 2.0),

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from .ports import HOST, free_port, requested_port
 
@@ -37,6 +41,15 @@ class Addresses:
             "MAILBOX_URL": _url(self.mailbox),
             "EMAIL_URL": f"smtp://{HOST}:{self.smtp}",
         }
+
+    @contextmanager
+    def told_in(self, path: Path) -> Iterator[None]:
+        """Keep them in a file for the commands that are typed beside the demo."""
+        path.write_text(json.dumps(self.settings()))
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def find_addresses(web_port: int | None) -> Addresses:

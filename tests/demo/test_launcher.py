@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import re
@@ -112,6 +113,17 @@ def test_the_banners_addresses_and_login_are_true(demo: Demo, tmp_path: Path) ->
     password = (tmp_path / "var" / "operator-password").read_text().strip()
     assert f"operator / {password}" in demo.output
     assert "DEBUG = True" not in demo.get("/")
+
+
+def test_the_partner_command_reaches_the_running_demo(demo: Demo, tmp_path: Path) -> None:
+    demo.wait_until_running()
+    environment = {**os.environ, "VAR_DIR": str(tmp_path / "var"), "DJANGO_SETTINGS_MODULE": "jobsite.settings"}
+    command = [sys.executable, "manage.py", "partner", "payments"]
+    said = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+    address = json.loads((tmp_path / "var" / "addresses.json").read_text())["PAYMENTS_URL"]
+    assert f"Payment gateway at {address}" in said
+    demo.stop()
+    assert not (tmp_path / "var" / "addresses.json").exists()
 
 
 def test_the_demos_folder_is_for_its_owner_only(demo: Demo, tmp_path: Path) -> None:

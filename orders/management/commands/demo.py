@@ -39,8 +39,10 @@ class Command(BaseCommand):
         folder = keepsakes.private_folder(settings.VAR_DIR)
         keepsakes.lock(folder)
         output = Output(self.stdout, coloured=self._is_coloured(options))
-        wanted = Launch(settings.BASE_DIR, data_folder=folder, addresses=find_addresses(options["port"]))
-        status = guarded(lambda: launch(wanted, output))
+        addresses = find_addresses(options["port"])
+        wanted = Launch(settings.BASE_DIR, data_folder=folder, addresses=addresses)
+        with addresses.told_in(settings.DEMO_ADDRESSES):
+            status = guarded(lambda: launch(wanted, output))
         if status != 0:
             sys.exit(status if status > 0 else 128 - status)
 
