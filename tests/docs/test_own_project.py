@@ -76,7 +76,7 @@ def test_a_project_with_the_settings_of_the_readme_passes_the_checks_and_runs_it
     assert "identified 1 issue" in said
     manage(project, "migrate")
     manage(project, "shell", "-c", ENQUEUE)
-    manage(project, "rqworker", "critical", "default", "low", "--burst")
+    assert "own.greet attempt 1" in manage(project, "rqworker", "critical", "default", "low", "--burst")
     assert manage(project, "shell", "-c", LOOK).splitlines()[-1] == "succeeded Hello Ann"
 
 

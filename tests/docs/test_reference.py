@@ -16,6 +16,7 @@ from jobs.models import AuditEntry, JobRun
 from jobs.models.dead import DeathReason
 from jobs.models.runs import RunState
 from jobs.registry import job
+from orders.partners.modes import MODES
 from tests.architecture.test_arrows import ROWS
 from tests.docs.pages import PAGES, ROOT, blocks, table
 
@@ -41,6 +42,10 @@ def test_every_variable_that_the_demo_reads_is_told() -> None:
     read = set(re.findall(r"^    ([A-Z_]+)=\(", (ROOT / "jobsite" / "settings.py").read_text(), re.MULTILINE))
     told = set(re.findall(r"[A-Z_]+", " ".join(first_column("settings.md", header="variable"))))
     assert told == read | {"VAR_DIR"}
+
+
+def test_the_readme_names_what_breaks_the_gateway_as_the_menu_does() -> None:
+    assert f"*{MODES['error']}*" in (ROOT / "README.md").read_text()
 
 
 def test_every_check_is_told() -> None:
