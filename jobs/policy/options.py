@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,9 @@ from typing import Any
 from jobs.errors import BadOptions
 from jobs.policy import uniqueness
 from jobs.policy.retry import RetryPolicy
+
+# Far above what one attempt should take, and far below where dates and timers end.
+LONGEST_TIMEOUT_SECONDS = 30 * 86_400
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,11 @@ def build(
 
 
 def check_timeout(timeout: float | None, name: str) -> None:
-    """Raises `BadOptions` for what is no positive number of seconds."""
+    """Raises `BadOptions` for what is no number of seconds above 0, up to 30 days."""
     if timeout is None:
         return
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < math.inf:
-        raise BadOptions(f"{name}: timeout={timeout!r}: pass a number of seconds above 0")
+    is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if not is_number or not 0 < timeout <= LONGEST_TIMEOUT_SECONDS:
+        raise BadOptions(
+            f"{name}: timeout={timeout!r}: pass seconds above 0, up to {LONGEST_TIMEOUT_SECONDS} (30 days)"
+        )

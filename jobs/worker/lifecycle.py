@@ -21,6 +21,7 @@ from jobs.broker.settle import Settlement, Where
 from jobs.context import CurrentRun
 from jobs.errors import BadArguments, JobTimedOut, UnknownJob
 from jobs.policy import arguments as job_arguments
+from jobs.policy.options import LONGEST_TIMEOUT_SECONDS
 from jobs.policy.outcome import Crashed, NotAccepted, NotKnown, Outcome, Raised, Returned, TimedOut
 from jobs.policy.retry import (
     UNCOUNTED,
@@ -57,6 +58,9 @@ def outcome_of(claim: Claim, *, worker: str) -> Outcome:
         return NotKnown(error, _unknown_for(claim))
     except (BadArguments, ValueError) as error:
         return NotAccepted(error)
+    # What else is wrong, a setting for one, is the deployment's: the run is retried.
+    except Exception as error:
+        return Raised(error)
     try:
         with context.running(run):
             return Returned(chain()(run))
@@ -114,7 +118,8 @@ def _current_run(claim: Claim, *, worker: str) -> CurrentRun:
     if job is None or job.name != claim.name:
         raise UnknownJob(f'No job is named "{claim.name}" here. Deploy the code that defines it, then retry.')
     bound = job_arguments.bind(job.signature, job.name, args, kwargs)
-    timeout = job.options.timeout or conf.get().DEFAULT_TIMEOUT
+    # A default that cannot be is left to the system checks; the run has a limit all the same.
+    timeout = min(LONGEST_TIMEOUT_SECONDS, job.options.timeout or conf.get().DEFAULT_TIMEOUT)
     parent = claim.fields.get("parent")
     return CurrentRun(
         id=uuid.UUID(claim.run_id) if claim.is_ours else claim.run_id,

@@ -28,6 +28,7 @@ from jobs.broker.keys import job as job_key
 from jobs.broker.schedule import tick
 from jobs.errors import NoCurrentRun
 from jobs.models import JobRun
+from jobs.policy.options import LONGEST_TIMEOUT_SECONDS
 from jobs.policy.outcome import Abandoned, Crashed, Interrupted
 from jobs.worker import entries, lifecycle
 from tests.engine import WORKER, claim, work_off
@@ -185,6 +186,18 @@ def test_an_async_job_ends_at_its_time_limit(make_job):
     ended = attempt(make_job(hang, timeout=0.05))
     assert ended.entry["outcome"] == "timed out"
     assert ended.entry["error_message"] == "it ran longer than 0.05 s"
+
+
+@pytest.mark.parametrize("seconds", [math.inf, math.nan, 10**12])
+def test_a_default_time_limit_that_cannot_be_is_the_longest_there_is(make_job, jobs_settings, seconds):
+    jobs_settings(DEFAULT_TIMEOUT=seconds)
+    assert attempt(make_job(lambda: current_run().timeout)).entry["result"] == LONGEST_TIMEOUT_SECONDS
+
+
+def test_what_goes_wrong_before_the_job_is_called_is_an_ending_too(make_job, jobs_settings):
+    jobs_settings(DEFAULT_TIMEOUT="five minutes")
+    ended = attempt(make_job(lambda: 1))
+    assert (ended.where, ended.entry["error_class"]) == ("later", "TypeError")
 
 
 def test_a_timeout_of_the_async_jobs_own_is_no_time_limit(make_job):

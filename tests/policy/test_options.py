@@ -1,0 +1,19 @@
+"""What `@job` accepts."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs.errors import BadOptions
+from jobs.policy.options import LONGEST_TIMEOUT_SECONDS, check_timeout
+
+
+@pytest.mark.parametrize("timeout", [None, 0.5, 1, LONGEST_TIMEOUT_SECONDS])
+def test_a_time_limit_within_reason_is_accepted(timeout):
+    check_timeout(timeout, "shop.pack")
+
+
+@pytest.mark.parametrize("timeout", [1 + LONGEST_TIMEOUT_SECONDS, 10**12, 10**400, 1e300])
+def test_a_time_limit_that_no_date_can_carry_is_refused(timeout):
+    with pytest.raises(BadOptions, match=r"shop\.pack: timeout=\d.* up to 2592000 \(30 days\)"):
+        check_timeout(timeout, "shop.pack")
