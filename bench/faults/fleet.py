@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.processes import family, kill, reap
+from bench.processes import children, family, kill, reap
 
 _PR_SET_PDEATHSIG = 1
 
@@ -35,6 +35,7 @@ class Fleet:
     log: Path
     hits: list[Hit] = field(default_factory=list)
     _pids: dict[int, int] = field(default_factory=dict)
+    _begun: set[int] = field(default_factory=set)
 
     def keep_running(self) -> None:
         """Start every worker that does not run."""
@@ -42,12 +43,14 @@ class Fleet:
         for number in range(self.size):
             if number not in self._pids or self._pids[number] in ended:
                 self._pids[number] = fork(lambda number=number: self.work(number), self.log)  # type: ignore[misc]
+        # RQ's worker has a child only while a job runs, and its weak moments are those between.
+        self._begun.update(pid for pid in self._pids.values() if pid not in self._begun and children(pid))
 
     def strike(self, number: int) -> bool:
-        """SIGKILL a worker and its children, who are listed first; whether it lived and had begun to work."""
+        """SIGKILL a worker and its children, who are listed first; whether it lived and has ever had a child."""
         pid = self._pids[number]
         pids = family(pid)
-        if len(pids) < 2:
+        if pid not in self._begun or not pids:
             return False
         at = time.monotonic()
         # The worker first, or it would start others in the place of those that it sees die.
