@@ -7,7 +7,7 @@ from functools import update_wrapper
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
@@ -81,9 +81,32 @@ class ConsoleAdmin(admin.ModelAdmin):
             return view(request, **captured) if opens else access.refuse(request, self.permission)
 
         update_wrapper(guarded, view)
-        return self.admin_site.admin_view(require_http_methods(methods)(guarded))
+        return self.admin_site.admin_view(require_http_methods(methods)(without_nul(guarded)))
 
 
 def sections(request: HttpRequest) -> list[tuple[str, Any]]:
     """The parts of the console that this person may open: a URL's name and a label each."""
     return [(name, label) for name, label, permission in _SECTIONS if access.may(request, permission)]
+
+
+def without_nul(view: View) -> View:
+    """The view, asked without NUL characters: no text in PostgreSQL holds one, and looking for one is an error."""
+
+    def asked(request: HttpRequest, **captured: Any) -> HttpResponse:
+        # The stubs take what a view is given for unchangeable.
+        request.GET, request.POST = _cleaned(request.GET), _cleaned(request.POST)  # type: ignore[assignment]
+        texts = {name: _clean(value) for name, value in captured.items() if isinstance(value, str)}
+        return view(request, **{**captured, **texts})
+
+    return update_wrapper(asked, view)
+
+
+def _cleaned(asked: QueryDict) -> QueryDict:
+    clean = asked.copy()
+    for name, values in asked.lists():
+        clean.setlist(name, [_clean(value) for value in values])
+    return clean
+
+
+def _clean(text: str) -> str:
+    return text.replace("\0", "")

@@ -26,7 +26,7 @@ from django_rq.utils import get_cron_schedulers, get_scheduler_statistics
 
 from jobs import audit, conf
 from jobs.admin import access
-from jobs.admin.console import sections
+from jobs.admin.console import sections, without_nul
 from jobs.admin.run_filter import find_run
 from jobs.broker.connection import errors_named
 from jobs.errors import BrokerUnavailable
@@ -106,7 +106,7 @@ class GuardedDashboard(QueueAdmin):
         if name in _BY_TOKEN:
             view = _by_token(pattern.callback)
         else:
-            view = self.admin_site.admin_view(self._inside(name, pattern.callback))
+            view = self.admin_site.admin_view(without_nul(self._inside(name, pattern.callback)))
         return URLPattern(pattern.pattern, view, pattern.default_args, pattern.name)
 
     def _inside(self, name: str, view: View) -> View:

@@ -1,0 +1,55 @@
+"""What nobody types by hand: every page answers it, and none with an error of ours."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from jobs.models import AuditEntry, DeadJob, RunState
+from tests.admin.rows import a_dead_job, a_run
+
+RUNS = reverse("admin:jobs_jobrun_changelist")
+DEAD = reverse("admin:jobs_deadjob_changelist")
+EMAILS = reverse("admin:jobs_sentemail_changelist")
+AUDIT = reverse("admin:jobs_auditentry_changelist")
+RETRY = reverse("admin:jobs_deadjob_bulk", args=["retry"])
+
+
+# NUL, which PostgreSQL refuses in any text.
+
+
+@pytest.mark.parametrize(
+    ("address", "field"),
+    [
+        *[(RUNS, field) for field in ("q", "job", "queue")],
+        *[(address, field) for address in (DEAD, RETRY) for field in ("job", "queue", "error")],
+        (EMAILS, "q"),
+        *[(AUDIT, field) for field in ("actor", "action", "outcome", "target")],
+    ],
+)
+def test_a_nul_in_a_question_is_as_if_it_were_not_there(operator: Client, address: str, field: str) -> None:
+    answer = operator.get(address, {field: "a\0b"})
+    assert answer.status_code == 200
+    assert "\0" not in answer.content.decode()
+
+
+def test_a_nul_in_a_search_for_arguments_finds_nothing(operator: Client) -> None:
+    for text in ("args.order_id:\0", "arg:\0", "error:\0", "id:\0"):
+        assert operator.get(RUNS, {"q": text}).status_code == 200
+
+
+def test_a_nul_in_a_reason_is_not_kept(operator: Client) -> None:
+    buried = a_dead_job()
+    operator.post(reverse("admin:jobs_jobrun_payload", args=[buried.run_id]), {"reason": "a\0b"})
+    operator.post(reverse("admin:jobs_jobrun_act", args=[buried.run_id, "discard"]), {"reason": "c\0d"})
+    assert DeadJob.objects.get().note == "cd"
+    assert set(AuditEntry.objects.values_list("reason", flat=True)) == {"ab", "cd"}
+
+
+def test_a_nul_in_the_address_of_a_django_rq_page_is_not_kept(operator: Client) -> None:
+    a_run(RunState.QUEUED)
+    address = reverse("admin:django_rq_delete_job", args=[0, "a\0b"])
+    assert operator.post(address).status_code == 403
+    assert AuditEntry.objects.get().target == "0 ab"
+    assert operator.get(reverse("admin:django_rq_job_detail", args=[0, "a\0b"])).status_code == 404
