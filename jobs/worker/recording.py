@@ -33,7 +33,7 @@ _NIGHTLY_LOOK_SECONDS = 300.0
 _NIGHTLY_AT = time_of_day(3, 0, tzinfo=UTC)
 _LEADS_SECONDS = 10.0
 # How long a stopping process goes on storing what is there.
-_LAST_WORDS_SECONDS = 10.0
+LAST_WORDS_SECONDS = 10.0
 _retry_wait = exponential(first=0.2, cap=5.0)
 
 
@@ -78,7 +78,7 @@ class Recording:
         return self._leading
 
     def _finish(self) -> None:
-        end = time.monotonic() + _LAST_WORDS_SECONDS
+        end = time.monotonic() + LAST_WORDS_SECONDS
         relay()
         while time.monotonic() < end and recorder.record():
             pass
