@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
+from redis.exceptions import ResponseError
 from rq.utils import utcformat
 
 from jobs import conf
 from jobs.broker import keys
 from jobs.broker.connection import client, errors_named
 from jobs.broker.lua import Arguments
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -108,16 +112,15 @@ def read_claims(answer: Any) -> list[Claim]:
 
 
 def held_by(worker_id: str) -> list[Claim]:
-    """Everything the worker holds. Raises `BrokerUnavailable`."""
+    """Everything the worker holds; what is damaged is dropped and logged. Raises `BrokerUnavailable`."""
     with errors_named():
-        held = client().hgetall(keys.held(worker_id))
-        places = [(token.decode(), *place.decode(errors="replace").split("\t", 1)) for token, place in held.items()]
+        places = _places(worker_id)
         pipeline = client().pipeline(transaction=False)
         for _, _, run_id in places:
             pipeline.hgetall(keys.job(run_id))
-        hashes = pipeline.execute() if places else []
+        hashes = pipeline.execute(raise_on_error=False) if places else []
     return [
-        Claim(run_id, queue, token, {_text(key): _text(value) for key, value in fields.items()})
+        Claim(run_id, queue, token, _decoded(fields))
         for (token, queue, run_id), fields in zip(places, hashes, strict=True)
     ]
 
@@ -131,8 +134,35 @@ def end_lease(worker_id: str) -> None:
 def forget_worker(worker_id: str) -> None:
     """Remove the lease of a worker that holds nothing any more. Raises `BrokerUnavailable`."""
     with errors_named():
-        if not client().exists(keys.held(worker_id)):
+        # A key of another type holds nothing.
+        if client().type(keys.held(worker_id)) != b"hash":
             client().zrem(keys.LEASES, worker_id)
+
+
+def _places(worker_id: str) -> list[tuple[str, str, str]]:
+    """Token, queue and run of everything the worker holds."""
+    key = keys.held(worker_id)
+    if client().type(key) not in (b"hash", b"none"):
+        logger.error("%s is in use for something else; what %s held is not known", key, worker_id)
+        return []
+    places = []
+    for token, place in client().hgetall(key).items():
+        queue, tab, run_id = _text(place).partition("\t")
+        if tab and _text(token).encode() == token:
+            places.append((_text(token), queue, run_id))
+        else:
+            client().hdel(key, token)
+            logger.error("%s held something that cannot be read; it is dropped: %.200r", worker_id, place)
+    return places
+
+
+def _decoded(fields: dict[bytes, bytes] | Exception) -> dict[str, str]:
+    """A run's hash as text, empty where its key is in use for something else."""
+    if isinstance(fields, ResponseError):
+        return {}
+    if isinstance(fields, Exception):
+        raise fields
+    return {_text(key): _text(value) for key, value in fields.items()}
 
 
 def _fields(flat: list[bytes]) -> dict[str, str]:

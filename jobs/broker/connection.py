@@ -70,7 +70,9 @@ def errors_named() -> Iterator[None]:
 
 def _refuses_for_now(error: redis.ResponseError) -> bool:
     """Whether the server is there and will not do it: full, a replica, or a key in use for something else."""
-    return isinstance(error, _REFUSALS) or str(error).startswith(_OTHER_REFUSALS)
+    # A pipeline puts the command before the server's words.
+    words = str(error).rpartition(" of pipeline caused error: ")[2]
+    return isinstance(error, _REFUSALS) or words.startswith(_OTHER_REFUSALS)
 
 
 def _without_stop(error: Exception) -> str:

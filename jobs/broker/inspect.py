@@ -55,4 +55,7 @@ def live_workers() -> list[str]:
     """Ids of the workers whose lease lasts. Raises `BrokerUnavailable`."""
     with errors_named():
         seconds, micros = client().time()
-        return [one.decode() for one in client().zrangebyscore(keys.LEASES, seconds * 1000 + micros // 1000, "+inf")]
+        return [
+            one.decode(errors="replace")
+            for one in client().zrangebyscore(keys.LEASES, seconds * 1000 + micros // 1000, "+inf")
+        ]

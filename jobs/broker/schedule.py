@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs import conf
-from jobs.broker import lua
+from jobs.broker import keys, lua
+from jobs.broker.connection import client, errors_named
+
+logger = logging.getLogger(__name__)
 
 # As many as one script call moves in about 2 ms, so that a herd does not hold up the server.
 _PROMOTED_AT_ONCE = 500
@@ -26,4 +30,14 @@ def tick(worker_ids: Sequence[str], queues: Sequence[str]) -> Tick:
     """Renew the leases of `worker_ids` and move what is due in `queues`. Raises `BrokerUnavailable`."""
     lease = int(conf.get().LEASE * 1000)
     next_due, suspects, *ended = lua.run("tick", [lease, _PROMOTED_AT_ONCE, len(worker_ids), *worker_ids, *queues])
-    return Tick(None if next_due < 0 else next_due / 1000, suspects, [worker.decode() for worker in ended])
+    return Tick(None if next_due < 0 else next_due / 1000, suspects, _readable(ended))
+
+
+def _readable(worker_ids: Sequence[bytes]) -> list[str]:
+    """The ids as text. One that is none is of nobody, and is dropped."""
+    damaged = [one for one in worker_ids if one.decode(errors="replace").encode() != one]
+    if damaged:
+        with errors_named():
+            client().zrem(keys.LEASES, *damaged)
+        logger.error("leases that cannot be read are dropped: %.200r", damaged)
+    return [one.decode() for one in worker_ids if one not in damaged]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from jobs.broker import claim as claims
 from jobs.broker.claim import WorkerId
 from jobs.broker.settle import settle
+from jobs.errors import BrokerUnavailable
 from jobs.policy.outcome import Abandoned, Crashed
 from jobs.worker import lifecycle
 
@@ -14,14 +16,47 @@ logger = logging.getLogger(__name__)
 
 
 def reclaim_dead(worker: WorkerId, *, crashed: bool) -> int:
-    """Take back what a process held whose death is certain. Returns how many runs that were."""
+    """Take back what a process held whose death is certain. Returns how many runs that were.
+
+    Raises `BrokerUnavailable`. What fails otherwise is logged, and left to `reclaim_silent`.
+    """
     claims.end_lease(worker.id)
-    return _reclaim(worker, crashed=crashed)
+    return _guarded(worker, crashed=crashed)
 
 
 def reclaim_silent(worker_id: str) -> int:
-    """Take back what a worker held whose lease has ended. Returns how many runs that were."""
-    return _reclaim(WorkerId(worker_id.rpartition("/")[0], worker_id), crashed=False)
+    """Take back what a worker held whose lease has ended. Returns how many runs that were.
+
+    Raises `BrokerUnavailable`. What fails otherwise is logged, and tried again while the lease is there.
+    """
+    return _guarded(WorkerId(worker_id.rpartition("/")[0], worker_id), crashed=False)
+
+
+def reclaim_all_silent(worker_ids: Iterable[str]) -> int:
+    """`reclaim_silent` for each of them: one that fails does not keep the others.
+
+    Raises `BrokerUnavailable` once all were tried, if it came up.
+    """
+    taken, refused = 0, None
+    for worker_id in worker_ids:
+        try:
+            taken += reclaim_silent(worker_id)
+        except BrokerUnavailable as error:
+            refused = error
+    if refused is not None:
+        raise refused
+    return taken
+
+
+def _guarded(worker: WorkerId, *, crashed: bool) -> int:
+    try:
+        return _reclaim(worker, crashed=crashed)
+    except BrokerUnavailable:
+        raise
+    # Who supervises must go on, whatever one worker left.
+    except Exception:
+        logger.exception("what %s held could not be taken back", worker.id, extra={"worker": worker.name})
+        return 0
 
 
 def _reclaim(worker: WorkerId, *, crashed: bool) -> int:

@@ -152,6 +152,33 @@ def test_what_a_worker_holds_can_be_read_back_after_a_lost_answer():
     assert claims.held_by(OTHER.id) == []
 
 
+@pytest.mark.parametrize(("token", "place"), [("tok", "garbage"), ("tok", b"\xff"), (b"\xff", "default\tabc")])
+def test_what_is_damaged_among_what_a_worker_holds_is_dropped_and_told(token, place, caplog):
+    (run_id,) = pushed()
+    claim()
+    client().hset(keys.held(WORKER.id), token, place)
+    assert ids(claims.held_by(WORKER.id)) == [run_id]
+    assert client().hlen(keys.held(WORKER.id)) == 1
+    assert "cannot be read" in caplog.text
+
+
+def test_a_held_run_whose_hash_is_something_else_is_read_without_facts():
+    wanted = pushed(2)
+    claim(2)
+    client().delete(keys.job(wanted[0]))
+    client().set(keys.job(wanted[0]), "x")
+    assert {one.run_id: bool(one.fields) for one in claims.held_by(WORKER.id)} == {wanted[0]: False, wanted[1]: True}
+
+
+def test_a_key_of_another_type_holds_nothing_and_keeps_no_lease(caplog):
+    client().set(keys.held("ghost"), "x")
+    client().zadd(keys.LEASES, {"ghost": 1})
+    assert claims.held_by("ghost") == []
+    assert "jobs:held:ghost is in use for something else" in caplog.text
+    claims.forget_worker("ghost")
+    assert client().zscore(keys.LEASES, "ghost") is None
+
+
 def test_a_worker_that_holds_something_is_not_forgotten():
     pushed()
     claim()

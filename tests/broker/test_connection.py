@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from jobs.broker import connection, inspect, lua
+from jobs.broker import connection, inspect, keys, lua
 from jobs.broker.connection import client
 from jobs.broker.embedded import EmbeddedServer
 from jobs.errors import BrokerUnavailable
@@ -98,3 +98,9 @@ def test_a_fault_of_our_own_is_not_called_an_outage():
 
 def test_a_reader_may_have_a_longer_time_limit():
     assert connection.connect(read_timeout=35).connection_pool.connection_kwargs["socket_timeout"] == 35
+
+
+def test_a_refusal_within_a_pipeline_is_unavailable_and_not_a_crash():
+    client().set(keys.queue("default"), "x")
+    with pytest.raises(BrokerUnavailable, match="WRONGTYPE"):
+        inspect.queues_now(["default"])

@@ -201,3 +201,10 @@ def test_ended_leases_are_told_and_living_ones_renewed():
 def test_a_worker_without_a_lease_is_not_given_one_by_a_renewal():
     tick(["nobody/1"], [])
     assert client().zscore(keys.LEASES, "nobody/1") is None
+
+
+def test_a_lease_whose_name_is_no_text_is_dropped_and_told(caplog):
+    client().zadd(keys.LEASES, {b"\xff\xfe": 1, "ghost": 1})
+    assert tick([], []).ended == ["ghost"]
+    assert client().zrange(keys.LEASES, 0, -1) == [b"ghost"]
+    assert "cannot be read" in caplog.text

@@ -1,0 +1,79 @@
+"""What dead workers held is taken back, whatever else is there."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs.broker import claim as claims
+from jobs.broker import keys
+from jobs.broker.connection import client
+from jobs.broker.schedule import tick
+from jobs.errors import BrokerUnavailable
+from jobs.worker import housekeeping
+from tests.broker.messages import pushed
+from tests.engine import WORKER, claim, places
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def held() -> str:
+    """The id of a run whose worker is dead."""
+    (run_id,) = pushed()
+    claim()
+    client().zadd(keys.LEASES, {WORKER.id: 1, "ghost": 0})
+    return run_id
+
+
+@pytest.mark.parametrize("place", ["garbage", b"\xff\xfe", ""])
+def test_a_damaged_place_does_not_keep_a_dead_workers_runs(held, place):
+    client().hset(keys.held("ghost"), "tok", place)
+    assert housekeeping.reclaim_all_silent(tick([], []).ended) == 1
+    assert places(held) == ["queued:default"]
+    assert tick([], []).ended == []
+
+
+def test_a_key_of_another_type_does_not_keep_a_dead_workers_runs(held):
+    client().set(keys.held("ghost"), "x")
+    assert housekeeping.reclaim_all_silent(tick([], []).ended) == 1
+    assert places(held) == ["queued:default"]
+    assert tick([], []).ended == []
+
+
+@pytest.mark.parametrize("crashed", [True, False])
+def test_a_damaged_run_does_not_keep_the_other_runs_of_its_worker(held, crashed):
+    (other,) = pushed()
+    claim()
+    client().delete(keys.job(held))
+    client().set(keys.job(held), "x")
+    assert housekeeping.reclaim_dead(WORKER, crashed=crashed) == 2
+    assert places(other) == [f"queued:{keys.suspects('default') if crashed else 'default'}"]
+    assert claims.held_by(WORKER.id) == []
+
+
+def test_a_worker_that_cannot_be_taken_back_does_not_keep_the_others(held, monkeypatch, caplog):
+    fine = claims.held_by
+
+    def hurt(worker_id):
+        if worker_id == "ghost":
+            raise RuntimeError("no")
+        return fine(worker_id)
+
+    monkeypatch.setattr(claims, "held_by", hurt)
+    assert housekeeping.reclaim_all_silent(["ghost", WORKER.id]) == 1
+    assert places(held) == ["queued:default"]
+    assert "what ghost held could not be taken back" in caplog.text
+
+
+def test_a_refusal_for_one_is_raised_once_the_others_were_tried(held, monkeypatch):
+    fine = claims.held_by
+
+    def hurt(worker_id):
+        if worker_id == "ghost":
+            raise BrokerUnavailable("no")
+        return fine(worker_id)
+
+    monkeypatch.setattr(claims, "held_by", hurt)
+    with pytest.raises(BrokerUnavailable):
+        housekeeping.reclaim_all_silent(["ghost", WORKER.id])
+    assert places(held) == ["queued:default"]
