@@ -5,6 +5,8 @@
 2. The threads run them; each that ends wakes the loop.
 3. With nothing to settle and nothing to claim, `_wait` blocks until there is work, an end, or a signal.
 4. At SIGTERM it stops claiming, waits for what runs, hands the rest back, and ends.
+5. When a job will not end after its time limit struck, it retires: it stops claiming, gives the neighbours their
+   grace, settles that run as timed out, and ends; the supervisor starts another in its place.
 
 Only this loop talks to Redis about claims, so nothing is settled twice or out of order.
 """
@@ -25,11 +27,12 @@ from jobs.broker.claim import Claim, WorkerId
 from jobs.broker.schedule import tick
 from jobs.broker.settle import Settlement, settle, settle_and_claim
 from jobs.broker.waiting import Waiting
-from jobs.errors import BrokerUnavailable
+from jobs.errors import BrokerUnavailable, JobTimedOut
 from jobs.policy.backoff import exponential
-from jobs.policy.outcome import Interrupted
+from jobs.policy.outcome import Interrupted, TimedOut
 from jobs.worker import deadlines, entries, lifecycle
 from jobs.worker.options import WorkerOptions
+from jobs.worker.pulse import Pulse
 from jobs.worker.registration import Registration
 from jobs.worker.threads import Threads
 
@@ -39,14 +42,19 @@ logger = logging.getLogger(__name__)
 _NAP_SECONDS = 1.0
 # An attempt that runs longer is shown as running; a shorter one is told of when it ends.
 _ANNOUNCED_AFTER_SECONDS = 0.5
+# What a job may take to end after its time limit struck: enough to roll back and to close a connection.
+_STUCK_SECONDS = 5.0
+# The supervisor and the terminal may both pass on one wish to stop.
+_SAME_SIGNAL_SECONDS = 1.0
 _reconnect_wait = exponential(first=0.1, cap=2.0)
 
 
 class Child:
     """See the module. `run` returns when the work is over; the process then ends with `os._exit`."""
 
-    def __init__(self, worker: WorkerId, options: WorkerOptions) -> None:
+    def __init__(self, worker: WorkerId, options: WorkerOptions, pulse: Pulse) -> None:
         self._worker = worker
+        self._pulse = pulse
         self._options = options
         self._waiting = Waiting(options.queues)
         self._threads = Threads(options.concurrency, worker=worker.name, ended=self._waiting.wake)
@@ -59,11 +67,15 @@ class Child:
         self._failures = 0
         self._idle_since = time.monotonic()
         self._stop_at: float | None = None
+        self._stop_asked_at: float | None = None
+        self._stuck: set[str] = set()
 
     def run(self) -> None:
         signal.signal(signal.SIGTERM, self._on_stop)
         # Ctrl-C reaches every process of the terminal; the supervisor is the one that decides.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # A process that a job forks is none of ours: it ends when it is told to.
+        os.register_at_fork(after_in_child=_forget_signals)
         while not self._is_over():
             try:
                 self._step()
@@ -73,10 +85,13 @@ class Child:
         self._leave()
 
     def _step(self) -> None:
+        self._pulse.beat()
         if self._failures:
             self._hand_back_unknown()
         claimed = self._exchange()
+        self._pulse.beat()
         next_limit = deadlines.strike_late()
+        self._retire_if_stuck()
         self._renew()
         self._beat()
         if not claimed and not self._is_over():
@@ -148,6 +163,15 @@ class Child:
             tick([self._worker.id], [])
             self._renewed_at = time.monotonic()
 
+    def _retire_if_stuck(self) -> None:
+        stuck = {claim.token: claim for claim in self._threads.stuck(_STUCK_SECONDS)}
+        for claim in [claim for token, claim in stuck.items() if token not in self._stuck]:
+            facts = {"job": claim.name, "run": claim.run_id, "worker": self._worker.name}
+            logger.error("%s does not end after its time limit; its process is replaced", claim.name, extra=facts)
+            if self._stop_at is None:
+                self._stop_at = time.monotonic() + self._options.shutdown_timeout
+        self._stuck = stuck.keys() & self._running.keys()
+
     def _beat(self) -> None:
         if self._registration is None:
             self._registration = Registration(self._worker.name, self._options.queues)
@@ -156,7 +180,8 @@ class Child:
 
     def _is_over(self) -> bool:
         if self._stop_at is not None:
-            done = not self._running and not self._unsettled and not self._threads_have_news()
+            others = self._running.keys() - self._stuck
+            done = not others and not self._unsettled and not self._threads_have_news()
             return done or time.monotonic() >= self._stop_at
         if self._running or self._unsettled:
             return False
@@ -188,16 +213,18 @@ class Child:
 
     def _outlive(self, error: BrokerUnavailable) -> None:
         self._failures += 1
+        self._pulse.beat()
         log = logger.error if self._failures == 1 else logger.debug
         log("%s", error, extra={"worker": self._worker.name})
         self._waiting.wait(_reconnect_wait(self._failures), for_work=False)
         deadlines.strike_late()
+        self._retire_if_stuck()
 
     def _leave(self) -> None:
         self._threads.stop()
         self._collect()
         left = [
-            self._interrupted(claim, run_ms=round((time.monotonic() - since) * 1000))
+            self._given_up(claim, run_ms=round((time.monotonic() - since) * 1000))
             for claim, since in self._running.values()
         ]
         try:
@@ -210,12 +237,31 @@ class Child:
             logger.warning("could not say goodbye to Redis", extra={"worker": self._worker.name})
         if left:
             logger.info("%s runs handed back", len(left), extra={"worker": self._worker.name})
+        if self._stop_at is not None and self._stop_asked_at is None:
+            self._pulse.say_retired()
+        else:
+            self._pulse.say_over()
+
+    def _given_up(self, claim: Claim, *, run_ms: int) -> Settlement:
+        if claim.token not in self._stuck:
+            return self._interrupted(claim, run_ms=run_ms)
+        outcome = TimedOut(JobTimedOut("it passed its time limit and would not end"))
+        return lifecycle.conclude(claim, outcome, worker=self._worker.name, run_ms=run_ms)
 
     def _on_stop(self, signum: int, frame: object) -> None:
-        # A second signal does not wait.
-        grace = self._options.shutdown_timeout if self._stop_at is None else 0.0
-        self._stop_at = time.monotonic() + grace
+        now = time.monotonic()
+        if self._stop_asked_at is None:
+            self._stop_asked_at = now
+            self._stop_at = now + self._options.shutdown_timeout
+        elif now - self._stop_asked_at > _SAME_SIGNAL_SECONDS:
+            # A second wish does not wait.
+            self._stop_at = now
         self._waiting.wake()
+
+
+def _forget_signals() -> None:
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, signal.SIG_DFL)
 
 
 def fresh_id(name: str) -> WorkerId:

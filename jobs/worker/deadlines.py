@@ -7,10 +7,16 @@ pool or leave a lock held. `_firing` is what keeps a strike from landing after `
 from __future__ import annotations
 
 import ctypes
+import sys
 import threading
 import time
+from types import FrameType
 
 from jobs.errors import JobTimedOut
+
+# Who waits for a lock by one of the wrappers in `threading` is left in peace for this long, and then struck.
+_PATIENCE_SECONDS = 1.0
+_LOOK_AGAIN_SECONDS = 0.01
 
 _firing = threading.Lock()
 _watches: dict[int, _Watch] = {}
@@ -49,12 +55,31 @@ def strike_late() -> float | None:
         for thread, watch in list(_watches.items()):
             if watch.fired:
                 continue
-            if watch.at <= now:
+            wait = watch.at - now
+            if wait <= 0 and not _is_tender(thread, late=-wait):
                 watch.fired = True
                 _raise_in(thread, ctypes.py_object(JobTimedOut))
-            elif next_in is None or watch.at - now < next_in:
-                next_in = watch.at - now
+                continue
+            wait = max(wait, _LOOK_AGAIN_SECONDS)
+            next_in = wait if next_in is None else min(next_in, wait)
     return next_in
+
+
+def ignored_for(seconds: float) -> set[int]:
+    """The threads whose attempt has not ended within `seconds` of its limit."""
+    before = time.monotonic() - seconds
+    return {thread for thread, watch in list(_watches.items()) if watch.at < before}
+
+
+def _is_tender(thread: int, *, late: float) -> bool:
+    """Whether a strike now could leave a lock held that others need."""
+    frame: FrameType | None = sys._current_frames().get(thread)
+    if frame is not None and frame.f_globals.get("__name__") == "threading" and late < _PATIENCE_SECONDS:
+        return True
+    # A handler holds its lock while it formats, whatever that calls; every thread that logs would wait for ever.
+    while frame is not None and frame.f_globals.get("__name__") != "logging":
+        frame = frame.f_back
+    return frame is not None
 
 
 def _disarm(thread: int) -> None:

@@ -30,7 +30,8 @@ from jobs.policy.backoff import exponential
 from jobs.worker import housekeeping
 from jobs.worker.child import Child, fresh_id
 from jobs.worker.options import WorkerOptions
-from jobs.worker.recording import Recording
+from jobs.worker.pulse import Pulse
+from jobs.worker.recording import LAST_WORDS_SECONDS, Recording
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,8 @@ _restart_wait = exponential(first=0.5, cap=30.0)
 _SETTLED_IN_SECONDS = 10.0
 # What a stopping child may take beyond its own shutdown time.
 _STOP_MARGIN_SECONDS = 5.0
+# A child's loop turns each second; one that has not for this long cannot.
+_SILENT_SECONDS = 10.0
 _PR_SET_PDEATHSIG = 1
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
@@ -50,6 +53,7 @@ class _Process:
 
     work: Callable[[], None]
     worker: WorkerId | None = None
+    pulse: Pulse | None = None
     pid: int = 0
     started_at: float = 0.0
     failures: int = 0
@@ -88,6 +92,7 @@ class Supervisor:
             self._sleep()
             self._reap()
             self._kill_late()
+            self._kill_silent()
         self._end_recording()
 
     def _is_over(self) -> bool:
@@ -114,7 +119,8 @@ class Supervisor:
 
     def _fork_child(self, child: _Process, name: str, options: WorkerOptions) -> None:
         child.worker = worker = fresh_id(name)
-        child.work = lambda: Child(worker, options).run()
+        child.pulse = pulse = Pulse()
+        child.work = lambda: Child(worker, options, pulse).run()
         self._fork(child)
 
     def _fork(self, process: _Process) -> None:
@@ -123,7 +129,11 @@ class Supervisor:
         sys.stdout.flush()
         sys.stderr.flush()
         gc.freeze()
-        process.pid = os.fork()
+        try:
+            process.pid = os.fork()
+        except OSError as error:
+            self._wait_before_next(process, f"could not be started ({error})")
+            return
         if process.pid == 0:
             _be_child(process.work)
         process.started_at = time.monotonic()
@@ -175,6 +185,14 @@ class Supervisor:
         for child in self._children:
             child.finished = not child.pid
 
+    def _kill_silent(self) -> None:
+        """A job that holds the interpreter stops its process: nothing there can strike it, or say that it is stuck."""
+        limit = max(_SILENT_SECONDS, 2 * conf.get().LEASE)
+        for process in self._working():
+            if process.pulse is not None and process.pulse.silent_seconds > limit:
+                logger.error("%s has stood still for %.0f s and is killed", _name(process), limit)
+                _send(process.pid, signal.SIGKILL)
+
     def _kill_late(self) -> None:
         if time.monotonic() >= self._kill_at:
             for process in self._working():
@@ -190,16 +208,20 @@ class Supervisor:
         process.pid = 0
         if process.worker is not None:
             # Also after a clean end: Redis may have been away when it wanted to hand back what it held.
-            self._left_behind.append((process.worker, status != 0))
+            self._left_behind.append((process.worker, not _ended_well(process, status)))
             self._next_tick = 0.0
-        process.finished = process is not self._recording and (status == 0 or self._stopping)
-        if status == 0:
+        if process is not self._recording:
+            process.finished = self._stopping or (process.pulse is not None and process.pulse.is_over)
+        if _ended_well(process, status):
             return
-        process.failures = 1 if lived >= _SETTLED_IN_SECONDS else process.failures + 1
+        process.failures = 0 if lived >= _SETTLED_IN_SECONDS else process.failures
+        self._wait_before_next(process, f"ended with status {status}")
+
+    def _wait_before_next(self, process: _Process, what: str) -> None:
+        process.failures += 1
         wait = _restart_wait(process.failures)
         process.start_at = time.monotonic() + wait
-        name = process.worker.name if process.worker else "the recording process"
-        logger.error("%s ended with status %s; the next starts in %.1f s", name, status, wait)
+        logger.error("%s %s; the next starts in %.1f s", _name(process), what, wait)
 
     def _end_recording(self) -> None:
         self._tick_last_time()
@@ -209,8 +231,15 @@ class Supervisor:
         # It waits for the next thing that happens, and looks for signals only then.
         with contextlib.suppress(BrokerUnavailable):
             journal.wake()
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self._recording.pid, 0)
+        self._wait_for_recording()
+
+    def _wait_for_recording(self) -> None:
+        """A database that hangs must not keep us: what is not stored stays in the journal."""
+        end = time.monotonic() + LAST_WORDS_SECONDS + _STOP_MARGIN_SECONDS
+        while _ended(self._recording.pid) is None:
+            got = signal.sigtimedwait(_SIGNALS, max(0.0, end - time.monotonic()))
+            if got is None or got.si_signo != signal.SIGCHLD:
+                _send(self._recording.pid, signal.SIGKILL)
 
     def _tick_last_time(self) -> None:
         self._next_tick = 0.0
@@ -245,6 +274,15 @@ def _die_with_parent() -> None:
     """Be asked to stop when the supervisor dies without a word."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _ended_well(process: _Process, status: int) -> bool:
+    """A job may end its process with any status; the pulse cannot be faked."""
+    return process.pulse.ended_as_it_should if process.pulse is not None else status == 0
+
+
+def _name(process: _Process) -> str:
+    return process.worker.name if process.worker else "the recording process"
 
 
 def _ended(pid: int) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from django.db import connections
 
 from jobs.broker.claim import Claim
 from jobs.broker.settle import Settlement
-from jobs.worker import lifecycle
+from jobs.worker import deadlines, lifecycle
 
 
 class Threads:
@@ -22,6 +23,8 @@ class Threads:
         self._outbox: deque[Settlement] = deque()
         self._ended = ended
         self._worker = worker
+        self._process = os.getpid()
+        self._at_work: dict[int, Claim] = {}
         self._threads = [threading.Thread(target=self._work, name=f"job-{n}", daemon=True) for n in range(count)]
         for thread in self._threads:
             thread.start()
@@ -37,13 +40,25 @@ class Threads:
             settlements.append(self._outbox.popleft())
         return settlements
 
+    def stuck(self, seconds: float) -> list[Claim]:
+        """The claims whose time limit struck and that have not ended within `seconds` of it."""
+        threads = deadlines.ignored_for(seconds)
+        return [claim for thread, claim in list(self._at_work.items()) if thread in threads]
+
     def stop(self) -> None:
         """Let every thread end after what it is doing."""
         for _ in self._threads:
             self._inbox.put(None)
 
     def _work(self) -> None:
+        thread = threading.get_ident()
         while (claim := self._inbox.get()) is not None:
-            self._outbox.append(lifecycle.attempt(claim, worker=self._worker))
+            self._at_work[thread] = claim
+            settlement = lifecycle.attempt(claim, worker=self._worker)
+            if os.getpid() != self._process:
+                # The job forked and let its copy return: only the original may settle.
+                os._exit(0)
+            self._at_work.pop(thread, None)
+            self._outbox.append(settlement)
             self._ended()
         connections.close_all()

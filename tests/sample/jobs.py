@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 import time
 
@@ -108,6 +109,32 @@ def nap(seconds: float, number: int) -> None:
 def kill_worker() -> None:
     note("kill")
     os._exit(9)
+
+
+@job(retry=RetryPolicy(attempts=10, backoff=QUICK))
+def leave_at_once() -> None:
+    note("leave at once")
+    os._exit(0)
+
+
+@job(timeout=0.5, retry=1)
+def hog() -> None:
+    """Hold the interpreter for minutes: no thread of this process runs meanwhile."""
+    note("hog")
+    re.match(r"(a+)+$", "a" * 40 + "b")
+
+
+@job(timeout=0.5, retry=1)
+def sit_in_c() -> None:
+    """Block where no exception can strike."""
+    note("sit")
+    time.sleep(600)
+
+
+@job(timeout=0.5, retry=1)
+def log_for_ever() -> None:
+    while True:
+        current_run().logger.warning("again")
 
 
 @job(retry=1)

@@ -1,0 +1,49 @@
+"""What a child tells its supervisor without Redis: that its loop turns, and how it ended.
+
+It lies in memory that both share, so neither a job that closes every file nor one that calls `os._exit` can fake it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import time
+
+_BEAT = struct.Struct("d")
+_END_AT = _BEAT.size
+_OVER, _RETIRED = 1, 2
+
+
+class Pulse:
+    """Made before the fork. The child beats and says how it ended; the supervisor reads."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, mmap.PAGESIZE)
+        self.beat()
+
+    def beat(self) -> None:
+        """Say that the loop turns."""
+        _BEAT.pack_into(self._memory, 0, time.monotonic())
+
+    def say_over(self) -> None:
+        """Say that the work is over: no other child need take its place."""
+        self._memory[_END_AT] = _OVER
+
+    def say_retired(self) -> None:
+        """Say that the process ends because a job would not: another child must take its place."""
+        self._memory[_END_AT] = _RETIRED
+
+    @property
+    def silent_seconds(self) -> float:
+        """Since the last beat; the clock is the same in every process of the machine."""
+        beaten_at: float = _BEAT.unpack_from(self._memory, 0)[0]
+        return time.monotonic() - beaten_at
+
+    @property
+    def is_over(self) -> bool:
+        return self._memory[_END_AT] == _OVER
+
+    @property
+    def ended_as_it_should(self) -> bool:
+        """Whether it ended by itself, having handed back what it held."""
+        return self._memory[_END_AT] in (_OVER, _RETIRED)
