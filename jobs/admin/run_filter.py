@@ -20,6 +20,8 @@ from jobs.admin.keyset import window_start
 from jobs.errors import did_you_mean
 from jobs.models import JobRun, RunState
 
+# PostgreSQL counts the places of a JSON list in 32 bits.
+_MOST_PLACES = 2**31
 FIELDS = ("q", "state", "queue", "job", "after", "before")
 
 
@@ -154,9 +156,12 @@ class RunFilter:
 
     def _by_argument(self, term: search.Term) -> Q:
         self.windowed = True
+        keys = term.name.removeprefix("args.").split(".")
+        if not all(_can_be_key(key) for key in keys):
+            return Q(pk__in=[])
         # Built by hand: in a look-up's name an argument called "in" or "a__gt" would be an operator.
         place: Any = "arguments"
-        for key in term.name.removeprefix("args.").split("."):
+        for key in keys:
             place = KeyTransform(key, place)
         alias = f"argument_{len(self.aliases)}"
         self.aliases[alias] = place
@@ -216,6 +221,14 @@ def find_run(text: str) -> JobRun | None:
     """The run of this id, ours or RQ's."""
     lookup: dict[str, Any] = {"pk": found} if (found := search.as_uuid(text)) else {"rq_id": text}
     return JobRun.objects.filter(**lookup).only("pk").first()
+
+
+def _can_be_key(key: str) -> bool:
+    """Whether a database can look for it: what reads as a number it takes for a place in a list."""
+    try:
+        return 0 <= int(key) < _MOST_PLACES
+    except ValueError:
+        return True
 
 
 def _words() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import uuid
 from collections.abc import Iterable
@@ -17,6 +18,10 @@ from jobs.errors import did_you_mean
 from jobs.policy.ages import parse_age
 
 QUALIFIERS = ("id", "state", "queue", "job", "error", "worker", "arg")
+# An operator's question is far shorter; a database's parser gives up at some hundred conditions.
+MOST_CHARACTERS = 1000
+MOST_TERMS = 20
+MOST_DEPTH = 10
 _ARGUMENT = "args."
 _TOKEN = re.compile(r'(?:[^\s":]+:)?(?:"[^"]*"|[^\s"]+)|"')
 _QUALIFIED = re.compile(r"([A-Za-z_][\w.\-]*):(.*)", re.DOTALL)
@@ -52,9 +57,12 @@ def parse(text: str, *, qualifiers: Iterable[str] = QUALIFIERS) -> Search:
     >>> parse("charge_order").terms
     (Term(name='job?', value='charge_order'),)
     """
+    tokens = _TOKEN.findall(text) if len(text) <= MOST_CHARACTERS else []
+    if len(text) > MOST_CHARACTERS or len(tokens) > MOST_TERMS:
+        return Search(problems=(_too_long(),))
     terms: list[Term] = []
     problems: list[str] = []
-    for token in _TOKEN.findall(text):
+    for token in tokens:
         if problem := _problem_of(token, qualifiers=tuple(qualifiers)):
             problems.append(problem)
         else:
@@ -98,9 +106,11 @@ def typed_values(value: str) -> list[object]:
 def _typed(value: str) -> object:
     try:
         typed = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
-    return typed if isinstance(typed, bool | int | float) else value
+    # Python reads and writes NaN and Infinity, which JSON columns do not know.
+    is_finite_float = isinstance(typed, float) and math.isfinite(typed)
+    return typed if isinstance(typed, bool | int) or is_finite_float else value
 
 
 def _parse_iso(text: str) -> datetime | None:
@@ -110,6 +120,11 @@ def _parse_iso(text: str) -> datetime | None:
         raise ValueError(_("%(text)s is no date: %(why)s") % {"text": text, "why": error}) from error
 
 
+def _too_long() -> str:
+    text = _("That is too much to search for. Take at the most %(terms)d terms and %(characters)d characters.")
+    return text % {"terms": MOST_TERMS, "characters": MOST_CHARACTERS}
+
+
 def _problem_of(part: str, *, qualifiers: tuple[str, ...]) -> str:
     match = _QUALIFIED.fullmatch(part)
     if match is None:
@@ -117,6 +132,11 @@ def _problem_of(part: str, *, qualifiers: tuple[str, ...]) -> str:
     name, value = match.groups()
     if not value.strip('"'):
         return _("%(name)s: wants a value after the colon.") % {"name": name}
+    if name.count(".") > MOST_DEPTH:
+        return _("%(name)s: looks too deep. Take at the most %(most)d names after args.") % {
+            "name": name,
+            "most": MOST_DEPTH,
+        }
     if name in qualifiers or (name.startswith(_ARGUMENT) and len(name) > len(_ARGUMENT) and "arg" in qualifiers):
         return ""
     known = ", ".join(f"{each}:" for each in qualifiers)

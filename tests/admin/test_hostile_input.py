@@ -53,3 +53,25 @@ def test_a_nul_in_the_address_of_a_django_rq_page_is_not_kept(operator: Client) 
     assert operator.post(address).status_code == 403
     assert AuditEntry.objects.get().target == "0 ab"
     assert operator.get(reverse("admin:django_rq_job_detail", args=[0, "a\0b"])).status_code == 404
+
+
+# Questions that a database's parser would choke on.
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *[f"args.order_id:{number}" for number in ("NaN", "Infinity", "-Infinity", "1e999", "9" * 900)],
+        "args" + ".a" * 1500 + ":1",
+        "args" + ".a" * 10 + ":1",
+        *[f"args.{place}:1" for place in ("-1", "0", "2147483647", "2147483648", "99999999999999999999")],
+        "a " * 1500,
+        "arg:1 " * 20,
+        '"' * 2000,
+    ],
+    ids=lambda text: text[:30],
+)
+@pytest.mark.parametrize("address", [RUNS, EMAILS])
+def test_a_question_out_of_all_bounds_is_answered(operator: Client, address: str, text: str) -> None:
+    a_run(RunState.QUEUED)
+    assert operator.get(address, {"q": text}).status_code == 200

@@ -52,6 +52,38 @@ def test_a_time_is_absolute_or_an_age() -> None:
     assert search.parse_moment("", now=NOW) is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["a " * 21, "a" * 1001, '"' * 1000, "args" + ".a" * 11 + ":1"],
+    ids=["terms", "characters", "quotation marks", "depth"],
+)
+def test_too_much_is_refused_with_what_is_enough(text: str) -> None:
+    found = search.parse(text)
+    assert len(found.problems) == 1
+    assert "at the most" in found.problems[0]
+
+
+def test_as_much_as_is_allowed_is_read() -> None:
+    assert len(search.parse("a " * 20).terms) == 20
+    assert search.parse("args" + ".a" * 10 + ":1").terms
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("42", ["42", 42]),
+        ("true", ["true", True]),
+        ("1e3", ["1e3", 1000.0]),
+        ("NaN", ["NaN"]),
+        ("-Infinity", ["-Infinity"]),
+        ("1e999", ["1e999"]),
+        ("[" * 990, ["[" * 990]),
+    ],
+)
+def test_a_value_is_a_number_only_where_json_has_it(text: str, values: list[object]) -> None:
+    assert search.typed_values(text) == values
+
+
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-41T00:00", "2", "-3d", "99999999999d"])
 def test_a_time_that_is_neither_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"age|date"):
