@@ -9,12 +9,12 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
-from django.utils.dateparse import parse_datetime
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from jobs import conf, dead, registry
 from jobs.admin.keyset import PAGE_SIZE, key_or_none
+from jobs.admin.search import parse_iso
 from jobs.errors import did_you_mean
 from jobs.models import DeadJob
 from jobs.models.dead import DeathReason
@@ -125,7 +125,7 @@ class Selection:
             keys=keys,
             by_hand="chosen" in query,
             up_to=key_or_none(query.get("up_to"), int),
-            as_of=key_or_none(query.get("as_of"), parse_datetime),
+            as_of=key_or_none(query.get("as_of"), parse_iso),
         )
 
     @property

@@ -53,9 +53,11 @@ def _page_after(queryset: QuerySet[Row], newer: Any) -> Page[Row]:
 def key_or_none(text: str | None, convert: Callable[[str], Any]) -> Any:
     """The key that a URL carries, or None when it is missing or was tampered with."""
     try:
-        return convert(text) if text else None
+        key = convert(text) if text else None
     except ValueError:
         return None
+    # No row's key is longer than 64 bits, and SQLite's driver refuses to look for one that is.
+    return None if isinstance(key, int) and abs(key) >= 2**63 else key
 
 
 def window_start(queryset: QuerySet[Any]) -> Any:

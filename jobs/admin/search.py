@@ -22,6 +22,8 @@ QUALIFIERS = ("id", "state", "queue", "job", "error", "worker", "arg")
 MOST_CHARACTERS = 1000
 MOST_TERMS = 20
 MOST_DEPTH = 10
+# Room on both sides for any time zone and any age, in what a clock can hold.
+_YEARS = range(1900, 3000)
 _ARGUMENT = "args."
 _TOKEN = re.compile(r'(?:[^\s":]+:)?(?:"[^"]*"|[^\s"]+)|"')
 _QUALIFIED = re.compile(r"([A-Za-z_][\w.\-]*):(.*)", re.DOTALL)
@@ -85,9 +87,26 @@ def parse_moment(text: str, *, now: datetime) -> datetime | None:
     """
     if not text:
         return None
-    if moment := _parse_iso(text):
-        return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
+    if moment := parse_iso(text):
+        return moment
     return now - parse_age(text)
+
+
+def parse_iso(text: str) -> datetime | None:
+    """`2026-05-03T14:00`, in the current time zone where it names none; None when it is not of that form.
+
+    Raises ValueError when there is no such date, or not within the years that we reckon with.
+    """
+    try:
+        moment = parse_datetime(text)
+    except ValueError as error:
+        raise ValueError(_("%(text)s is no date: %(why)s") % {"text": text, "why": error}) from error
+    if moment and moment.year not in _YEARS:
+        years = {"first": _YEARS[0], "last": _YEARS[-1]}
+        raise ValueError(
+            _("%(text)s is no date of a run. Take a year from %(first)d to %(last)d.") % {"text": text, **years}
+        )
+    return timezone.make_aware(moment) if moment and timezone.is_naive(moment) else moment
 
 
 def json_renderings(value: str) -> list[str]:
@@ -111,13 +130,6 @@ def _typed(value: str) -> object:
     # Python reads and writes NaN and Infinity, which JSON columns do not know.
     is_finite_float = isinstance(typed, float) and math.isfinite(typed)
     return typed if isinstance(typed, bool | int) or is_finite_float else value
-
-
-def _parse_iso(text: str) -> datetime | None:
-    try:
-        return parse_datetime(text)
-    except ValueError as error:
-        raise ValueError(_("%(text)s is no date: %(why)s") % {"text": text, "why": error}) from error
 
 
 def _too_long() -> str:

@@ -14,6 +14,7 @@ DEAD = reverse("admin:jobs_deadjob_changelist")
 EMAILS = reverse("admin:jobs_sentemail_changelist")
 AUDIT = reverse("admin:jobs_auditentry_changelist")
 RETRY = reverse("admin:jobs_deadjob_bulk", args=["retry"])
+EDGES = ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59")
 
 
 # NUL, which PostgreSQL refuses in any text.
@@ -75,3 +76,31 @@ def test_a_nul_in_the_address_of_a_django_rq_page_is_not_kept(operator: Client) 
 def test_a_question_out_of_all_bounds_is_answered(operator: Client, address: str, text: str) -> None:
     a_run(RunState.QUEUED)
     assert operator.get(address, {"q": text}).status_code == 200
+
+
+# Times and keys beyond what a clock and a column hold.
+
+
+@pytest.mark.parametrize("moment", EDGES)
+@pytest.mark.parametrize("field", ["after", "before"])
+def test_a_time_at_the_edge_of_the_calendar_is_refused_in_words(operator: Client, field: str, moment: str) -> None:
+    assert b"is no date of a run" in operator.get(RUNS, {field: moment}).content
+
+
+@pytest.mark.parametrize("moment", [*EDGES, "2026-02-31T00:00:00Z", "soon"])
+def test_a_form_with_a_time_that_we_never_wrote_gets_a_preview(operator: Client, moment: str) -> None:
+    buried = a_dead_job()
+    answer = operator.post(RETRY, {"as_of": moment, "up_to": str(buried.pk), "older_than": "1d"})
+    assert answer.status_code == 200
+    assert not AuditEntry.objects.exists()
+
+
+@pytest.mark.parametrize("key", ["9" * 26, "-" + "9" * 20, str(2**63)])
+def test_a_key_that_no_row_can_have_chooses_none(operator: Client, key: str) -> None:
+    buried = a_dead_job()
+    asked = {"chosen": "1", "id": key}
+    assert operator.get(RETRY, asked).status_code == 200
+    form = {**asked, "up_to": str(buried.pk), "as_of": "2100-01-01T00:00:00Z"}
+    assert operator.post(RETRY, form).status_code == 302
+    assert DeadJob.objects.get().resolution == ""
+    assert operator.get(DEAD, {"older": key}).status_code == 200
