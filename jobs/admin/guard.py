@@ -12,6 +12,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import ImproperlyConfigured
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern
@@ -59,6 +60,9 @@ _READS = {
     "cron_scheduler_detail",
     "cron_job_detail",
 }
+# So django-rq says, in turn, that a worker has gone, that an id or key is none, that a number is beyond its list,
+# and that RQ Scheduler is not installed.
+_NOT_THERE = (AssertionError, ValueError, IndexError, OverflowError, ImproperlyConfigured)
 # They show arguments and results as they are.
 _UNMASKED = {"job_detail", "result_detail"}
 # A token opens these to monitoring; a person needs the permission.
@@ -160,9 +164,8 @@ def _reading(view: View) -> View:
                 return view(request, **captured)
         except BrokerUnavailable as error:
             return access.unavailable(request, str(error))
-        except AssertionError as error:
-            # So django-rq says that the worker asked for has gone.
-            raise Http404(_("There is no such worker any more.")) from error
+        except _NOT_THERE as error:
+            raise Http404(_("There is nothing of that name or number, or not any more.")) from error
 
     return update_wrapper(guarded, view)
 

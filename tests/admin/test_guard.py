@@ -124,10 +124,26 @@ def test_a_job_of_ours_opens_our_page_which_masks(viewer: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", [page("jobs", 99), page("workers", 99), page("worker_details", QUEUE, "rq:worker:gone")]
+    "address",
+    [
+        page("jobs", 99),
+        page("jobs", int("9" * 30)),
+        page("workers", 99),
+        page("worker_details", QUEUE, "rq:worker:gone"),
+        page("worker_details", QUEUE, "k"),
+        page("job_detail", QUEUE, "gone"),
+        page("jobs", QUEUE) + "%ff/",
+        page("jobs", QUEUE) + "%00/",
+        page("result_detail", QUEUE, "gone", "1-1"),
+        page("scheduler_jobs", 0),
+        page("scheduler_jobs", int("9" * 30)),
+        page("cron_scheduler_detail", 0, "gone"),
+        page("cron_scheduler_detail", int("9" * 30), "gone"),
+        page("cron_job_detail", int("9" * 30), "gone", "gone"),
+    ],
 )
-def test_what_is_not_there_is_not_found(viewer: Client, address: str) -> None:
-    assert viewer.get(address).status_code == 404
+def test_what_is_not_there_is_not_found(operator: Client, address: str) -> None:
+    assert operator.get(address).status_code == 404
 
 
 def test_a_foreign_job_shows_its_arguments_to_who_may_see_payloads(viewer: Client, operator: Client) -> None:
