@@ -9,6 +9,7 @@ A crash between 2 and 3 leaves entries that are stored: `catch_up` forgets them 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import uuid
 from collections.abc import Sequence
@@ -16,7 +17,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import DataError, IntegrityError, router, transaction
+from django.db import (
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    router,
+    transaction,
+)
 
 from jobs import runs
 from jobs.broker import journal
@@ -42,7 +51,18 @@ _STATE_AFTER = {
 
 
 # What an entry raises that says too little, or what the database cannot hold.
-_UNFIT = (DataError, IntegrityError, AttributeError, LookupError, TypeError, ValueError, ArithmeticError)
+_UNFIT = (
+    DataError,
+    IntegrityError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    RecursionError,
+)
+# What says nothing of the entry.
+_OUTAGES = (OperationalError, ProgrammingError, InterfaceError)
 # PostgreSQL's integers; as milliseconds, 24 days.
 _LARGEST = 2**31 - 1
 
@@ -68,12 +88,12 @@ def record(*, block_seconds: float = 0.0) -> int:
 
     Raises `BrokerUnavailable` or a database error, and may be called again after either.
     """
-    position = _position()
-    entries = journal.read(position, most=_AT_ONCE, block_seconds=block_seconds)
+    after = position()
+    entries = journal.read(after, most=_AT_ONCE, block_seconds=block_seconds)
     if not entries:
         return 0
     try:
-        _store_all(entries, after=position)
+        _store_all(entries, after=after)
     except CursorMoved:
         return 0
     journal.forget(entries[-1].position, _ended(entries))
@@ -89,14 +109,26 @@ def record_all() -> int:
     return count
 
 
+def pass_by() -> None:
+    """Store the next entries one by one, leaving out all that cannot be, when `record` fails at them again and again.
+
+    What an ended run left in Redis then stays there. Raises as `record` does.
+    """
+    after = position()
+    with contextlib.suppress(CursorMoved):
+        _store_one_by_one(journal.read(after, most=_AT_ONCE), after=after, unfit=(Exception,))
+    journal.forget(position(), [])
+
+
 def catch_up() -> None:
     """Forget entries that an earlier recorder stored and did not come to forget."""
-    position = _position()
-    while position != journal.FIRST and (entries := journal.read_stored(position, most=_AT_ONCE)):
+    stored = position()
+    while stored != journal.FIRST and (entries := journal.read_stored(stored, most=_AT_ONCE)):
         journal.forget(entries[-1].position, _ended(entries))
 
 
-def _position() -> str:
+def position() -> str:
+    """Up to where the journal is stored."""
     cursor, _ = JournalCursor.objects.get_or_create(shard=SHARD)
     return cursor.position
 
@@ -106,8 +138,14 @@ def _ended(entries: Sequence[Entry]) -> list[tuple[str, int]]:
     return [
         (str(data.get("run")), data["life"])
         for data in settled
-        if data.get("verdict") in ("done", "discard") and isinstance(data.get("life"), int)
+        # In Python true is an integer; Redis takes it for none.
+        if data.get("verdict") in ("done", "discard") and type(data.get("life")) is int and _is_text(data.get("run"))
     ]
+
+
+def _is_text(value: object) -> bool:
+    """Whether it can be written to Redis: JSON can name half of a character."""
+    return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def _store_all(entries: Sequence[Entry], *, after: str) -> None:
@@ -130,12 +168,14 @@ def _store(entries: Sequence[Entry], *, after: str) -> None:
         transaction.on_commit(lambda: _tell(batch), using=using)
 
 
-def _store_one_by_one(entries: Sequence[Entry], *, after: str) -> None:
+def _store_one_by_one(entries: Sequence[Entry], *, after: str, unfit: tuple[type[Exception], ...] = _UNFIT) -> None:
     """One entry that the database refuses must not hold up the rest: it is logged whole and passed by."""
     for entry in entries:
         try:
             _store([entry], after=after)
-        except _UNFIT:
+        except (CursorMoved, *_OUTAGES):
+            raise
+        except unfit:
             logger.exception("journal entry cannot be stored", extra={"entry": entry.data, "position": entry.position})
             JournalCursor.objects.filter(shard=SHARD, position=after).update(position=entry.position)
         after = entry.position

@@ -246,7 +246,7 @@ def test_two_recorders_at_once_store_each_entry_once(make_job):
     runs = job.enqueue_many([() for _ in range(60)])
     for _ in runs:
         attempt_next()
-    recorder._position()
+    recorder.position()
     gate, errors = threading.Barrier(4), []
 
     def record():
@@ -272,7 +272,7 @@ def test_two_recorders_at_once_store_each_entry_once(make_job):
 def test_a_recorder_that_was_overtaken_stores_nothing(monkeypatch):
     sample.add.enqueue(1, 2)
     attempt_next()
-    position = recorder._position()
+    position = recorder.position()
     entries = journal.read(position, most=10)
     recorder.record_all()
     with pytest.raises(recorder.CursorMoved):
@@ -281,7 +281,7 @@ def test_a_recorder_that_was_overtaken_stores_nothing(monkeypatch):
 
 def test_a_recorder_that_is_overtaken_while_it_goes_one_by_one_gives_way(monkeypatch):
     write(settled("x", life="poison", verdict=["no verdict"], row={}))
-    recorder._position()
+    recorder.position()
 
     def overtaken(entries, *, after):
         JournalCursor.objects.update(position="9999999999999-0")
@@ -364,6 +364,11 @@ POISON = [
     settled("RUN", run_ms=10**30),
     settled("RUN", worker=None),
     settled("RUN", life="0"),
+    settled("RUN", life=True),
+    settled("\ud800"),
+    settled(["\ud800"]),
+    settled("RUN", worker="\ud800"),
+    settled("RUN", result="\ud800"),
     settled("someone-else", row={}),
     settled("someone-else", row={"id": "no uuid"}),
     settled("someone-else", row="text"),
@@ -386,6 +391,22 @@ def test_an_entry_that_cannot_be_stored_does_not_hold_up_the_rest(poison, caplog
 def test_an_entry_without_its_field_is_passed_by():
     client().xadd(keys.JOURNAL, {"something": "else"})
     assert recorder.record_all() == 1
+    assert journal.length() == 0
+
+
+@pytest.mark.parametrize("at", ["abc", "", "nan", "inf", "-1", "1e300", b"\xff"])
+def test_an_entry_whose_time_is_damaged_has_that_of_its_position(at):
+    run = sample.add.enqueue(1, 2)
+    client().xadd(keys.JOURNAL, {"at": at, "e": json.dumps(settled(run.id))}, id="1795313999000-0")
+    assert recorder.record_all() == 1
+    assert run.row().ended_at.timestamp() == 1795313999
+
+
+@pytest.mark.parametrize("poison", [settled("\ud800"), settled("x", life=True)], ids=["run", "life"])
+def test_what_cannot_be_forgotten_does_not_stop_the_next_recorder(poison):
+    position = write(poison)
+    JournalCursor.objects.create(shard=0, position=position)
+    recorder.catch_up()
     assert journal.length() == 0
 
 

@@ -12,6 +12,8 @@ from jobs.broker.claim import WorkerId
 from jobs.broker.connection import client, errors_named
 
 FIRST = "0-0"
+# The last moment that a datetime can be.
+_LATEST_MS = 253_402_300_799_999
 
 
 @dataclass(frozen=True)
@@ -93,5 +95,13 @@ def _entry(position: bytes, fields: dict[bytes, bytes]) -> Entry:
         data = json.loads(fields[b"e"])
     except (KeyError, ValueError, RecursionError):
         data = None
-    milliseconds = fields.get(b"at") or position.split(b"-")[0]
-    return Entry(position.decode(), int(float(milliseconds)), data if isinstance(data, dict) else None)
+    return Entry(position.decode(), _at_ms(position, fields), data if isinstance(data, dict) else None)
+
+
+def _at_ms(position: bytes, fields: dict[bytes, bytes]) -> int:
+    """When the entry was written: as it says, else as its position does."""
+    try:
+        at = int(float(fields[b"at"]))
+    except (KeyError, ValueError, OverflowError):
+        at = -1
+    return at if 0 <= at <= _LATEST_MS else int(position.split(b"-")[0])

@@ -34,6 +34,9 @@ _NIGHTLY_AT = time_of_day(3, 0, tzinfo=UTC)
 _LEADS_SECONDS = 10.0
 # How long a stopping process goes on storing what is there.
 LAST_WORDS_SECONDS = 10.0
+# How often the same entries may fail before they are looked at one by one.
+_PATIENCE = 3
+_OUTAGES = (BrokerUnavailable, DatabaseError, InterfaceError)
 _retry_wait = exponential(first=0.2, cap=5.0)
 
 
@@ -44,6 +47,8 @@ class Recording:
         self._owner = f"{conf.host()}/{os.getpid()}-{secrets.token_hex(4)}"
         self._stopping = threading.Event()
         self._failures = 0
+        self._unforeseen = 0
+        self._relay_failures = 0
         self._leading = False
         self._relay_at = 0.0
         self._nightly_at = 0.0
@@ -52,23 +57,42 @@ class Recording:
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         while not self._stopping.is_set():
-            self._guarded(self._step)
+            self.turn()
         self._guarded(self._finish)
         connections.close_all()
 
+    def turn(self) -> None:
+        """Go round the loop once. Never raises; after a failure it waits a little."""
+        self._guarded(self._step)
+
     def _step(self) -> None:
         close_old_connections()
+        if self._unforeseen >= _PATIENCE:
+            recorder.pass_by()
+            self._unforeseen = 0
         if not self._lead():
             self._stopping.wait(_BLOCK_SECONDS)
             return
         recorder.record(block_seconds=_BLOCK_SECONDS)
         now = time.monotonic()
         if now >= self._relay_at:
-            # A full hand means that there is more.
-            self._relay_at = now if relay() else now + _RELAY_SECONDS
+            self._relay(now)
         if now >= self._nightly_at:
-            ask_for_nightly(datetime.now(UTC))
+            # First, so that a failure there does not come back at each turn.
             self._nightly_at = now + _NIGHTLY_LOOK_SECONDS
+            ask_for_nightly(datetime.now(UTC))
+
+    def _relay(self, now: float) -> None:
+        """Push what was left behind. Its failures are its own: what happened is recorded all the same."""
+        try:
+            # Any that were pushed mean that there may be more.
+            self._relay_at = now if relay() else now + _RELAY_SECONDS
+            self._relay_failures = 0
+        except Exception as error:
+            self._relay_failures += 1
+            self._relay_at = now + _RELAY_SECONDS + _retry_wait(self._relay_failures)
+            log = logger.error if self._relay_failures == 1 else logger.debug
+            log("what was left behind is not pushed for now: %s", error, exc_info=not _is_outage(error))
 
     def _lead(self) -> bool:
         """Whether this process is the one that records; a new leader first clears up after the old one."""
@@ -79,7 +103,7 @@ class Recording:
 
     def _finish(self) -> None:
         end = time.monotonic() + LAST_WORDS_SECONDS
-        relay()
+        self._relay(time.monotonic())
         while time.monotonic() < end and recorder.record():
             pass
         journal.step_down(self._owner)
@@ -87,8 +111,8 @@ class Recording:
     def _guarded(self, step: Callable[[], None]) -> None:
         try:
             step()
-            self._failures = 0
-        except (BrokerUnavailable, DatabaseError, InterfaceError) as error:
+            self._failures = self._unforeseen = 0
+        except _OUTAGES as error:
             self._failures += 1
             log = logger.error if self._failures == 1 else logger.debug
             log("what happened is not recorded for now: %s", error, extra={"failures": self._failures})
@@ -96,9 +120,26 @@ class Recording:
             with contextlib.suppress(DatabaseError, InterfaceError):
                 connections.close_all()
             self._stopping.wait(_retry_wait(self._failures))
+        # Whatever an entry brings about, recording goes on.
+        except Exception:
+            self._unforeseen += 1
+            facts = {"position": _position(), "failures": self._unforeseen}
+            logger.exception("what follows %s in the journal cannot be recorded", facts["position"], extra=facts)
+            self._stopping.wait(_retry_wait(self._unforeseen))
 
     def _on_stop(self, signum: int, frame: object) -> None:
         self._stopping.set()
+
+
+def _is_outage(error: Exception) -> bool:
+    return isinstance(error, _OUTAGES)
+
+
+def _position() -> str:
+    try:
+        return recorder.position()
+    except (DatabaseError, InterfaceError):
+        return "(unknown)"
 
 
 def ask_for_nightly(now: datetime) -> None:
