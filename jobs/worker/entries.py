@@ -41,6 +41,41 @@ def settled(
     crashes: int,
 ) -> dict[str, Any]:
     """An attempt that has ended: how, and what follows. A run that has no row yet brings all that makes one."""
+    entry = _ending(claim, outcome, verdict, worker=worker, run_ms=run_ms, crashes=crashes)
+    if isinstance(outcome, Returned):
+        entry["result"] = _result(claim, outcome.result)
+    error = getattr(outcome, "error", None)
+    if error is not None:
+        entry |= failures.facts(error, secrets=_secrets(claim, job))
+    if not claim.durable:
+        entry["row"] = _row_facts(claim, policy, arguments=enqueueing.masked(job, _named_arguments(claim, job)))
+    return entry
+
+
+def settled_plainly(
+    claim: Claim,
+    outcome: Outcome,
+    verdict: Verdict,
+    why: BaseException,
+    *,
+    policy: RetryPolicy,
+    worker: str,
+    run_ms: int,
+    crashes: int,
+) -> dict[str, Any]:
+    """The same for an attempt of which `settled` raised `why`: reads neither error nor result nor arguments."""
+    entry = _ending(claim, outcome, verdict, worker=worker, run_ms=run_ms, crashes=crashes)
+    if not isinstance(outcome, Returned):
+        message = f"(the error cannot be told: reading it raised {type(why).__name__})"
+        entry |= {"error_class": "(unreadable)", "error_message": message, "traceback": ""}
+    if not claim.durable:
+        entry["row"] = _row_facts(claim, policy, arguments={})
+    return entry
+
+
+def _ending(
+    claim: Claim, outcome: Outcome, verdict: Verdict, *, worker: str, run_ms: int, crashes: int
+) -> dict[str, Any]:
     entry = _facts(claim, worker=worker) | {
         "entry": "settled",
         "outcome": outcome.name,
@@ -53,13 +88,6 @@ def settled(
         entry["reason"] = verdict.reason
     if isinstance(verdict, Retry | PutOff):
         entry["wait_s"] = verdict.seconds
-    if isinstance(outcome, Returned):
-        entry["result"] = _result(claim, outcome.result)
-    error = getattr(outcome, "error", None)
-    if error is not None:
-        entry |= failures.facts(error, secrets=_secrets(claim, job))
-    if not claim.durable:
-        entry["row"] = _row_facts(claim, job, policy)
     return entry
 
 
@@ -102,7 +130,7 @@ def _named_arguments(claim: Claim, job: Job[Any, Any] | None) -> dict[str, Any]:
         return {}
 
 
-def _row_facts(claim: Claim, job: Job[Any, Any] | None, policy: RetryPolicy) -> dict[str, Any]:
+def _row_facts(claim: Claim, policy: RetryPolicy, *, arguments: Any) -> dict[str, Any]:
     """What the recorder needs to make the row of a run that has none."""
     created_at = _date(claim, "created_at") or datetime.now(UTC)
     own_attempts = claim.number("own_attempts")
@@ -112,7 +140,7 @@ def _row_facts(claim: Claim, job: Job[Any, Any] | None, policy: RetryPolicy) -> 
         "name": claim.name[:200] or "(unreadable)",
         "queue": claim.queue,
         "payload": _payload(claim),
-        "arguments": enqueueing.masked(job, _named_arguments(claim, job)),
+        "arguments": arguments,
         "options": {"attempts": own_attempts} if own_attempts > 0 else {},
         "max_attempts": policy.attempts,
         "created_at": created_at.isoformat(),

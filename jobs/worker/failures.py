@@ -19,16 +19,31 @@ def facts(error: BaseException, *, secrets: Collection[str]) -> dict[str, str]:
     return {
         "error_class": _class_name(type(error)),
         "error_message": _shown(_message(error), secrets)[:_MESSAGE_CHARACTERS],
-        "traceback": _cut(_shown("".join(traceback.format_exception(_without_our_frames(error))), secrets)),
+        "traceback": _cut(_shown(_traceback(error), secrets)),
     }
+
+
+def frames(error: BaseException) -> str:
+    """Where it was raised, and nothing that it says itself."""
+    return "".join(traceback.format_tb(error.__traceback__))
+
+
+# An exception's text, notes and details are the job's own code and may raise anything, also SystemExit.
 
 
 def _message(error: BaseException) -> str:
     try:
         return str(error)
-    # An exception's own __str__ may raise.
-    except Exception as failure:
+    except BaseException as failure:
         return f"(its text cannot be told: str() raised {type(failure).__name__})"
+
+
+def _traceback(error: BaseException) -> str:
+    trimmed = _without_our_frames(error)
+    try:
+        return "".join(traceback.format_exception(trimmed))
+    except BaseException as failure:
+        return f"{frames(trimmed)}(the rest cannot be told: that raised {type(failure).__name__})\n"
 
 
 def _shown(text: str, secrets: Collection[str]) -> str:

@@ -4,6 +4,7 @@ process sees."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -37,7 +38,7 @@ from jobs.policy.retry import (
     judge,
 )
 from jobs.registry import Job
-from jobs.worker import entries
+from jobs.worker import entries, failures
 from jobs.worker.middleware import chain
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ def outcome_of(claim: Claim, *, worker: str) -> Outcome:
 
 
 def conclude(claim: Claim, outcome: Outcome, *, worker: str, run_ms: int) -> Settlement:
-    """What becomes of a claim whose attempt ended so."""
+    """What becomes of a claim whose attempt ended so. Never raises, whatever the job's error or result does."""
     job = registry.find(claim.name)
     crashes = claim.number("crashes")
     policy = policy_of(claim, job)
@@ -80,7 +81,7 @@ def conclude(claim: Claim, outcome: Outcome, *, worker: str, run_ms: int) -> Set
     crashes += isinstance(outcome, Crashed) and outcome.alone
     recorded = claim.durable or not isinstance(verdict, Done | Discard | UNCOUNTED)
     facts: dict[str, Any] = {"policy": policy, "worker": worker, "run_ms": run_ms, "crashes": crashes}
-    entry = entries.settled(claim, job, outcome, verdict, **facts) if recorded else None
+    entry = _entry(claim, job, outcome, verdict, facts) if recorded else None
     _log(claim, outcome, verdict, shown=(entry or {}).get("error_message", outcome.name))
     return Settlement(
         claim,
@@ -104,12 +105,26 @@ def _judge(claim: Claim, outcome: Outcome, policy: RetryPolicy, *, crashes: int)
     roll = random.random()  # noqa: S311
     try:
         return judge(outcome, policy, attempt=claim.attempt, crashes=crashes, roll=roll)
-    # A back-off is the job's own function: what it raises must not keep the run from its end.
-    except Exception:
-        facts = {"job": claim.name, "run": claim.run_id}
-        logger.exception("the back-off of %s failed; the default one is used", claim.name, extra=facts)
+    # A back-off and an error's attributes are the job's own: what they raise must not keep the run from its end.
+    except BaseException as failure:
+        _log_failure(claim, failure, "the back-off of %s failed, and the default one is used")
         plain = RetryPolicy(attempts=policy.attempts)
-        return judge(outcome, plain, attempt=claim.attempt, crashes=crashes, roll=roll)
+        return judge(_bare(outcome), plain, attempt=claim.attempt, crashes=crashes, roll=roll)
+
+
+def _bare(outcome: Outcome) -> Outcome:
+    return Raised(Exception()) if isinstance(outcome, Raised | TimedOut) else outcome
+
+
+def _entry(
+    claim: Claim, job: Job[Any, Any] | None, outcome: Outcome, verdict: Verdict, facts: dict[str, Any]
+) -> dict[str, Any]:
+    try:
+        return entries.settled(claim, job, outcome, verdict, **facts)
+    # So are the error and the result that it reads.
+    except BaseException as failure:
+        _log_failure(claim, failure, "how %s ended cannot be told in full")
+        return entries.settled_plainly(claim, outcome, verdict, failure, **facts)
 
 
 def _current_run(claim: Claim, *, worker: str) -> CurrentRun:
@@ -187,8 +202,22 @@ def _fields(claim: Claim, outcome: Outcome, verdict: Verdict, *, crashes: int, r
 
 
 def _log(claim: Claim, outcome: Outcome, verdict: Verdict, *, shown: str) -> None:
-    facts = {"job": claim.name, "run": claim.run_id, "attempt": claim.attempt, "verdict": verdict.name}
+    facts = {"verdict": verdict.name}
     if isinstance(verdict, Bury):
-        logger.error("%s is dead (%s): %s", claim.name, verdict.reason, shown, extra=facts)
+        _tell(logging.ERROR, claim, "%s is dead (%s): %s", verdict.reason, shown, **facts)
     elif isinstance(verdict, Retry | PutOff):
-        logger.info("%s: %s in %.0f s after %s", claim.name, verdict.name, verdict.seconds, outcome.name, extra=facts)
+        _tell(logging.INFO, claim, "%s: %s in %.0f s after %s", verdict.name, verdict.seconds, outcome.name, **facts)
+
+
+def _log_failure(claim: Claim, failure: BaseException, message: str) -> None:
+    # Not as `exc_info`: a handler that prints the exception may fail as we just did, or show what is secret.
+    with contextlib.suppress(BaseException):
+        where = failures.frames(failure)
+        _tell(logging.ERROR, claim, f"{message}; %s was raised at\n%s", type(failure).__name__, where)
+
+
+def _tell(level: int, claim: Claim, message: str, *words: object, **facts: object) -> None:
+    # A filter or a handler of the project's may raise.
+    with contextlib.suppress(BaseException):
+        extra = {"job": claim.name, "run": claim.run_id, "attempt": claim.attempt, **facts}
+        logger.log(level, message, claim.name, *words, extra=extra)

@@ -139,17 +139,117 @@ class Undecided(Exception):
         raise RuntimeError("no idea")
 
 
+class UndecidedForGood(Exception):
+    @property
+    def retry_after(self):
+        raise SystemExit
+
+
 @dataclass(frozen=True)
 class Frozen(Exception):
-    code: int
+    code: int = 3
+
+
+class Quitting(Exception):
+    def __str__(self):
+        raise SystemExit
+
+
+class Interrupting(Exception):
+    def __str__(self):
+        raise KeyboardInterrupt
+
+
+class Noted(Exception):
+    @property
+    def __notes__(self):
+        raise RuntimeError("no notes")
+
+
+class Garbled(SyntaxError):
+    """What a parser of bytes may raise: Python's own functions cannot print it."""
+
+    def __init__(self):
+        super().__init__("bad", ("shop.xml", b"3", 1, b"<a>"))
+
+
+class Masked(Exception):
+    @property
+    def __class__(self):
+        raise RuntimeError("nobody")
+
+
+MISBEHAVING = [Speechless, Undecided, UndecidedForGood, Frozen, Quitting, Interrupting, Noted, Garbled, Masked]
 
 
 @pytest.mark.parametrize("retry", [1, 5])
-@pytest.mark.parametrize("error", [Speechless(), Undecided("hm"), Frozen(3)], ids=lambda error: type(error).__name__)
-def test_an_exception_that_misbehaves_is_an_ending_like_any_other(make_job, error, retry):
-    ended = attempt(make_job(raiser(error), retry=retry))
+@pytest.mark.parametrize("error_class", MISBEHAVING)
+def test_an_exception_that_misbehaves_is_an_ending_like_any_other(make_job, error_class, retry):
+    ended = attempt(make_job(raiser(error_class()), retry=retry))
     assert ended.where == ("failed" if retry == 1 else "later")
-    assert ended.entry["error_class"] == f"{__name__}.{type(error).__name__}"
+    assert ended.entry["error_class"] == f"{__name__}.{error_class.__name__}"
+
+
+@pytest.mark.parametrize("error_class", MISBEHAVING)
+def test_the_traceback_of_an_exception_that_misbehaves_still_leads_to_its_line(make_job, error_class):
+    assert "in function" in attempt(make_job(raiser(error_class()))).entry["traceback"]
+
+
+class Hostile(type):
+    """Not even the exception's name can be had."""
+
+    def __getattribute__(cls, name):
+        if name in ("__module__", "__qualname__"):
+            raise SystemExit
+        return super().__getattribute__(name)
+
+
+class Nameless(Exception, metaclass=Hostile):
+    pass
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_an_error_that_cannot_be_told_at_all_is_an_ending_by_the_jobs_rules(make_job, durable, caplog):
+    job = make_job(raiser(Nameless()), retry=RetryPolicy(rules={Nameless: Bury}), durable=durable)
+    ended = attempt(job, durable=durable)
+    assert (ended.where, ended.entry["reason"], ended.entry["outcome"]) == ("failed", "permanent", "raised")
+    assert "raised SystemExit" in ended.entry["error_message"]
+    assert "cannot be told" in caplog.text
+    assert ("row" in ended.entry) is not durable
+    json.dumps(ended.entry)
+
+
+class Telling(type):
+    def __getattribute__(cls, name):
+        if name == "__qualname__":
+            raise ValueError(SECRET)
+        return super().__getattribute__(name)
+
+
+class Untold(Exception, metaclass=Telling):
+    pass
+
+
+def test_why_an_error_cannot_be_told_shows_no_secret(make_job, caplog):
+    ended = attempt(make_job(raiser(Untold())))
+    assert "raised ValueError" in ended.entry["error_message"]
+    assert SECRET not in json.dumps(ended.entry) + caplog.text
+
+
+class Bottomless(list):
+    def __iter__(self):
+        raise SystemExit
+
+
+def test_a_result_that_misbehaves_still_counts_as_success(make_job):
+    ended = attempt(make_job(lambda: Bottomless([1])))
+    assert (ended.where, ended.entry["verdict"], ended.entry.get("result")) == ("end", "done", None)
+
+
+def test_a_log_that_raises_does_not_keep_a_run_from_its_end(make_job, monkeypatch):
+    monkeypatch.setattr(lifecycle.logger, "filters", [raiser(RuntimeError("full"))])
+    for error in (OSError("down"), Nameless()):
+        assert attempt(make_job(raiser(error), retry=1)).where == "failed"
 
 
 @pytest.mark.parametrize("seconds", [math.nan, math.inf, -5, 10**400, None, "soon"], ids=lambda it: str(it)[:5])
@@ -160,8 +260,11 @@ def test_a_backoff_that_misbehaves_is_an_ending_like_any_other(make_job, seconds
     assert 0 <= ended.wait_seconds <= 366 * 86_400
 
 
-def test_a_backoff_that_raises_leaves_the_default_one(make_job):
-    ended = attempt(make_job(raiser(OSError("down")), retry=RetryPolicy(backoff=lambda attempts: 1 / 0)))
+@pytest.mark.parametrize(
+    "error", [ValueError("none"), SystemExit(2), Garbled()], ids=lambda error: type(error).__name__
+)
+def test_a_backoff_that_raises_leaves_the_default_one(make_job, error):
+    ended = attempt(make_job(raiser(OSError("down")), retry=RetryPolicy(backoff=raiser(error))))
     assert ended.where == "later"
     assert 16 <= ended.wait_seconds <= 18
 
