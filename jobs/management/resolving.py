@@ -21,6 +21,7 @@ from django.db.models import Count, QuerySet
 
 from jobs import conf, dead, registry
 from jobs.errors import did_you_mean
+from jobs.management.reaching import needs_database
 from jobs.models import DeadJob
 from jobs.policy.ages import parse_age
 
@@ -52,7 +53,7 @@ class ResolveDead(BaseCommand):
     4. Say how many were done, and how many were left alone and why.
 
     A dry run does the same in a transaction that it takes back, so the two cannot differ.
-    Exit status: 0 all done, 1 some were left alone, 2 asked wrongly.
+    Exit status: 0 all done, 1 some were left alone, 2 asked wrongly, or no database to ask.
     """
 
     word = ""
@@ -71,6 +72,7 @@ class ResolveDead(BaseCommand):
         parser.add_argument("--json", action="store_true", dest="as_json", help="print the summary as JSON")
         parser.add_argument("--no-input", action="store_false", dest="interactive", help="do not ask")
 
+    @needs_database()
     def handle(self, *args: Any, **options: Any) -> None:
         chosen, asked = self._choose(options)
         self._check(options)

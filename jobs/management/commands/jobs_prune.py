@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from jobs import audit, conf, runs
+from jobs.management.reaching import needs_database
 from jobs.policy.ages import parse_age
 
 
@@ -23,6 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="Say what would be deleted, and delete nothing")
         parser.add_argument("--json", action="store_true", help="Print one JSON object")
 
+    @needs_database()
     def handle(self, **options: Any) -> None:
         chosen = {"states": options["state"], "older_than": options["older_than"]}
         counts = runs.prunable(**chosen) if options["dry_run"] else runs.prune(**chosen)
