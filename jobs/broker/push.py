@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -63,11 +63,22 @@ class Message:
         }
 
 
+class QueuesRefused(BrokerUnavailable):
+    """A key of these queues is in use for something else."""
+
+    def __init__(self, queues: Set[str]) -> None:
+        wanted = [key(queue) for queue in sorted(queues) for key in (keys.queue, keys.scheduled, keys.failed)]
+        super().__init__(
+            f"{', '.join(wanted)} or {keys.QUEUES} is in use for something else. Rename or delete that key."
+        )
+        self.queues = frozenset(queues)
+
+
 def push(messages: Sequence[Message], *, at: datetime) -> int:
     """Put the runs in their queues, or in the scheduled sets. Returns how many were not there already.
 
-    May be repeated. Raises `BrokerUnavailable`, and then some may be there: also when a queue's key is in use
-    for something else, after all others have got their runs.
+    May be repeated. Raises `BrokerUnavailable`, and then some may be there: `QueuesRefused` when a queue's key is
+    in use for something else, after all others have got their runs.
     """
     pushed_at = utcformat(at)
     added = 0
@@ -82,8 +93,7 @@ def push(messages: Sequence[Message], *, at: datetime) -> int:
         added += answers.count(1)
         refused.update(message.queue for message, answer in zip(chunk, answers, strict=True) if answer < 0)
     if refused:
-        names = ", ".join(f"{keys.queue(queue)} or {keys.scheduled(queue)}" for queue in sorted(refused))
-        raise BrokerUnavailable(f"{names} is in use for something else. Rename or delete that key.")
+        raise QueuesRefused(refused)
     return added
 
 

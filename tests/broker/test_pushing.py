@@ -91,6 +91,16 @@ def test_a_queue_that_is_no_list_is_named_and_the_others_get_their_runs():
     assert not client().exists(keys.job(blocked.run_id))
 
 
+def test_no_run_is_lost_while_the_list_of_queues_is_something_else():
+    client().set(keys.QUEUES, "x")
+    one = message()
+    with pytest.raises(BrokerUnavailable, match=keys.QUEUES):
+        push_now(one)
+    assert not client().exists(keys.job(one.run_id))
+    client().delete(keys.QUEUES)
+    assert push_now(one) == 1
+
+
 def test_a_key_of_another_type_in_the_runs_place_is_left_alone():
     one = message()
     client().set(keys.job(one.run_id), "x")

@@ -14,7 +14,7 @@ local function holds(key, kind)
   return there == kind or there == 'none'
 end
 
-local sound = {}
+local sound, listed = {}, holds('rq:queues', 'set')
 
 local at = 1
 while at <= #ARGV do
@@ -30,7 +30,7 @@ while at <= #ARGV do
   if kind ~= 'hash' and kind ~= 'none' then there = math.huge end
 
   if sound[queue] == nil then
-    sound[queue] = holds(list, 'list') and holds('rq:scheduled:' .. queue, 'zset') and holds('rq:failed:' .. queue, 'zset')
+    sound[queue] = listed and holds(list, 'list') and holds('rq:scheduled:' .. queue, 'zset') and holds('rq:failed:' .. queue, 'zset')
   end
   if not sound[queue] then
     answers[#answers + 1] = -1
