@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,14 +11,20 @@ from django.db import connections, router, transaction
 from django.db.models import Min, QuerySet
 from django.utils import timezone
 
-from jobs.broker.push import push
+from jobs.broker.push import QueuesRefused, push
 from jobs.enqueueing import message_of
 from jobs.models import JobRun, RunState
+
+logger = logging.getLogger(__name__)
 
 # The caller pushes right after its commit; a row that is older has been left behind.
 _GRACE = timedelta(seconds=5)
 _ROWS_AT_ONCE = 500
 _WAITING = (RunState.QUEUED, RunState.SCHEDULED, RunState.RETRYING)
+
+
+# Queues that could not be written lately: each is told of once, until it can be.
+_told: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -31,19 +38,49 @@ class Backlog:
 def relay(*, min_age: timedelta | None = _GRACE) -> int:
     """Push rows that were left behind, up to 500. Returns how many rows it marked as pushed.
 
-    `min_age` leaves younger rows to their callers; None takes all. Raises `BrokerUnavailable`, and then marks none.
+    `min_age` leaves younger rows to their callers; None takes all. A queue whose key is in use for something else
+    is left out and logged. Raises `BrokerUnavailable`, and then marks none.
     """
+    marked, refused = _push_some(min_age, without=frozenset())
+    left_out = refused
+    # Else the rows of a queue that refuses would be the first 500 each time.
+    while refused and marked < _ROWS_AT_ONCE:
+        more, refused = _push_some(min_age, without=left_out)
+        marked += more
+        left_out |= refused
+    _tell_of(left_out)
+    return marked
+
+
+def _push_some(min_age: timedelta | None, *, without: frozenset[str]) -> tuple[int, frozenset[str]]:
+    """How many rows it marked as pushed, and which queues refused theirs."""
     using = router.db_for_write(JobRun)
     with transaction.atomic(using=using):
         # The lock keeps the recorder from ending a run between our look and our push.
-        rows = list(
-            _left_behind(min_age).using(using).select_for_update(**_locking(using)).order_by("id")[:_ROWS_AT_ONCE]
-        )
+        wanted = _left_behind(min_age).using(using).select_for_update(**_locking(using)).order_by("id")
+        rows = list((wanted.exclude(queue__in=without) if without else wanted)[:_ROWS_AT_ONCE])
         if not rows:
-            return 0
+            return 0, frozenset()
         now = timezone.now()
-        push([message_of(row) for row in rows], at=now)
-        return JobRun.objects.using(using).filter(pk__in=[row.pk for row in rows]).update(pushed_at=now)
+        refused = _refused(rows, at=now)
+        pushed = [row.pk for row in rows if row.queue not in refused]
+        return JobRun.objects.using(using).filter(pk__in=pushed).update(pushed_at=now), refused
+
+
+def _refused(rows: list[JobRun], *, at: datetime) -> frozenset[str]:
+    """The queues that refused their rows when they were pushed; all others have theirs."""
+    try:
+        push([message_of(row) for row in rows], at=at)
+    except QueuesRefused as error:
+        return error.queues
+    return frozenset()
+
+
+def _tell_of(left_out: frozenset[str]) -> None:
+    global _told
+    if fresh := left_out - _told:
+        logger.error("left behind: %s", QueuesRefused(fresh), extra={"queues": sorted(fresh)})
+    _told = left_out
 
 
 def backlog() -> Backlog:

@@ -11,8 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from jobs.broker.connection import client
-from jobs.broker.keys import queue
-from jobs.errors import BrokerUnavailable
+from jobs.broker.keys import QUEUES, queue
 from jobs.models import JobRun, RunState
 from jobs.models.runs import ENDED_STATES
 from jobs.relay import backlog, relay
@@ -115,13 +114,37 @@ def test_a_row_of_a_job_that_is_not_known_here_is_pushed_all_the_same():
     assert hash_of(row.pk)["timeout"] == "300"
 
 
-def test_a_queue_that_cannot_be_written_does_not_hold_up_the_others():
+def test_a_queue_that_cannot_be_written_does_not_hold_up_the_others(monkeypatch, caplog):
+    monkeypatch.setattr("jobs.relay._told", frozenset())
     client().set(queue("low"), "x")
-    left_behind(queue="low")
+    blocked = [left_behind(queue="low") for _ in range(3)]
     fine = left_behind()
-    with pytest.raises(BrokerUnavailable, match="rq:queue:low"):
-        relay()
+    assert [relay(), relay()] == [1, 0]
     assert places(fine.pk) == ["queued:default"]
+    assert caplog.text.count("rq:queue:low") == 1
+    client().delete(queue("low"))
+    assert relay() == 3
+    assert places(blocked[0].pk) == ["queued:low"]
+
+
+def test_a_full_hand_of_a_queue_that_cannot_be_written_does_not_hold_up_the_others(monkeypatch):
+    monkeypatch.setattr("jobs.relay._ROWS_AT_ONCE", 2)
+    for name in ("low", "critical"):
+        client().set(queue(name), "x")
+        for _ in range(3):
+            left_behind(queue=name)
+    fine = left_behind()
+    assert relay() == 1
+    assert places(fine.pk) == ["queued:default"]
+
+
+def test_nothing_is_marked_while_the_list_of_queues_is_something_else():
+    client().set(QUEUES, "x")
+    row = left_behind()
+    assert relay() == 0
+    client().delete(QUEUES)
+    assert relay() == 1
+    assert places(row.pk) == ["queued:default"]
 
 
 def test_two_relays_at_once_push_each_row_once():
