@@ -9,6 +9,7 @@ from jobs.broker import journal, keys
 from jobs.broker.connection import client
 from jobs.broker.schedule import tick
 from jobs.broker.settle import Settlement, settle, settle_and_claim
+from jobs.errors import BrokerUnavailable
 from tests.broker.messages import pushed
 from tests.engine import OTHER, WORKER, claim, hash_of, places
 
@@ -114,6 +115,29 @@ def test_a_place_of_the_wrong_type_does_not_hold_up_the_rest(where, key):
     assert settle(WORKER, [Settlement(one, where, wait_seconds=9, entry={"n": 1}) for one in taken]) == [True, True]
     assert claims.held_by(WORKER.id) == []
     assert len(entries()) == 2
+
+
+def test_no_end_is_lost_while_the_journal_is_something_else():
+    pushed()
+    (taken,) = claim()
+    ended = Settlement(taken, "end", entry={"n": 1})
+    client().set(keys.JOURNAL, "x")
+    with pytest.raises(BrokerUnavailable, match=keys.JOURNAL):
+        settle(WORKER, [ended])
+    assert [one.token for one in claims.held_by(WORKER.id)] == [taken.token]
+    client().delete(keys.JOURNAL)
+    assert settle(WORKER, [ended]) == [True]
+    assert entries() == [{"n": 1}]
+
+
+@pytest.mark.parametrize("damaged", ["x", {"stale_settles": "many"}])
+def test_a_damaged_count_does_not_keep_the_answer(damaged):
+    pushed()
+    (taken,) = claim()
+    client().set(keys.COUNTERS, damaged) if damaged == "x" else client().hset(keys.COUNTERS, mapping=damaged)
+    gone = Settlement(taken, "end")
+    assert settle(WORKER, [gone]) == [True]
+    assert settle(WORKER, [gone]) == [False]
 
 
 def test_a_run_handed_back_to_a_queue_that_is_no_list_waits_until_it_is_one():

@@ -5,7 +5,7 @@
 --       then for each attempt its id, token, queue, where it goes (end, failed, later, front, gone), the queue where
 --       it waits next, due time (milliseconds from now), journal entry (JSON, or empty), the number of hash fields
 --       times two, the fields.
--- Returns for each attempt 1, or 0 when it was refused.
+-- Returns for each attempt 1, or 0 when it was refused. Touches nothing where an end could not be told.
 
 local worker, name, only_ended, ended_at = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local MARKER_SECONDS, FAILED_SECONDS, FAILED_MOST = 60, 604800, 10000
@@ -13,6 +13,10 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local answers, good, bad, stale = {}, 0, 0, 0
 local held = 'jobs:held:' .. worker
+local journal = redis.call('TYPE', 'jobs:journal')['ok']
+if journal ~= 'stream' and journal ~= 'none' then
+  return redis.error_reply('WRONGTYPE jobs:journal is in use for something else; rename or delete that key')
+end
 local alive = tonumber(redis.call('ZSCORE', 'jobs:leases', worker) or 0) > now
 
 local function holds(key, kind)
@@ -77,9 +81,10 @@ while at <= #ARGV do
   end
 end
 
+-- A count that is damaged is not worth the answer.
 if redis.call('EXISTS', 'rq:worker:' .. name) == 1 then
-  if good > 0 then redis.call('HINCRBY', 'rq:worker:' .. name, 'successful_job_count', good) end
-  if bad > 0 then redis.call('HINCRBY', 'rq:worker:' .. name, 'failed_job_count', bad) end
+  if good > 0 then redis.pcall('HINCRBY', 'rq:worker:' .. name, 'successful_job_count', good) end
+  if bad > 0 then redis.pcall('HINCRBY', 'rq:worker:' .. name, 'failed_job_count', bad) end
 end
-if stale > 0 then redis.call('HINCRBY', 'jobs:counters', 'stale_settles', stale) end
+if stale > 0 then redis.pcall('HINCRBY', 'jobs:counters', 'stale_settles', stale) end
 return answers
