@@ -11,6 +11,8 @@ from jobs.broker import claim as claims
 from jobs.broker import journal, keys
 from jobs.broker.claim import WorkerId
 from jobs.broker.connection import client
+from jobs.broker.settle import Settlement, settle
+from jobs.errors import BrokerUnavailable
 from jobs.rq_classes import JobsQueue
 from tests.broker.messages import pushed
 from tests.engine import OTHER, WORKER, claim, hash_of, places
@@ -128,11 +130,24 @@ def test_a_queue_that_is_no_list_does_not_stop_the_others():
     assert ids(claim(5, queues=["critical", "low"])) == [run_id]
 
 
-def test_a_started_registry_of_another_type_does_not_stop_the_others():
-    stuck, run_id = *pushed(queue="critical"), *pushed(queue="low")
+def test_a_started_registry_of_another_type_stops_no_run():
+    unseen, run_id = *pushed(queue="critical"), *pushed(queue="low")
     client().set("rq:wip:critical", "x")
-    assert ids(claim(5, queues=["critical", "low"])) == [run_id]
-    assert places(stuck) == ["queued:critical"]
+    taken = claim(5, queues=["critical", "low"])
+    assert ids(taken) == [unseen, run_id]
+    assert settle(WORKER, [Settlement(one, "front") for one in taken]) == [True, True]
+    assert places(unseen) == ["queued:critical"]
+
+
+@pytest.mark.parametrize("key", [keys.JOURNAL, keys.QUARANTINE, keys.held(WORKER.id)])
+def test_nothing_is_taken_while_it_has_nowhere_to_go(key):
+    (run_id,) = pushed()
+    client().set(key, "x")
+    with pytest.raises(BrokerUnavailable, match=key):
+        claim()
+    assert places(run_id) == ["queued:default"]
+    client().delete(key)
+    assert ids(claim()) == [run_id]
 
 
 def test_an_id_of_any_bytes_is_claimed_and_read():

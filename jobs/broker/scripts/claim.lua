@@ -4,22 +4,32 @@
 --       the tokens, then the queues in order.
 -- Returns {now (milliseconds), {queue, id, token, {field, value …}} …}.
 
-local QUARANTINE_MOST, SUSPECTS = 1000, 'jobs.suspects.'
+local QUARANTINE_MOST, ATTEMPTS_MOST, SUSPECTS = 1000, 2 ^ 31 - 2, 'jobs.suspects.'
 local worker, name, lease, started_at, tokens = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local held, claimed, used = 'jobs:held:' .. worker, { now }, 0
+
+local function holds(key, kind)
+  local there = redis.call('TYPE', key)['ok']
+  return there == kind or there == 'none'
+end
+
+-- What is taken off its queue must have where to go.
+for key, kind in pairs({ [held] = 'hash', ['jobs:journal'] = 'stream', ['jobs:quarantine'] = 'list' }) do
+  if not holds(key, kind) then
+    return redis.error_reply('WRONGTYPE ' .. key .. ' is in use for something else; rename or delete that key')
+  end
+end
 redis.call('ZADD', 'jobs:leases', now + lease, worker)
 
-local held, claimed, used = 'jobs:held:' .. worker, { now }, 0
 for at = 6 + tokens, #ARGV do
   local queue = ARGV[at]
   local list = 'rq:queue:' .. queue
-  local kind = redis.call('TYPE', 'rq:wip:' .. queue)['ok']
-  local sound = kind == 'zset' or kind == 'none'
-  while sound and used < tokens and redis.call('TYPE', list)['ok'] == 'list' do
+  while used < tokens and redis.call('TYPE', list)['ok'] == 'list' do
     local id = redis.call('LPOP', list)
     local key = 'rq:job:' .. id
-    kind = redis.call('TYPE', key)['ok']
+    local kind = redis.call('TYPE', key)['ok']
     if kind == 'none' then
       -- Its hash is gone: the recorder looks whether a row still wants it.
       redis.call('XADD', 'jobs:journal', '*', 'e', cjson.encode({ entry = 'missing', run = id, queue = queue }))
@@ -32,11 +42,11 @@ for at = 6 + tokens, #ARGV do
       -- A suspect waits apart, and belongs to the queue it was asked for.
       local home = string.sub(queue, 1, #SUSPECTS) == SUSPECTS and string.sub(queue, #SUSPECTS + 1) or queue
       redis.call('HSET', held, token, home .. '\t' .. id)
-      kind = redis.call('TYPE', 'rq:wip:' .. home)['ok']
-      if kind == 'zset' or kind == 'none' then redis.call('ZADD', 'rq:wip:' .. home, '+inf', id .. ':' .. token) end
+      -- What RQ's tools show as started; without it the run is started all the same.
+      if holds('rq:wip:' .. home, 'zset') then redis.call('ZADD', 'rq:wip:' .. home, '+inf', id .. ':' .. token) end
       -- A damaged number would end the script here, with the run in no place.
       local begun = redis.call('HGET', key, 'attempts')
-      begun = tonumber(begun and string.match(begun, '^%d+$')) or 0
+      begun = math.min(tonumber(begun and string.match(begun, '^%d+$')) or 0, ATTEMPTS_MOST)
       redis.call('HSET', key, 'attempts', begun + 1, 'status', 'started', 'started_at', started_at, 'worker_name', name, 'claimed_ms', now)
       claimed[#claimed + 1] = { home, id, token, redis.call('HGETALL', key) }
     end
