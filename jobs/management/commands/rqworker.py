@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import sys
@@ -51,8 +52,7 @@ class Command(DjangoRQCommand):
         for queue in queues:
             if queue not in known:
                 raise CommandError(f'There is no queue "{queue}".{did_you_mean(queue, known)} RQ_QUEUES has {known}.')
-        if options["processes"] < 1 or options["concurrency"] < 1:
-            raise CommandError("--processes and --concurrency must be 1 or more.")
+        _check_numbers(options)
         return WorkerOptions(
             name=options["name"] or f"{conf.host()}.{os.getpid()}-{secrets.token_hex(2)}",
             queues=queues or ("default",),
@@ -63,3 +63,15 @@ class Command(DjangoRQCommand):
             max_idle_time=options["max_idle_time"],
             shutdown_timeout=options["shutdown_timeout"],
         )
+
+
+def _check_numbers(options: dict[str, Any]) -> None:
+    if options["processes"] < 1 or options["concurrency"] < 1:
+        raise CommandError("--processes and --concurrency must be 1 or more.")
+    if options["max_jobs"] is not None and options["max_jobs"] < 1:
+        raise CommandError("--max-jobs must be 1 or more; leave it out for no limit.")
+    if options["max_idle_time"] is not None and options["max_idle_time"] < 0:
+        raise CommandError("--max-idle-time must be 0 seconds or more; leave it out to wait for ever.")
+    # Written so that "nan", which is neither more nor less than anything, is refused too.
+    if not 0 <= options["shutdown_timeout"] < math.inf:
+        raise CommandError("--shutdown-timeout must be a number of seconds, 0 or more.")
