@@ -35,7 +35,7 @@ def _problem() -> str:
         executor = MigrationExecutor(connection)
     except Error as error:
         why = " ".join(str(error).split())
-        return f'The database "{alias}" does not answer: {why}. Start it, or correct DATABASES["{alias}"].'
+        return f'The database "{alias}" does not answer ({why}). Start it, or correct DATABASES["{alias}"].'
     if executor.migration_plan(executor.loader.graph.leaf_nodes("jobs")):
         return f'The database "{alias}" lacks tables or columns of jobs. Run "manage.py migrate" first.'
     return ""
