@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from django.db import connections
+from django.db import Error, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from jobs.context import CurrentRun
 from jobs.errors import JobTimedOut
@@ -15,37 +17,54 @@ def database_connections(get_result: Callable[[CurrentRun], Any]) -> Callable[[C
     """Close connections that are old, broken, in a transaction, or were struck by a time limit."""
 
     def middleware(run: CurrentRun) -> Any:
-        # Tests run jobs inside a transaction of their own, which is theirs to end.
-        callers = [one.alias for one in connections.all(initialized_only=True) if one.in_atomic_block]
+        # Tests run jobs inside a transaction of their own, which is theirs to end. A worker's thread has none: the
+        # end of each attempt saw to it.
+        callers = [one.alias for one in connections.all(initialized_only=True) if _is_in_transaction(one)]
         _refresh(but=callers)
         try:
             return get_result(run)
         except JobTimedOut:
             # The exception may have struck in the middle of the driver's work.
-            _close_all(but=callers)
+            _drop_all(but=callers)
             raise
         finally:
             _refresh(but=callers)
-            _close_left_open(but=callers)
 
     return middleware
 
 
+def _is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
+    """False for one that was closed inside its block: nothing can come of that transaction any more."""
+    return connection.in_atomic_block and not connection.closed_in_transaction
+
+
 def _refresh(*, but: list[str]) -> None:
     """What Django does around a request; its own functions would also close a connection inside a transaction."""
-    for connection in connections.all(initialized_only=True):
-        if connection.alias not in but:
-            connection.queries_log.clear()
-            connection.close_if_unusable_or_obsolete()
+    for connection in _others(but):
+        connection.queries_log.clear()
+        if connection.in_atomic_block or connection.needs_rollback:
+            _drop(connection)
+        connection.close_if_unusable_or_obsolete()
 
 
-def _close_left_open(*, but: list[str]) -> None:
-    for connection in connections.all(initialized_only=True):
-        if connection.alias not in but and (connection.in_atomic_block or connection.needs_rollback):
-            connection.close()
+def _drop_all(*, but: list[str]) -> None:
+    for connection in _others(but):
+        _drop(connection)
 
 
-def _close_all(*, but: list[str]) -> None:
-    for connection in connections.all(initialized_only=True):
-        if connection.alias not in but:
-            connection.close()
+def _drop(connection: BaseDatabaseWrapper) -> None:
+    """Close it with what is open in it, and forget the blocks that a job entered and never left.
+
+    Inside a block, Django's own `close` keeps the dead connection until the block's end, which does not come.
+    """
+    if connection.closed_in_transaction:
+        connection.connection = None
+    connection.in_atomic_block = connection.needs_rollback = connection.closed_in_transaction = False
+    connection.savepoint_ids, connection.atomic_blocks = [], []
+    # What is broken may refuse to be closed, and is let go all the same.
+    with contextlib.suppress(Error):
+        connection.close()
+
+
+def _others(but: list[str]) -> list[BaseDatabaseWrapper]:
+    return [connection for connection in connections.all(initialized_only=True) if connection.alias not in but]
