@@ -482,3 +482,11 @@ def test_one_recorder_leads_until_it_steps_down():
     journal.step_down("a")
     assert journal.take_over("b", seconds=10)
     assert 0 < client().pttl(keys.RECORDER) <= 10_000
+
+
+def test_a_leaders_key_of_another_type_keeps_nobody_from_recording():
+    client().rpush(keys.RECORDER, "x")
+    assert journal.take_over("a", seconds=10)
+    assert journal.take_over("b", seconds=10)
+    journal.step_down("a")
+    assert client().lrange(keys.RECORDER, 0, -1) == [b"x"]

@@ -72,10 +72,13 @@ def length() -> int:
 def take_over(owner: str, *, seconds: float) -> bool:
     """Whether `owner` is, or now becomes, the one that stores the journal for the next `seconds`.
 
-    Only a courtesy between recorders: the cursor's row is what keeps two from storing an entry twice.
+    Only a courtesy between recorders: the cursor's row is what keeps two from storing an entry twice. So a key
+    that is in use for something else keeps nobody from it.
     """
     with errors_named():
         if client().set(keys.RECORDER, owner, nx=True, px=int(seconds * 1000)):
+            return True
+        if client().type(keys.RECORDER) not in (b"string", b"none"):
             return True
         if client().get(keys.RECORDER) != owner.encode():
             return False
@@ -86,7 +89,7 @@ def take_over(owner: str, *, seconds: float) -> bool:
 def step_down(owner: str) -> None:
     """Let another recorder take over at once."""
     with errors_named():
-        if client().get(keys.RECORDER) == owner.encode():
+        if client().type(keys.RECORDER) == b"string" and client().get(keys.RECORDER) == owner.encode():
             client().delete(keys.RECORDER)
 
 
