@@ -20,6 +20,11 @@ from jobs.broker.lua import Arguments
 
 logger = logging.getLogger(__name__)
 
+# PostgreSQL's integers.
+_LARGEST = 2**31 - 1
+# The last moment that a datetime can be.
+_LATEST_MS = 253_402_300_799_999
+
 
 @dataclass(frozen=True)
 class WorkerId:
@@ -70,7 +75,8 @@ class Claim:
 
     @property
     def durable(self) -> bool:
-        return self.fields.get("durable") == "1"
+        # One of ours has a row unless it says that it has none.
+        return self.fields.get("durable", "1" if self.is_ours else "") not in ("0", "")
 
     @property
     def claimed_ms(self) -> int:
@@ -82,10 +88,11 @@ class Claim:
         return max(0, self.claimed_ms - (self.number("ready_ms") or self.claimed_ms))
 
     def number(self, field: str) -> int:
-        """A whole number from the hash, 0 where it is missing or damaged."""
+        """A whole number from the hash, no larger than can be stored; 0 where it is missing or damaged."""
+        most = _LATEST_MS if field.endswith("_ms") else _LARGEST
         try:
-            return int(float(self.fields.get(field, 0)))
-        except (ValueError, OverflowError):
+            return int(max(0.0, min(float(self.fields.get(field, 0)), most)))
+        except ValueError:
             return 0
 
     def _message(self) -> tuple[str, list[Any], dict[str, Any]] | None:

@@ -124,6 +124,37 @@ def test_a_damaged_count_of_attempts_does_not_stop_the_claim(attempts):
     assert places(damaged) == ["started:default"]
 
 
+@pytest.mark.parametrize("damaged", ["9" * 40, "9" * 50, "inf", "1e300"])
+@pytest.mark.parametrize("field", ["attempts", "life", "crashes", "own_attempts"])
+def test_a_number_that_is_too_large_is_the_largest_that_can_be_stored(field, damaged):
+    (run_id,) = pushed()
+    client().hset(keys.job(run_id), field, damaged)
+    (taken,) = claim()
+    assert taken.number(field) <= 2**31 - 1
+
+
+@pytest.mark.parametrize("damaged", ["nan", "-1", "-inf", "many", ""])
+def test_a_number_that_is_none_is_nought(damaged):
+    (run_id,) = pushed()
+    client().hset(keys.job(run_id), "crashes", damaged)
+    assert claim()[0].number("crashes") == 0
+
+
+@pytest.mark.parametrize(("durable", "is_so"), [("1", True), ("0", False), ("?", True), (None, True)])
+def test_a_run_of_ours_has_a_row_unless_it_says_otherwise(durable, is_so):
+    (run_id,) = pushed()
+    client().hdel(keys.job(run_id), "durable")
+    if durable is not None:
+        client().hset(keys.job(run_id), "durable", durable)
+    assert claim()[0].durable is is_so
+
+
+def test_a_foreign_run_has_no_row_unless_it_says_so():
+    (run_id,) = pushed()
+    client().hdel(keys.job(run_id), "durable", "life")
+    assert not claim()[0].durable
+
+
 def test_a_queue_that_is_no_list_does_not_stop_the_others():
     (run_id,) = pushed(queue="low")
     client().set(keys.queue("critical"), "x")
