@@ -60,7 +60,7 @@ def outcome_of(claim: Claim, *, worker: str) -> Outcome:
     except (BadArguments, ValueError) as error:
         return NotAccepted(error)
     # What else is wrong, a setting for one, is the deployment's: the run is retried.
-    except Exception as error:
+    except BaseException as error:
         return Raised(error)
     try:
         with context.running(run):
@@ -75,8 +75,18 @@ def outcome_of(claim: Claim, *, worker: str) -> Outcome:
 def conclude(claim: Claim, outcome: Outcome, *, worker: str, run_ms: int) -> Settlement:
     """What becomes of a claim whose attempt ended so. Never raises, whatever the job's error or result does."""
     job = registry.find(claim.name)
+    try:
+        return _concluded(claim, job, outcome, policy_of(claim, job), worker=worker, run_ms=run_ms)
+    # A run that is not settled is held for ever: nothing of the job's own may keep it from its end.
+    except BaseException as failure:
+        _log_failure(claim, failure, "the policy of %s failed, and the default policy decides")
+        return _concluded(claim, job, outcome, RetryPolicy(), worker=worker, run_ms=run_ms)
+
+
+def _concluded(
+    claim: Claim, job: Job[Any, Any] | None, outcome: Outcome, policy: RetryPolicy, *, worker: str, run_ms: int
+) -> Settlement:
     crashes = claim.number("crashes")
-    policy = policy_of(claim, job)
     verdict = _judge(claim, outcome, policy, crashes=crashes)
     crashes += isinstance(outcome, Crashed) and outcome.alone
     recorded = claim.durable or not isinstance(verdict, Done | Discard | UNCOUNTED)

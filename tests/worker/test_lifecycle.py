@@ -246,6 +246,21 @@ def test_a_result_that_misbehaves_still_counts_as_success(make_job):
     assert (ended.where, ended.entry["verdict"], ended.entry.get("result")) == ("end", "done", None)
 
 
+class Fussy(RetryPolicy):
+    def with_attempts(self, attempts):
+        raise SystemExit
+
+
+@pytest.mark.parametrize(("number", "where"), [(1, "later"), (25, "failed")])
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_policy_that_misbehaves_leaves_the_default_one(make_job, number, where, durable, caplog):
+    job = make_job(lambda: 1, retry=Fussy(), durable=durable)
+    ended = attempt(job, attempt=number, own_attempts=3, durable=durable)
+    assert (ended.where, ended.entry["error_class"]) == (where, "SystemExit")
+    assert ended.fields == ({} if durable else {"durable": 1})
+    assert "the default policy decides" in caplog.text
+
+
 def test_a_log_that_raises_does_not_keep_a_run_from_its_end(make_job, monkeypatch):
     monkeypatch.setattr(lifecycle.logger, "filters", [raiser(RuntimeError("full"))])
     for error in (OSError("down"), Nameless()):
