@@ -116,6 +116,15 @@ def test_a_run_that_waits_is_withdrawn(facts):
     assert claim() == []
 
 
+@pytest.mark.parametrize("key", ["rq:failed:default", "rq:scheduled:default", "rq:queue:jobs.suspects.default"])
+def test_a_run_is_withdrawn_whatever_the_other_places_are(key):
+    (run_id,) = pushed()
+    client().set(key, "x")
+    assert withdraw(run_id, queue="default", life=0) == "withdrawn"
+    assert places(run_id) == []
+    assert hash_of(run_id)["status"] == "canceled"
+
+
 def test_a_withdrawn_run_is_not_pushed_by_one_who_comes_late():
     one = message()
     push_now(one)

@@ -14,14 +14,20 @@ if redis.call('TYPE', key)['ok'] == 'hash' then
 end
 if status == 'started' then return 'started' end
 if status == 'finished' or status == 'failed' then return 'ended' end
+
+local function removed_from(key, id)
+  return redis.call('TYPE', key)['ok'] == 'zset' and redis.call('ZREM', key, id) or 0
+end
+
+-- A place of the wrong type must not end the script half-way.
 local found = 0
 for _, place in ipairs({ queue, 'jobs.suspects.' .. queue }) do
-  if found == 0 then found = redis.call('ZREM', 'rq:scheduled:' .. place, id) end
+  if found == 0 then found = removed_from('rq:scheduled:' .. place, id) end
   if found == 0 and redis.call('TYPE', 'rq:queue:' .. place)['ok'] == 'list' then
     found = redis.call('LREM', 'rq:queue:' .. place, 1, id)
   end
 end
-redis.call('ZREM', 'rq:failed:' .. queue, id)
+removed_from('rq:failed:' .. queue, id)
 -- The marker stops a push that is still under way.
 redis.call('DEL', key)
 redis.call('HSET', key, 'life', life, 'status', 'canceled')
