@@ -147,9 +147,8 @@ class Supervisor:
         try:
             state = tick(live, self._queues)
             self._suspects = state.suspects
+            housekeeping.reclaim_all_silent(state.ended)
             self._take_back()
-            for worker_id in state.ended:
-                housekeeping.reclaim_silent(worker_id)
             if state.next_due_seconds is not None:
                 wait = min(wait, state.next_due_seconds)
             self._unreachable = False

@@ -6,6 +6,8 @@ import os
 import signal
 import time
 
+import pytest
+
 from jobs.broker.connection import client
 from jobs.models import DeadJob, JobAttempt, JobRun
 from tests.sample import jobs as sample
@@ -72,6 +74,7 @@ def test_a_killed_supervisor_takes_its_children_along_and_another_takes_over(wor
     wait_until(lambda: states() == {"succeeded": 6}, seconds=40, what="all runs to succeed")
 
 
+@pytest.mark.slow
 def test_a_worker_that_stands_still_is_robbed_and_then_refused(workers: Workers, settings) -> None:
     run = sample.nap.enqueue(3, 1)
     first = workers.start("--name", "frozen", SAMPLE_LEASE="1")

@@ -6,6 +6,8 @@ import os
 import signal
 import time
 
+import pytest
+
 from jobs.models import DeadJob
 from tests.sample import jobs as sample
 from tests.scenarios.workers import Workers, children_of, wait_until
@@ -34,6 +36,7 @@ def test_a_job_that_ignores_its_limit_costs_its_process_and_ends_as_timed_out(wo
     assert workers.ledger().count("sit") == 1
 
 
+@pytest.mark.slow
 def test_a_job_that_holds_the_interpreter_is_killed_and_the_rest_goes_on(workers: Workers) -> None:
     hog = sample.hog.enqueue()
     workers.start("--concurrency", "2", SAMPLE_LEASE="2")
@@ -44,6 +47,7 @@ def test_a_job_that_holds_the_interpreter_is_killed_and_the_rest_goes_on(workers
     assert DeadJob.objects.get().reason == "killed_worker"
 
 
+@pytest.mark.slow
 def test_a_child_that_stands_still_is_replaced(workers: Workers) -> None:
     run = sample.nap.enqueue(2.0, 1)
     worker = workers.start(SAMPLE_LEASE="2")
@@ -56,6 +60,7 @@ def test_a_child_that_stands_still_is_replaced(workers: Workers) -> None:
     wait_until(lambda: run.state == "succeeded", seconds=30, what="the run in another process")
 
 
+@pytest.mark.slow
 def test_a_limit_that_strikes_while_jobs_log_leaves_no_handler_locked(workers: Workers) -> None:
     loggers = sample.log_for_ever.enqueue_many([() for _ in range(4)])
     worker = workers.start("--concurrency", "4")
