@@ -226,6 +226,9 @@ class Supervisor:
         self._tick_last_time()
         if not self._recording.pid:
             self._fork(self._recording)
+        if not self._recording.pid:
+            # The fork failed. What is not stored stays in the journal; and pid 0 would mean the whole group.
+            return
         _send(self._recording.pid, signal.SIGTERM)
         # It waits for the next thing that happens, and looks for signals only then.
         with contextlib.suppress(BrokerUnavailable):
