@@ -34,6 +34,7 @@ from jobs.worker import deadlines, entries, lifecycle
 from jobs.worker.options import WorkerOptions
 from jobs.worker.pulse import Pulse
 from jobs.worker.registration import Registration
+from jobs.worker.stopping import on_stop
 from jobs.worker.threads import Threads
 
 logger = logging.getLogger(__name__)
@@ -71,9 +72,7 @@ class Child:
         self._stuck: set[str] = set()
 
     def run(self) -> None:
-        signal.signal(signal.SIGTERM, self._on_stop)
-        # Ctrl-C reaches every process of the terminal; the supervisor is the one that decides.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        on_stop(self._on_stop)
         # A process that a job forks is none of ours: it ends when it is told to.
         os.register_at_fork(after_in_child=_forget_signals)
         while not self._is_over():

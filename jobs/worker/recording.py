@@ -9,7 +9,6 @@ import contextlib
 import logging
 import os
 import secrets
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from jobs.errors import BrokerUnavailable
 from jobs.models import JobRun
 from jobs.policy.backoff import exponential
 from jobs.relay import relay
+from jobs.worker.stopping import on_stop
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +54,7 @@ class Recording:
         self._nightly_at = 0.0
 
     def run(self) -> None:
-        signal.signal(signal.SIGTERM, self._on_stop)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        on_stop(self._on_stop)
         while not self._stopping.is_set():
             self.turn()
         self._guarded(self._finish)

@@ -27,7 +27,7 @@ from jobs.broker.keys import suspects
 from jobs.broker.schedule import tick
 from jobs.errors import BrokerUnavailable
 from jobs.policy.backoff import exponential
-from jobs.worker import housekeeping
+from jobs.worker import housekeeping, stopping
 from jobs.worker.child import Child, fresh_id
 from jobs.worker.options import WorkerOptions
 from jobs.worker.pulse import Pulse
@@ -255,6 +255,7 @@ def _be_child(work: Callable[[], None]) -> None:
         _die_with_parent()
         for signum in _SIGNALS:
             signal.signal(signum, signal.SIG_DFL)
+        stopping.listen()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         work()
         status = 0
