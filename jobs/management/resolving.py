@@ -73,6 +73,10 @@ class ResolveDead(BaseCommand):
         parser.add_argument("--no-input", action="store_false", dest="interactive", help="do not ask")
 
     @needs_database()
+    def execute(self, *args: Any, **options: Any) -> Any:
+        # The system checks, which run first, may ask the database too.
+        return super().execute(*args, **options)
+
     def handle(self, *args: Any, **options: Any) -> None:
         chosen, asked = self._choose(options)
         self._check(options)

@@ -25,6 +25,10 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="Print one JSON object")
 
     @needs_database()
+    def execute(self, *args: Any, **options: Any) -> Any:
+        # The system checks, which run first, may ask the database too.
+        return super().execute(*args, **options)
+
     def handle(self, **options: Any) -> None:
         chosen = {"states": options["state"], "older_than": options["older_than"]}
         counts = runs.prunable(**chosen) if options["dry_run"] else runs.prune(**chosen)
