@@ -49,13 +49,3 @@ def server() -> dict[str, Any]:
     with errors_named():
         info: dict[str, Any] = client().info()
         return info
-
-
-def live_workers() -> list[str]:
-    """Ids of the workers whose lease lasts. Raises `BrokerUnavailable`."""
-    with errors_named():
-        seconds, micros = client().time()
-        return [
-            one.decode(errors="replace")
-            for one in client().zrangebyscore(keys.LEASES, seconds * 1000 + micros // 1000, "+inf")
-        ]
