@@ -29,7 +29,7 @@ _FROM: dict[RunState, Sequence[RunState]] = {
     RunState.DISCARDED: (*PENDING_STATES, RunState.DEAD),
     RunState.CANCELLED: (RunState.SCHEDULED, RunState.QUEUED, RunState.RETRYING),
 }
-_CANCELLABLE = _FROM[RunState.CANCELLED]
+CANCELLABLE = _FROM[RunState.CANCELLED]
 _PRUNED_AT_ONCE = 500
 
 
@@ -97,7 +97,7 @@ def cancel(run: JobRun, *, actor: str, reason: str = "", address: str = "") -> N
     """
     with transaction.atomic():
         locked = lock([run.pk])
-        if not locked or locked[0].state not in _CANCELLABLE:
+        if not locked or locked[0].state not in CANCELLABLE:
             state = locked[0].get_state_display() if locked else "gone"
             raise NotCancellable(f"{run.name} {run.pk} is {state}; only runs that wait can be cancelled.")
         row = locked[0]

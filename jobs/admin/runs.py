@@ -45,7 +45,6 @@ _LISTED = (
     "error_class",
     "error_message",
 )
-_CANCELLABLE = (RunState.SCHEDULED, RunState.QUEUED, RunState.RETRYING)
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ ACTIONS = {
             name="cancel",
             recorded="cancel",
             permission=access.CANCEL,
-            states=_CANCELLABLE,
+            states=tuple(runs.CANCELLABLE),
             label=gettext_lazy("Cancel"),
             button=gettext_lazy("Cancel the run"),
             question=gettext_lazy("Cancel this run?"),
