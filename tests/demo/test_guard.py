@@ -40,7 +40,7 @@ class Family:
         return body
 
     def wait_until_gone(self) -> str:
-        wait_until(lambda: not marked(self.mark), seconds=10, what=f"the end of {marked(self.mark)}")
+        wait_until(lambda: not marked(self.mark), seconds=30, what=f"the end of {marked(self.mark)}")
         self.guard.wait()
         return self.guard.stdout.read() if self.guard.stdout else ""
 
@@ -49,12 +49,15 @@ class Family:
 def family(tmp_path: Path) -> Iterator[Family]:
     mark = f"FAMILY={tmp_path}"
     family = Family(mark)
-    assert len(marked(mark)) >= 4, "guard, body, child and grandchild"
-    yield family
-    end_all(mark)
-    family.guard.wait()
-    assert family.guard.stdout is not None
-    family.guard.stdout.close()
+    try:
+        # A process that is just starting shows no environment for a moment.
+        wait_until(lambda: len(marked(mark)) >= 4, seconds=30, what="guard, body, child and grandchild")
+        yield family
+    finally:
+        end_all(mark)
+        family.guard.wait()
+        assert family.guard.stdout is not None
+        family.guard.stdout.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
