@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 
 from bench.ledger import note
 from bench.models import Effect
-from jobs import RetryPolicy, current_run, fixed, job
+from jobs import RetryPolicy, current_run, failpoints, fixed, job
 
 
 @job
@@ -35,6 +35,8 @@ def tell_unrecorded(key: int) -> None:
 def work(key: int, ms: int) -> None:
     note("start", key, current_run().attempt)
     _rest(ms)
+    if failpoints.armed:
+        failpoints.reach("mid_job")
     if _take_effect(key):
         note("effect", key)
     note("end", key)

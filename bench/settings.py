@@ -1,6 +1,8 @@
 """The project's settings and the app of what is measured."""
 
 from jobsite.settings import *  # noqa: F403
-from jobsite.settings import INSTALLED_APPS
+from jobsite.settings import INSTALLED_APPS, JOBS
 
 INSTALLED_APPS = [*INSTALLED_APPS, "bench"]
+
+JOBS = {**JOBS, "FAILPOINTS": True}

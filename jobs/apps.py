@@ -11,8 +11,9 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         # These need the models, which are not there when this module is imported.
-        from jobs import checks, enqueueing, registry
+        from jobs import checks, conf, enqueueing, failpoints, registry
 
+        failpoints.arm_asked(allowed=conf.get().FAILPOINTS)
         registry.open_door(enqueueing)
         autodiscover_modules("jobs")
         checks.register()

@@ -43,6 +43,7 @@ _COUNT = Kind("a whole number above 0", _is_count)
 _SECONDS = Kind("a number of seconds above 0", lambda value: _is_number(value) and value > 0)
 # A supervisor renews its leases each second.
 _LEASE = Kind("a number of seconds from 1", lambda value: _is_number(value) and value >= 1)
+_SWITCH = Kind("True or False", lambda value: isinstance(value, bool))
 _DAYS = Kind("a dict of states and days, each a number from 0", _are_days)
 
 
@@ -91,6 +92,9 @@ class Conf:
     )
     REDIS_READ_TIMEOUT: float = field(default=5.0, metadata={"help": "Seconds to wait for an answer", "kind": _SECONDS})
     REDIS_POOL_SIZE: int = field(default=50, metadata={"help": "Connections one process may hold", "kind": _COUNT})
+    FAILPOINTS: bool = field(
+        default=False, metadata={"help": "Whether JOBS_FAILPOINT may kill processes, for tests only", "kind": _SWITCH}
+    )
 
 
 KEYS = tuple(item.name for item in fields(Conf))

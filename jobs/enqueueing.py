@@ -15,7 +15,7 @@ from typing import Any
 from django.db import router, transaction
 from django.utils import timezone
 
-from jobs import conf, registry
+from jobs import conf, failpoints, registry
 from jobs.broker.push import Message, push
 from jobs.context import current_run_or_none
 from jobs.errors import BadArguments, BadOptions, BrokerUnavailable, UnknownQueue, did_you_mean
@@ -249,6 +249,8 @@ def _push_after_commit(job: Job[Any, Any], messages: list[Message]) -> None:
     def push_now() -> None:
         if job.options.durable and time.monotonic() - asked > _LATEST_PUSH_SECONDS:
             return
+        if failpoints.armed:
+            failpoints.reach("before_push")
         try:
             push(messages, at=timezone.now())
         except BrokerUnavailable as error:
@@ -256,6 +258,8 @@ def _push_after_commit(job: Job[Any, Any], messages: list[Message]) -> None:
                 raise
             _tell_of_failed_push(job, messages, error)
             return
+        if failpoints.armed:
+            failpoints.reach("after_push")
         job_enqueued.send_robust(job.name, run_ids=[message.run_id for message in messages])
 
     transaction.on_commit(push_now, using=using)

@@ -39,6 +39,10 @@ class DuplicateJob(JobsError):
     """Two functions claim one job name."""
 
 
+class FailpointsRefused(JobsError):
+    """`JOBS_FAILPOINT` is set where no test runs."""
+
+
 class UnknownJob(JobsError):
     """No job of this name is registered here."""
 

@@ -27,7 +27,7 @@ from django.db import (
     transaction,
 )
 
-from jobs import runs
+from jobs import failpoints, runs
 from jobs.broker import journal
 from jobs.broker.journal import Entry
 from jobs.models import DeadJob, JobAttempt, JobRun, JournalCursor, RunState
@@ -96,7 +96,11 @@ def record(*, block_seconds: float = 0.0) -> int:
         _store_all(entries, after=after)
     except CursorMoved:
         return 0
+    if failpoints.armed:
+        failpoints.reach("after_commit")
     journal.forget(entries[-1].position, _ended(entries))
+    if failpoints.armed:
+        failpoints.reach("after_forget")
     return len(entries)
 
 
@@ -165,6 +169,8 @@ def _store(entries: Sequence[Entry], *, after: str) -> None:
         for entry in entries:
             _apply(entry, batch)
         _write(batch)
+        if failpoints.armed:
+            failpoints.reach("before_commit")
         transaction.on_commit(lambda: _tell(batch), using=using)
 
 

@@ -11,6 +11,7 @@ from django.db import connections, router, transaction
 from django.db.models import Min, QuerySet
 from django.utils import timezone
 
+from jobs import failpoints
 from jobs.broker.push import QueuesRefused, push
 from jobs.enqueueing import message_of
 from jobs.models import JobRun, RunState
@@ -62,7 +63,11 @@ def _push_some(min_age: timedelta | None, *, without: frozenset[str]) -> tuple[i
         if not rows:
             return 0, frozenset()
         now = timezone.now()
+        if failpoints.armed:
+            failpoints.reach("before_relay_push")
         refused = _refused(rows, at=now)
+        if failpoints.armed:
+            failpoints.reach("after_relay_push")
         pushed = [row.pk for row in rows if row.queue not in refused]
         return JobRun.objects.using(using).filter(pk__in=pushed).update(pushed_at=now), refused
 

@@ -20,7 +20,7 @@ import signal
 import time
 from collections import deque
 
-from jobs import conf
+from jobs import conf, failpoints
 from jobs.broker import claim as claims
 from jobs.broker import inspect, journal
 from jobs.broker.claim import Claim, WorkerId
@@ -104,13 +104,19 @@ class Child:
         if not self._unsettled and not room:
             return False
         ended = list(self._unsettled)
+        if failpoints.armed and ended:
+            failpoints.reach("before_settle")
         if room:
             tokens = [secrets.token_hex(8) for _ in range(room)]
             accepted, claimed = settle_and_claim(self._worker, ended, tokens, self._options.queues)
             self._renewed_at = time.monotonic()
         else:
             accepted, claimed = settle(self._worker, ended), []
+        if failpoints.armed and ended:
+            failpoints.reach("after_settle")
         self._forget_settled(ended, accepted)
+        if failpoints.armed and claimed:
+            failpoints.reach("after_claim")
         for claim in claimed:
             self._running[claim.token] = (claim, time.monotonic())
             self._threads.hand_out(claim)

@@ -15,7 +15,7 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 
-from jobs import conf, context, registry
+from jobs import conf, context, failpoints, registry
 from jobs.broker.claim import Claim
 from jobs.broker.keys import suspects
 from jobs.broker.settle import Settlement, Where
@@ -46,8 +46,12 @@ logger = logging.getLogger(__name__)
 
 def attempt(claim: Claim, *, worker: str) -> Settlement:
     """Run a claimed job once. Never raises: every ending is a settlement."""
+    if failpoints.armed:
+        failpoints.reach("after_fetch")
     started = time.monotonic()
     outcome = outcome_of(claim, worker=worker)
+    if failpoints.armed:
+        failpoints.reach("after_perform")
     return conclude(claim, outcome, worker=worker, run_ms=round((time.monotonic() - started) * 1000))
 
 
@@ -62,6 +66,8 @@ def outcome_of(claim: Claim, *, worker: str) -> Outcome:
     # What else is wrong, a setting for one, is the deployment's: the run is retried.
     except BaseException as error:
         return Raised(error)
+    if failpoints.armed:
+        failpoints.reach("before_start")
     try:
         with context.running(run):
             return Returned(chain()(run))

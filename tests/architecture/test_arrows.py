@@ -30,7 +30,7 @@ ROWS = (
     "__init__",
     "registry context signals",
     "conf",
-    "policy",
+    "policy failpoints",
     "errors",
 )
 ROW_OF = {component: number for number, row in enumerate(ROWS) for component in row.split()}
@@ -48,6 +48,7 @@ OTHER_DOORS_WITH_REASON = {
     ("orders.order_runs", "jobs.models.runs"): "as above: the states that the page colours",
 }
 READS_ENVIRONMENT_WITH_REASON = {
+    "jobs.failpoints": "a test names a place to one process of many; refused unless the settings allow it",
     "jobsite.settings": "the one place where the environment becomes settings",
     "jobsite.wsgi": "names the settings before Django can be asked",
     "jobsite.asgi": "names the settings before Django can be asked",

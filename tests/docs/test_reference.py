@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from jobs import signals
+from jobs import failpoints, signals
 from jobs.conf import Conf
 from jobs.models import AuditEntry, JobRun
 from jobs.models.dead import DeathReason
@@ -129,3 +129,9 @@ def test_decisions_are_numbered_without_gaps_and_listed_under_their_titles() -> 
     listed = table(DOCS / "decisions" / "README.md", first_header="number")
     titles = [page.read_text().splitlines()[0].removeprefix("# ") for page in DECISIONS]
     assert listed == [[f"[{page.stem[:4]}]({page.name})", title] for page, title in zip(DECISIONS, titles, strict=True)]
+
+
+def test_every_failpoint_is_told() -> None:
+    assert table(DOCS / "reliability.md", first_header="place") == [
+        [f"`{place}`", then] for place, then in failpoints.POINTS.items()
+    ]
