@@ -13,6 +13,13 @@ from typing import Any
 
 from jobs.errors import NoCurrentRun
 
+# What a job gets to reach a safe place before its time limit strikes: a tenth of it, and no more than this.
+_NEAR_SECONDS = 10.0
+
+
+def _never() -> bool:
+    return False
+
 
 class _RunLogger(logging.LoggerAdapter[logging.Logger]):
     """Adds the run's facts to those of each call; the standard adapter puts them in their place."""
@@ -26,7 +33,8 @@ class CurrentRun:
     """The run that a job's code runs in.
 
     `attempt` is 1 for the first; `attempts` is how many there may be; `deadline` is when the time limit
-    strikes; `correlation` names the run that it all began with; `call` runs the function with its arguments.
+    strikes; `correlation` names the run that it all began with; `call` runs the function with its arguments;
+    `stop_asked` tells whether somebody wants it to end.
     """
 
     id: uuid.UUID | str
@@ -42,6 +50,7 @@ class CurrentRun:
     parent: uuid.UUID | None = None
     is_async: bool = False
     started: float = field(default_factory=time.monotonic)
+    stop_asked: Callable[[], bool] = field(default=_never, repr=False)
 
     @property
     def logger(self) -> logging.LoggerAdapter[logging.Logger]:
@@ -52,6 +61,16 @@ class CurrentRun:
     def seconds_left(self) -> float:
         """Seconds until the deadline; negative after it."""
         return self.started + self.timeout - time.monotonic()
+
+    def stopping(self) -> bool:
+        """Whether the job should end at its next safe place: its worker is being stopped or replaced, or its
+        time limit is near (its last tenth, at most 10 s).
+
+            for order in orders_after(place):
+                if current_run().stopping():
+                    raise HandBackJob
+        """
+        return self.stop_asked() or self.seconds_left() < min(_NEAR_SECONDS, self.timeout / 10)
 
 
 _current: ContextVar[CurrentRun | None] = ContextVar("jobs_current_run", default=None)

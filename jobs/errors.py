@@ -106,5 +106,13 @@ class RetryLater(Exception):
         self.retry_after = float(seconds)
 
 
+class HandBackJob(Exception):
+    """Raise it in a job that is `stopping()`: the run starts again elsewhere, and this attempt does not count.
+
+    Whatever the job is to go on from must be stored by then. A run whose worker is not being stopped waits for a
+    second first.
+    """
+
+
 class JobTimedOut(BaseException):
     """The attempt passed its time limit. Not an `Exception`, so that `except Exception` lets it through."""

@@ -32,9 +32,10 @@ class TimedOut:
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A deploy or a stop ended the attempt; it is nobody's fault."""
+    """A deploy or a stop ended the attempt; it is nobody's fault. The run waits for `seconds` before the next."""
 
     name: ClassVar[str] = "interrupted"
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,8 @@ def judge(outcome: Outcome, policy: RetryPolicy, *, attempt: int, crashes: int, 
             return Isolate()
         case Crashed():
             return _judge_crash(policy, attempt=attempt, crashes=crashes + 1, roll=roll)
+        case Interrupted(seconds=seconds) if seconds > 0:
+            return PutOff(seconds)
         case Interrupted() | Abandoned():
             return HandBack()
         case NotKnown(for_seconds=seconds):

@@ -12,7 +12,7 @@ from jobs import registry
 from jobs.broker.claim import Claim
 from jobs.broker.settle import Settlement
 from jobs.models import JobRun
-from jobs.policy.outcome import Outcome, Returned
+from jobs.policy.outcome import Interrupted, Outcome, Returned
 from jobs.registry import Job
 
 # A run that keeps no row tells the journal nothing of these endings.
@@ -25,8 +25,8 @@ class Attempt:
     """One try at a run.
 
     `call` is the call as text, secrets masked; `number` is 1 for the first try. `outcome` is how it ended
-    ("returned", "raised", "timed out" …) and `verdict` what followed ("done", "retry", "bury", "discard",
-    "put off"). `error` is what the job raised, and `wait_seconds` how long a retry waits.
+    ("returned", "raised", "timed out", "interrupted" …) and `verdict` what followed ("done", "retry", "bury",
+    "discard", "put off"). `error` is what the job raised, and `wait_seconds` how long a retry waits.
     """
 
     id: uuid.UUID | str
@@ -42,8 +42,8 @@ class Attempt:
 
     @property
     def failed(self) -> bool:
-        """Whether something went wrong. A job that discards itself has not failed."""
-        return self.verdict in _FAILED
+        """Whether something went wrong. A job that discards itself, or hands itself back, has not failed."""
+        return self.verdict in _FAILED and self.outcome != Interrupted.name
 
     def __repr__(self) -> str:
         why = f": {self.error!r}" if self.error is not None else ""

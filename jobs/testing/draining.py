@@ -16,7 +16,7 @@ from jobs.broker.connection import client, errors_named
 from jobs.broker.schedule import tick
 from jobs.broker.settle import Settlement, settle, settle_and_claim
 from jobs.errors import UnknownQueue, did_you_mean
-from jobs.policy.outcome import Interrupted, Outcome
+from jobs.policy.outcome import Interrupted, NotKnown, Outcome
 from jobs.relay import relay
 from jobs.testing.attempts import Attempts, attempt_of
 from jobs.testing.guarding import MAX_RUNS, check_room, raise_if_not_of_jobs
@@ -101,7 +101,7 @@ class _Draining:
             raise
         attempt = attempt_of(self._settle(claim, outcome, run_ms=run_ms), outcome)
         self.attempts.add(attempt)
-        if attempt.verdict == "put off":
+        if isinstance(outcome, NotKnown):
             self._put_off.add(claim.run_id)
 
     def _settle(self, claim: Claim, outcome: Outcome, *, run_ms: int) -> Settlement:

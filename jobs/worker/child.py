@@ -30,11 +30,10 @@ from jobs.broker.waiting import Waiting
 from jobs.errors import BrokerUnavailable, JobTimedOut
 from jobs.policy.backoff import exponential
 from jobs.policy.outcome import Interrupted, TimedOut
-from jobs.worker import deadlines, entries, lifecycle
+from jobs.worker import deadlines, entries, lifecycle, stopping
 from jobs.worker.options import WorkerOptions
 from jobs.worker.pulse import Pulse
 from jobs.worker.registration import Registration
-from jobs.worker.stopping import on_stop
 from jobs.worker.threads import Threads
 
 logger = logging.getLogger(__name__)
@@ -72,7 +71,7 @@ class Child:
         self._stuck: set[str] = set()
 
     def run(self) -> None:
-        on_stop(self._on_stop)
+        stopping.on_stop(self._on_stop)
         # A process that a job forks is none of ours: it ends when it is told to.
         os.register_at_fork(after_in_child=_forget_signals)
         while not self._is_over():
@@ -175,6 +174,7 @@ class Child:
             logger.error("%s does not end after its time limit; its process is replaced", claim.name, extra=facts)
             if self._stop_at is None:
                 self._stop_at = time.monotonic() + self._options.shutdown_timeout
+                stopping.say_ending()
         self._stuck = stuck.keys() & self._running.keys()
 
     def _beat(self) -> None:
@@ -254,6 +254,7 @@ class Child:
         return lifecycle.conclude(claim, outcome, worker=self._worker.name, run_ms=run_ms)
 
     def _on_stop(self, signum: int, frame: object) -> None:
+        stopping.say_ending()
         now = time.monotonic()
         if self._stop_asked_at is None:
             self._stop_asked_at = now

@@ -20,10 +20,10 @@ from jobs.broker.claim import Claim
 from jobs.broker.keys import suspects
 from jobs.broker.settle import Settlement, Where
 from jobs.context import CurrentRun
-from jobs.errors import BadArguments, JobTimedOut, UnknownJob
+from jobs.errors import BadArguments, HandBackJob, JobTimedOut, UnknownJob
 from jobs.policy import arguments as job_arguments
 from jobs.policy.options import LONGEST_TIMEOUT_SECONDS
-from jobs.policy.outcome import Crashed, NotAccepted, NotKnown, Outcome, Raised, Returned, TimedOut
+from jobs.policy.outcome import Crashed, Interrupted, NotAccepted, NotKnown, Outcome, Raised, Returned, TimedOut
 from jobs.policy.retry import (
     UNCOUNTED,
     Bury,
@@ -38,10 +38,13 @@ from jobs.policy.retry import (
     judge,
 )
 from jobs.registry import Job
-from jobs.worker import entries, failures
+from jobs.worker import entries, failures, stopping
 from jobs.worker.middleware import chain
 
 logger = logging.getLogger(__name__)
+
+# A job that hands itself back to a worker which goes on would start again at once, and again.
+_HAND_BACK_WAIT_SECONDS = 1.0
 
 
 def attempt(claim: Claim, *, worker: str) -> Settlement:
@@ -73,6 +76,8 @@ def outcome_of(claim: Claim, *, worker: str) -> Outcome:
             return Returned(chain()(run))
     except JobTimedOut as error:
         return TimedOut(JobTimedOut(f"it ran longer than {run.timeout:g} s").with_traceback(error.__traceback__))
+    except HandBackJob:
+        return Interrupted(0.0 if stopping.is_ending() else _HAND_BACK_WAIT_SECONDS)
     # A job that calls sys.exit() ends itself, not the worker.
     except BaseException as error:
         return Raised(error)
@@ -165,6 +170,7 @@ def _current_run(claim: Claim, *, worker: str) -> CurrentRun:
         call=_caller(job, bound.args, bound.kwargs, timeout),
         correlation=claim.fields.get("correlation", ""),
         parent=uuid.UUID(parent) if parent else None,
+        stop_asked=stopping.is_ending,
     )
 
 

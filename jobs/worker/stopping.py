@@ -1,4 +1,4 @@
-"""How a forked process hears that it is to stop, also when that is said before it is ready to hear."""
+"""How a forked process and its jobs hear that it is to stop, also when that is said before it is ready to hear."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from types import FrameType
 Handler = Callable[[int, FrameType | None], None]
 
 _said_early = False
+_ending = False
 
 
 def listen() -> None:
     """Note a SIGTERM from now on, until `on_stop` says what is to be done."""
-    global _said_early
-    _said_early = False
+    global _said_early, _ending
+    _said_early = _ending = False
     signal.signal(signal.SIGTERM, _note)
 
 
@@ -27,6 +28,17 @@ def on_stop(handler: Handler) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if _said_early:
         handler(signal.SIGTERM, None)
+
+
+def say_ending() -> None:
+    """Let the jobs of this process know that it is about to end, whatever the reason."""
+    global _ending
+    _ending = True
+
+
+def is_ending() -> bool:
+    """Whether this process is about to end, so that its jobs should end at their next safe place."""
+    return _ending
 
 
 def _note(signum: int, frame: FrameType | None) -> None:

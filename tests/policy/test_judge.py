@@ -85,6 +85,7 @@ def verdict_on(outcome, policy=POLICY, *, attempt=1, crashes=0, roll=0.0):
         (Crashed(alone=True), 3, 2, Bury("killed_worker")),
         (Crashed(alone=True), 5, 0, Bury("killed_worker")),
         (Interrupted(), 5, 0, HandBack()),
+        (Interrupted(seconds=1), 5, 0, PutOff(1)),
         (Abandoned(), 5, 0, HandBack()),
         (NotKnown(KeyError(), 0), 1, 0, PutOff(30)),
         (NotKnown(KeyError(), 3599), 99, 0, PutOff(30)),

@@ -11,7 +11,7 @@ import time
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
-from jobs import Bury, Discard, DiscardJob, RetryLater, RetryPolicy, current_run, fixed, job
+from jobs import Bury, Discard, DiscardJob, HandBackJob, RetryLater, RetryPolicy, current_run, fixed, job
 from jobs.models import SentEmail
 
 QUICK = fixed(0.05)
@@ -103,6 +103,16 @@ def nap(seconds: float, number: int) -> None:
     note(f"start {number}")
     time.sleep(seconds)
     note(f"end {number}")
+
+
+@job(retry=1, timeout=600)
+def stroll(number: int) -> None:
+    """Walk on until asked to stop, and go on later."""
+    note(f"stroll {number}")
+    while not current_run().stopping():
+        time.sleep(0.01)
+    note(f"stopping {number}")
+    raise HandBackJob
 
 
 @job(retry=RetryPolicy(attempts=10, backoff=QUICK))

@@ -37,6 +37,20 @@ def test_a_stop_hands_back_what_does_not_end_in_time_without_burning_an_attempt(
     assert client().lrange("rq:queue:default", 0, -1) == [str(run.id).encode()]
 
 
+def test_a_long_job_hears_of_a_stop_and_hands_itself_back_without_burning_an_attempt(workers: Workers) -> None:
+    run = sample.stroll.enqueue(1)
+    worker = workers.start("--shutdown-timeout", "60")
+    wait_until(lambda: workers.ledger() == ["stroll 1"], what="the job to start")
+    before = time.monotonic()
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=30) == 0
+    assert time.monotonic() - before < 30
+    assert workers.ledger() == ["stroll 1", "stopping 1"]
+    assert (run.state, run.row().attempts) == ("queued", 0)
+    assert JobAttempt.objects.get(run=run.id).verdict == "hand back"
+    assert client().lrange("rq:queue:default", 0, -1) == [str(run.id).encode()]
+
+
 def test_a_second_signal_hands_back_at_once(workers: Workers) -> None:
     run = sample.nap.enqueue(30, 1)
     worker = workers.start()

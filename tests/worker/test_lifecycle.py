@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import sys
+import time
 from dataclasses import dataclass, replace
 
 import pytest
@@ -15,6 +16,7 @@ from jobs import (
     Bury,
     Discard,
     DiscardJob,
+    HandBackJob,
     JobTimedOut,
     RetryLater,
     RetryPolicy,
@@ -30,7 +32,7 @@ from jobs.errors import NoCurrentRun
 from jobs.models import JobRun
 from jobs.policy.options import LONGEST_TIMEOUT_SECONDS
 from jobs.policy.outcome import Abandoned, Crashed, Interrupted
-from jobs.worker import entries, lifecycle
+from jobs.worker import entries, lifecycle, stopping
 from tests.engine import WORKER, claim, work_off
 
 SECRET = "tok_live_hunter2"
@@ -406,6 +408,40 @@ def test_an_interrupted_attempt_is_handed_back_and_not_counted(make_job):
         assert ended.where == "front"
         assert ended.fields["attempts"] == 0
         assert ended.entry["attempts"] == 0
+
+
+def test_a_job_that_hands_itself_back_to_a_worker_which_goes_on_waits_a_second(make_job):
+    ended = attempt(make_job(raiser(HandBackJob()), retry=1))
+    assert (ended.where, ended.wait_seconds, ended.fields["attempts"]) == ("later", 1.0, 0)
+    assert (ended.entry["outcome"], ended.entry["verdict"]) == ("interrupted", "put off")
+    assert "error_class" not in ended.entry
+
+
+def test_a_job_that_hands_itself_back_when_its_process_ends_goes_to_the_front(make_job, monkeypatch):
+    monkeypatch.setattr(stopping, "_ending", True)
+    ended = attempt(make_job(raiser(HandBackJob()), retry=1))
+    assert (ended.where, ended.fields["attempts"], ended.entry["verdict"]) == ("front", 0, "hand back")
+
+
+def test_a_job_hears_that_its_process_ends(make_job, monkeypatch):
+    heard = []
+    asking = make_job(lambda: heard.append(current_run().stopping()))
+    attempt(asking)
+    monkeypatch.setattr(stopping, "_ending", True)
+    attempt(asking)
+    assert heard == [False, True]
+
+
+@pytest.mark.parametrize(("timeout", "left", "near"), [(300, 11, False), (300, 9, True), (20, 3, False), (20, 1, True)])
+def test_a_job_hears_that_its_time_limit_is_near(make_job, timeout, left, near):
+    heard = []
+
+    def late() -> None:
+        run = replace(current_run(), started=time.monotonic() - timeout + left)
+        heard.append(run.stopping())
+
+    attempt(make_job(late, timeout=timeout))
+    assert heard == [near]
 
 
 def test_a_crash_is_counted_and_the_third_buries(make_job):
