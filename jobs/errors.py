@@ -70,8 +70,20 @@ class NotCancellable(JobsError):
     """The run has started or ended."""
 
 
-class EmailInDoubt(JobsError):
+class NeedsAPerson(JobsError):
+    """What no retry can mend: a run that raises it is buried at once, unless a rule of its policy says otherwise."""
+
+
+class EmailInDoubt(NeedsAPerson):
     """The e-mail was claimed by an attempt that did not say whether it was sent."""
+
+
+class EffectInDoubt(NeedsAPerson):
+    """The effect was claimed by an attempt that did not say whether it happened."""
+
+
+class EffectNotKept(NeedsAPerson):
+    """The effect happened, and what it gave is not plain JSON."""
 
 
 # The surroundings.

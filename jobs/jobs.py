@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from jobs import runs
+from jobs import effects, runs
 from jobs.registry import job
 
 
 @job(retry=3, unique="args", timeout=3600)
 def prune_runs(day: str) -> dict[str, int]:
-    """Delete ended runs that are older than `JOBS["KEEP_DAYS"]` says; `day` makes it one run a day."""
-    return runs.prune()
+    """Delete ended runs that are older than `JOBS["KEEP_DAYS"]` says, and the effects that nobody can ask for again.
+
+    `day` makes it one run a day.
+    """
+    return runs.prune() | {"effects": effects.prune()}

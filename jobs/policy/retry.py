@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from jobs.errors import BadOptions, DiscardJob
+from jobs.errors import BadOptions, DiscardJob, NeedsAPerson
 from jobs.policy.backoff import Backoff, exponential, polynomial
 from jobs.policy.outcome import (
     Abandoned,
@@ -167,7 +167,7 @@ def _judge_error(error: BaseException, policy: RetryPolicy, *, attempt: int, rol
     rule = policy.rule_for(error)
     if rule is Discard:
         return Discard()
-    if rule is Bury:
+    if rule is Bury or (rule is policy and isinstance(error, NeedsAPerson)):
         return Bury("permanent")
     assert isinstance(rule, RetryPolicy)
     if attempt >= rule.attempts:

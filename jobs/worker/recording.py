@@ -17,7 +17,7 @@ from datetime import time as time_of_day
 
 from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 
-from jobs import conf, recorder, registry, runs
+from jobs import conf, effects, recorder, registry, runs
 from jobs.broker import journal
 from jobs.errors import BrokerUnavailable
 from jobs.models import JobRun
@@ -145,7 +145,7 @@ def ask_for_nightly(now: datetime) -> None:
     """Enqueue the nightly clean-up once a day, after three in the morning UTC, if there is anything to clean up."""
     since = datetime.combine(now.date(), _NIGHTLY_AT)
     name = "jobs.prune_runs"
-    if now < since or not runs.is_anything_prunable():
+    if now < since or not (runs.is_anything_prunable() or effects.is_anything_prunable()):
         return
     if not JobRun.objects.filter(name=name, created_at__gte=since).exists():
         registry.get(name).enqueue(now.date().isoformat())
