@@ -5,8 +5,11 @@
 2. The threads run them; each that ends wakes the loop.
 3. With nothing to settle and nothing to claim, `_wait` blocks until there is work, an end, or a signal.
 4. At SIGTERM it stops claiming, waits for what runs, hands the rest back, and ends.
-5. When a job will not end after its time limit struck, it retires: it stops claiming, gives the neighbours their
-   grace, settles that run as timed out, and ends; the supervisor starts another in its place.
+5. At SIGTSTP it is quiet: it stops claiming, and goes on with what runs until SIGTERM comes.
+6. When its memory or its number of jobs passes a limit, it retires: it stops claiming, waits for what runs however
+   long that takes, and ends; the supervisor starts another in its place.
+7. When a job will not end after its time limit struck, it retires too, but gives the neighbours no more than their
+   grace, and settles that run as timed out.
 
 Only this loop talks to Redis about claims, so nothing is settled twice or out of order.
 """
@@ -14,6 +17,7 @@ Only this loop talks to Redis about claims, so nothing is settled twice or out o
 from __future__ import annotations
 
 import logging
+import math
 import os
 import secrets
 import signal
@@ -30,7 +34,7 @@ from jobs.broker.waiting import Waiting
 from jobs.errors import BrokerUnavailable, JobTimedOut
 from jobs.policy.backoff import exponential
 from jobs.policy.outcome import Interrupted, TimedOut
-from jobs.worker import deadlines, entries, lifecycle, stopping
+from jobs.worker import deadlines, entries, lifecycle, memory, stopping
 from jobs.worker.options import WorkerOptions
 from jobs.worker.pulse import Pulse
 from jobs.worker.registration import Registration
@@ -44,6 +48,7 @@ _NAP_SECONDS = 1.0
 _ANNOUNCED_AFTER_SECONDS = 0.5
 # What a job may take to end after its time limit struck: enough to roll back and to close a connection.
 _STUCK_SECONDS = 5.0
+_MEMORY_LOOK_SECONDS = 1.0
 # The supervisor and the terminal may both pass on one wish to stop.
 _SAME_SIGNAL_SECONDS = 1.0
 _reconnect_wait = exponential(first=0.1, cap=2.0)
@@ -69,9 +74,12 @@ class Child:
         self._stop_at: float | None = None
         self._stop_asked_at: float | None = None
         self._stuck: set[str] = set()
+        self._quiet = False
+        self._memory_look_at = 0.0
 
     def run(self) -> None:
         stopping.on_stop(self._on_stop)
+        stopping.on_quiet(self._on_quiet)
         # A process that a job forks is none of ours: it ends when it is told to.
         os.register_at_fork(after_in_child=_forget_signals)
         while not self._is_over():
@@ -90,6 +98,7 @@ class Child:
         self._pulse.beat()
         next_limit = deadlines.strike_late()
         self._retire_if_stuck()
+        self._retire_if_due()
         self._renew()
         self._beat()
         if not claimed and not self._is_over():
@@ -107,7 +116,7 @@ class Child:
             failpoints.reach("before_settle")
         if room:
             tokens = [secrets.token_hex(8) for _ in range(room)]
-            accepted, claimed = settle_and_claim(self._worker, ended, tokens, self._options.queues)
+            accepted, claimed = settle_and_claim(self._worker, ended, tokens, self._options.queues_in_order())
             self._renewed_at = time.monotonic()
         else:
             accepted, claimed = settle(self._worker, ended), []
@@ -131,11 +140,12 @@ class Child:
 
     def _room(self) -> int:
         """How many runs may be claimed now."""
-        if self._stop_at is not None:
+        if self._stop_at is not None or self._quiet:
             return 0
         free = self._options.concurrency - len(self._running)
-        if self._options.max_jobs is not None:
-            free = min(free, self._options.max_jobs - self._claimed_in_all)
+        for most in (self._options.max_jobs, self._options.max_jobs_per_child):
+            if most is not None:
+                free = min(free, most - self._claimed_in_all)
         return max(0, free)
 
     def _forget_settled(self, ended: list[Settlement], accepted: list[bool]) -> None:
@@ -172,23 +182,44 @@ class Child:
         for claim in [claim for token, claim in stuck.items() if token not in self._stuck]:
             facts = {"job": claim.name, "run": claim.run_id, "worker": self._worker.name}
             logger.error("%s does not end after its time limit; its process is replaced", claim.name, extra=facts)
-            if self._stop_at is None:
-                self._stop_at = time.monotonic() + self._options.shutdown_timeout
-                stopping.say_ending()
+            self._retire(time.monotonic() + self._options.shutdown_timeout)
         self._stuck = stuck.keys() & self._running.keys()
+
+    def _retire_if_due(self) -> None:
+        """Make room for a fresh process once this one has done enough, or grown too large by its jobs."""
+        if self._stop_at is not None or not self._claimed_in_all or (reason := self._reason_to_retire()) is None:
+            return
+        logger.info("%s is replaced after %s jobs: %s", self._worker.name, self._claimed_in_all, reason)
+        self._retire(math.inf)
+
+    def _reason_to_retire(self) -> str | None:
+        most = self._options.max_jobs_per_child
+        if most is not None and self._claimed_in_all >= most:
+            return "that is --max-jobs-per-child"
+        now = time.monotonic()
+        if self._options.max_memory is None or now < self._memory_look_at:
+            return None
+        self._memory_look_at = now + _MEMORY_LOOK_SECONDS
+        size = memory.resident_bytes()
+        return f"it takes {size / 2**20:.0f} MB" if size > self._options.max_memory else None
+
+    def _retire(self, stop_at: float) -> None:
+        """End by then and be replaced, unless it is to end sooner anyway."""
+        self._stop_at = min(stop_at, self._stop_at or math.inf)
+        stopping.say_ending()
 
     def _beat(self) -> None:
         if self._registration is None:
             self._registration = Registration(self._worker.name, self._options.queues)
             self._registration.birth()
-        self._registration.beat(busy=bool(self._running))
+        self._registration.beat(busy=bool(self._running), quiet=self._quiet)
 
     def _is_over(self) -> bool:
         if self._stop_at is not None:
             others = self._running.keys() - self._stuck
             done = not others and not self._unsettled and not self._threads_have_news()
             return done or time.monotonic() >= self._stop_at
-        if self._running or self._unsettled:
+        if self._running or self._unsettled or self._quiet:
             return False
         if self._options.max_jobs is not None and self._claimed_in_all >= self._options.max_jobs:
             return True
@@ -253,6 +284,10 @@ class Child:
         outcome = TimedOut(JobTimedOut("it passed its time limit and would not end"))
         return lifecycle.conclude(claim, outcome, worker=self._worker.name, run_ms=run_ms)
 
+    def _on_quiet(self, signum: int, frame: object) -> None:
+        self._quiet = True
+        self._waiting.wake()
+
     def _on_stop(self, signum: int, frame: object) -> None:
         stopping.say_ending()
         now = time.monotonic()
@@ -266,7 +301,7 @@ class Child:
 
 
 def _forget_signals() -> None:
-    for signum in (signal.SIGTERM, signal.SIGINT):
+    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGTSTP):
         signal.signal(signum, signal.SIG_DFL)
 
 

@@ -47,9 +47,9 @@ class Registration:
             client().delete(self._worker.key)
             self._worker.register_birth()
 
-    def beat(self, *, busy: bool) -> None:
+    def beat(self, *, busy: bool, quiet: bool = False) -> None:
         """Say that the process lives and whether it works; often enough, not each time. Raises `BrokerUnavailable`."""
-        state = WorkerStatus.BUSY if busy else WorkerStatus.IDLE
+        state = WorkerStatus.SUSPENDED if quiet else WorkerStatus.BUSY if busy else WorkerStatus.IDLE
         due = time.monotonic() >= self._beat_at
         if not due and state == self._state:
             return

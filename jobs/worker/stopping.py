@@ -1,4 +1,4 @@
-"""How a forked process and its jobs hear that it is to stop, also when that is said before it is ready to hear."""
+"""How a forked process and its jobs hear that it is to stop or be quiet, also when that is said before it is ready."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from types import FrameType
 
 Handler = Callable[[int, FrameType | None], None]
 
-_said_early = False
+_said_early: set[int] = set()
 _ending = False
 
 
 def listen() -> None:
-    """Note a SIGTERM from now on, until `on_stop` says what is to be done."""
-    global _said_early, _ending
-    _said_early = _ending = False
+    """Note a SIGTERM or SIGTSTP from now on, until `on_stop` and `on_quiet` say what is to be done."""
+    global _ending
+    _ending = False
+    _said_early.clear()
     signal.signal(signal.SIGTERM, _note)
+    signal.signal(signal.SIGTSTP, _note)
 
 
 def on_stop(handler: Handler) -> None:
@@ -26,8 +28,15 @@ def on_stop(handler: Handler) -> None:
     """
     signal.signal(signal.SIGTERM, handler)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if _said_early:
+    if signal.SIGTERM in _said_early:
         handler(signal.SIGTERM, None)
+
+
+def on_quiet(handler: Handler) -> None:
+    """Call `handler` at SIGTSTP, and now if there was one since `listen`."""
+    signal.signal(signal.SIGTSTP, handler)
+    if signal.SIGTSTP in _said_early:
+        handler(signal.SIGTSTP, None)
 
 
 def say_ending() -> None:
@@ -42,5 +51,4 @@ def is_ending() -> bool:
 
 
 def _note(signum: int, frame: FrameType | None) -> None:
-    global _said_early
-    _said_early = True
+    _said_early.add(signum)

@@ -44,7 +44,7 @@ _STOP_MARGIN_SECONDS = 5.0
 # A child's loop turns each second; one that has not for this long cannot.
 _SILENT_SECONDS = 10.0
 _PR_SET_PDEATHSIG = 1
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGTSTP)
 
 
 @dataclass
@@ -73,6 +73,7 @@ class Supervisor:
         self._alone = _Process(work=lambda: None)
         self._suspects = 0
         self._stopping = False
+        self._quiet = False
         self._kill_at = float("inf")
         self._next_tick = 0.0
         self._unreachable = False
@@ -96,6 +97,9 @@ class Supervisor:
         self._end_recording()
 
     def _is_over(self) -> bool:
+        if self._quiet and not self._stopping:
+            # Else whatever keeps us running would start another, which claims.
+            return False
         waiting = self._suspects and not self._stopping
         return not self._alone.pid and not waiting and all(child.finished for child in self._children)
 
@@ -103,11 +107,13 @@ class Supervisor:
         now = time.monotonic()
         if not self._recording.pid and now >= self._recording.start_at:
             self._fork(self._recording)
+        if self._quiet or self._stopping:
+            return
         for number, child in enumerate(self._children, start=1):
             if not child.pid and not child.finished and now >= child.start_at:
                 name = self._options.name if len(self._children) == 1 else f"{self._options.name}.{number}"
                 self._fork_child(child, name, self._options)
-        if self._suspects and not self._stopping and not self._alone.pid and now >= self._alone.start_at:
+        if self._suspects and not self._alone.pid and now >= self._alone.start_at:
             one_at_a_time = WorkerOptions(
                 name=f"{self._options.name}.alone",
                 queues=self._suspects_queues,
@@ -172,8 +178,20 @@ class Supervisor:
     def _sleep(self) -> None:
         """Until the next tick, or a signal."""
         got = signal.sigtimedwait(_SIGNALS, max(0.0, self._next_tick - time.monotonic()))
-        if got is not None and got.si_signo != signal.SIGCHLD:
+        if got is None or got.si_signo == signal.SIGCHLD:
+            return
+        if got.si_signo == signal.SIGTSTP:
+            self._be_quiet()
+        else:
             self._stop()
+
+    def _be_quiet(self) -> None:
+        """Let the children go on with what they run and claim no more; none that ends is replaced."""
+        if not self._quiet:
+            logger.info("%s is quiet: it claims no more, and SIGTERM ends it", self._options.name)
+        self._quiet = True
+        for process in self._working():
+            _send(process.pid, signal.SIGTSTP)
 
     def _stop(self) -> None:
         """Ask all children to end; asking again makes them hand back at once."""

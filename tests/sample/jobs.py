@@ -173,3 +173,23 @@ def charge(card: str, order_id: int) -> None:
 @job(unique="args")
 def once(key: str) -> None:
     note(f"once {key}")
+
+
+_hoarded: list[bytes] = []
+
+
+@job(retry=1)
+def hoard(megabytes: int, seconds: float) -> None:
+    """Take memory and never let go of it."""
+    _hoarded.append(b"x" * (megabytes * 2**20))
+    time.sleep(seconds)
+
+
+@job
+def whereabouts() -> None:
+    note(str(os.getpid()))
+
+
+@job(durable=False)
+def pass_through(queue: str) -> None:
+    note(queue)

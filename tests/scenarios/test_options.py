@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +23,38 @@ def test_max_jobs_ends_the_worker_after_just_so_many(workers: Workers) -> None:
     sample.add.enqueue_many([(n, n) for n in range(10)])
     assert workers.start("--max-jobs", "4").wait(timeout=30) == 0
     assert states() == {"succeeded": 4, "queued": 6}
+
+
+def test_a_process_that_has_grown_too_large_is_replaced_between_jobs(workers: Workers) -> None:
+    hoards = sample.hoard.enqueue_many([(400, 1.0)])
+    neighbours = sample.nap.enqueue_many([(3.0, n) for n in range(2)])
+    workers.start("--name", "large", "--max-memory", "300", "--concurrency", "3")
+    wait_until(lambda: "large is replaced after 3 jobs: it takes" in workers.log(), what="the process to retire")
+    wait_until(lambda: states() == {"succeeded": 3}, what="what runs beside it to end")
+    added = sample.add.enqueue(1, 1)
+    wait_until(lambda: added.state == "succeeded", what="the next process")
+    assert len(set(workers.ledger()) & {"start 0", "start 1", "end 0", "end 1"}) == 4
+    assert {run.row().attempts for run in [*hoards, *neighbours]} == {1}
+    assert "starts in" not in workers.log(), "it ended as it should: the next one need not wait"
+
+
+def test_each_process_is_replaced_after_so_many_jobs_and_the_worker_goes_on(workers: Workers) -> None:
+    sample.whereabouts.enqueue_many([() for _ in range(10)])
+    worker = workers.start("--max-jobs-per-child", "3")
+    wait_until(lambda: states() == {"succeeded": 10}, what="all runs to succeed")
+    per_process = Counter(workers.ledger())
+    assert sorted(per_process.values(), reverse=True) == [3, 3, 3, 1]
+    assert worker.poll() is None
+    assert "starts in" not in workers.log()
+
+
+def test_the_lowest_of_weighted_queues_gets_work_while_the_others_are_flooded(workers: Workers) -> None:
+    for queue in ("critical", "default", "low"):
+        sample.pass_through.using(queue=queue).enqueue_many([(queue,) for _ in range(1500)])
+    workers.start("--concurrency", "2", "--max-jobs", "1500", queues=("critical=6", "default=3", "low=1")).wait(60)
+    share = Counter(workers.ledger())
+    assert sum(share.values()) == 1500
+    assert share["critical"] > share["default"] > share["low"] > 0, share
 
 
 def test_max_idle_time_ends_an_idle_worker(workers: Workers) -> None:

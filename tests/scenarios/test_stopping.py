@@ -51,6 +51,40 @@ def test_a_long_job_hears_of_a_stop_and_hands_itself_back_without_burning_an_att
     assert client().lrange("rq:queue:default", 0, -1) == [str(run.id).encode()]
 
 
+def test_a_quiet_worker_goes_on_with_what_runs_and_claims_no_more(workers: Workers) -> None:
+    running = sample.nap.enqueue(3.0, 1)
+    worker = workers.start("--name", "calm", "--processes", "2", "--concurrency", "2")
+    wait_until(lambda: workers.ledger() == ["start 1"], what="the job to start")
+    worker.send_signal(signal.SIGTSTP)
+    wait_until(lambda: _rq_states("calm.1", "calm.2") == {"suspended"}, what="both children to be quiet")
+    assert "calm is quiet" in workers.log()
+    waiting = sample.add.enqueue(1, 1)
+    assert _rq_states("calm.1", "calm.2") == {"suspended"}
+    wait_until(lambda: running.state == "succeeded", what="what runs to end")
+    assert (waiting.state, workers.ledger()) == ("queued", ["start 1", "end 1"])
+    # A child that dies is not replaced, for the next would claim.
+    pids = {name: int(client().hget(f"rq:worker:{name}", "pid")) for name in ("calm.1", "calm.2")}
+    os.kill(pids["calm.1"], signal.SIGKILL)
+    wait_until(lambda: pids["calm.1"] not in children_of(worker.pid), what="the child to be seen dead")
+    other = workers.start("--name", "other", "--max-jobs", "1")
+    assert other.wait(timeout=30) == 0
+    assert waiting.row().worker == "other"
+    assert len(children_of(worker.pid)) == 2, "one child, and the recording process"
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=15) == 0
+
+
+def test_a_quiet_worker_that_is_stopped_hands_back_what_does_not_end(workers: Workers) -> None:
+    run = sample.nap.enqueue(60, 1)
+    worker = workers.start("--shutdown-timeout", "0.5")
+    wait_until(lambda: workers.ledger() == ["start 1"], what="the job to start")
+    worker.send_signal(signal.SIGTSTP)
+    wait_until(lambda: "is quiet" in workers.log(), what="the worker to be quiet")
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=15) == 0
+    assert (run.state, run.row().attempts) == ("queued", 0)
+
+
 def test_a_second_signal_hands_back_at_once(workers: Workers) -> None:
     run = sample.nap.enqueue(30, 1)
     worker = workers.start()
@@ -148,6 +182,10 @@ def test_a_worker_outlives_a_restart_of_redis(workers: Workers, valkey) -> None:
     wait_until(lambda: second.state == "succeeded", seconds=30, what="the relay to push what could not be pushed")
     assert worker.poll() is None
     assert running.id
+
+
+def _rq_states(*names: str) -> set[str]:
+    return {(client().hget(f"rq:worker:{name}", "state") or b"").decode() for name in names}
 
 
 def _working_child() -> int:
