@@ -7,11 +7,11 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from jobs.errors import BadOptions, DuplicateJob, UnknownJob, did_you_mean
 from jobs.policy import options as job_options
-from jobs.policy.options import JobOptions
+from jobs.policy.options import Iterates, JobOptions
 from jobs.policy.retry import DEFAULT_ATTEMPTS, RetryPolicy
 from jobs.policy.uniqueness import Unique
 
@@ -20,6 +20,7 @@ _LONGEST_NAME = 200
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Item = TypeVar("Item")
 # The arguments of one call: a tuple or list of positional ones, or a dict by name.
 Call = Sequence[Any] | Mapping[str, Any]
 
@@ -48,18 +49,34 @@ class Placing:
 
 
 class Job(Generic[P, R]):
-    """A function that can be enqueued. Calling it runs it here and now, as in tests and shells."""
+    """A function that can be enqueued. Calling it runs it here and now, as in tests and shells.
+
+    Of a job that iterates, that is all items, one after the other; `function` is what each is given to.
+    """
 
     def __init__(self, function: Callable[P, R], name: str, options: JobOptions) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.name = name
         self.options = options
-        self.signature = _without_annotations(inspect.signature(function))
+        self.signature = _without_annotations(job_options.signature_of(function, options.iterates))
         self.is_async = inspect.iscoroutinefunction(function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self.function(*args, **kwargs)
+        if self.options.iterates is None:
+            return self.function(*args, **kwargs)
+        return self._iterate(*args, **kwargs)
+
+    def _iterate(self, *args: Any, **kwargs: Any) -> Any:
+        bound = self.signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        function: Callable[..., Any] = self.function
+        assert self.options.iterates is not None
+        count = 0
+        for _, item in self.options.iterates(*bound.args, **bound.kwargs, cursor=None):
+            function(item, *bound.args, **bound.kwargs)
+            count += 1
+        return count
 
     def __repr__(self) -> str:
         return f"<Job {self.name}>"
@@ -133,6 +150,18 @@ def job(
     sensitive: Sequence[str] = ...,
     name: str | None = ...,
 ) -> Callable[[Callable[P, R]], Job[P, R]]: ...
+@overload
+def job(
+    *,
+    iterates: Callable[..., Iterable[tuple[Any, Item]]],
+    queue: str = ...,
+    retry: RetryPolicy | int = ...,
+    timeout: float | None = ...,
+    unique: Unique = ...,
+    durable: bool = ...,
+    sensitive: Sequence[str] = ...,
+    name: str | None = ...,
+) -> Callable[[Callable[Concatenate[Item, P], Any]], Job[P, int]]: ...
 def job(
     function: Callable[..., Any] | None = None,
     /,
@@ -144,6 +173,7 @@ def job(
     durable: bool = True,
     sensitive: Sequence[str] = (),
     name: str | None = None,
+    iterates: Iterates | None = None,
 ) -> Any:
     """Make a function a job that can be enqueued.
 
@@ -152,7 +182,9 @@ def job(
     the same arguments, a list of names with the same values of those. `durable=False` skips the run's row:
     faster, and lost with Redis. `sensitive` names arguments that are masked wherever they are shown.
     `name` is the module's path without a trailing `.jobs`, and the function's name; give one to keep it
-    over a move.
+    over a move. `iterates` makes it a job of many items, which goes on where it was after a stop or a crash: a
+    function of the same arguments and `cursor` that yields pairs of cursor and item, from behind `cursor` on, which
+    is None at first. The job's function is called with each item, before its arguments.
 
     Raises `BadOptions` or `DuplicateJob` when the module is imported.
     """
@@ -168,6 +200,7 @@ def job(
             unique=unique,
             durable=durable,
             sensitive=sensitive,
+            iterates=iterates,
         )
         made: Job[..., Any] = Job(target, known_as, options)
         _register(made)

@@ -1,10 +1,22 @@
-"""The tables: what must not be lost. Rows are changed by `runs`, `dead`, `emails`, `effects` and `recorder` only."""
+"""The tables: what must not be lost. Rows are changed by `runs`, `dead`, `emails`, `effects`, `checkpoints` and
+`recorder` only."""
 
 from jobs.models.audit import AuditEntry
+from jobs.models.checkpoints import JobCheckpoint
 from jobs.models.dead import DeadJob
 from jobs.models.effects import Effect
 from jobs.models.emails import SentEmail
 from jobs.models.journal import JournalCursor
 from jobs.models.runs import JobAttempt, JobRun, RunState
 
-__all__ = ["AuditEntry", "DeadJob", "Effect", "JobAttempt", "JobRun", "JournalCursor", "RunState", "SentEmail"]
+__all__ = [
+    "AuditEntry",
+    "DeadJob",
+    "Effect",
+    "JobAttempt",
+    "JobCheckpoint",
+    "JobRun",
+    "JournalCursor",
+    "RunState",
+    "SentEmail",
+]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jobs.errors import BadOptions
 from jobs.policy import uniqueness
 from jobs.policy.retry import RetryPolicy
+
+# Called with the job's arguments and `cursor`; gives pairs of a cursor and an item.
+Iterates = Callable[..., Iterable[tuple[Any, Any]]]
 
 # Far above what one attempt should take, and far below where dates and timers end.
 LONGEST_TIMEOUT_SECONDS = 30 * 86_400
@@ -25,6 +28,7 @@ class JobOptions:
     durable: bool
     sensitive: tuple[str, ...]
     unique: tuple[str, ...] | None
+    iterates: Iterates | None = None
 
 
 def build(
@@ -37,9 +41,12 @@ def build(
     unique: uniqueness.Unique,
     durable: bool,
     sensitive: Sequence[str],
+    iterates: Iterates | None,
 ) -> JobOptions:
     """The options of `function`, or `BadOptions` saying which cannot be and what to pass."""
-    parameters = list(inspect.signature(function).parameters)
+    parameters = list(signature_of(function, iterates).parameters)
+    if iterates is not None:
+        _check_iterates(function, iterates, parameters, name)
     if isinstance(retry, int):
         retry = RetryPolicy(attempts=retry)
     if not isinstance(retry, RetryPolicy):
@@ -52,7 +59,28 @@ def build(
     counted = uniqueness.check(unique, parameters, job=name)
     if counted is not None and not durable:
         raise BadOptions(f"{name}: unique needs the run's row, so it does not go with durable=False")
-    return JobOptions(queue, retry, timeout, durable, tuple(sensitive), counted)
+    return JobOptions(queue, retry, timeout, durable, tuple(sensitive), counted, iterates)
+
+
+def signature_of(function: Callable[..., Any], iterates: Iterates | None) -> inspect.Signature:
+    """What a run of the job is asked for with: of one that iterates, all but its first parameter, the item."""
+    signature = inspect.signature(function)
+    if iterates is None:
+        return signature
+    return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+
+def _check_iterates(function: Callable[..., Any], iterates: Iterates, parameters: list[str], name: str) -> None:
+    if not callable(iterates) or inspect.isasyncgenfunction(iterates) or inspect.iscoroutinefunction(iterates):
+        raise BadOptions(f"{name}: iterates={iterates!r}: pass a plain function that yields pairs of cursor and item")
+    if inspect.iscoroutinefunction(function):
+        raise BadOptions(f"{name}: iterates does not go with async def; call asgiref's async_to_sync in the function")
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    if first is None or first.kind not in (first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD):
+        raise BadOptions(f"{name}: a job that iterates takes the item as its first parameter, and then its arguments")
+    if list(inspect.signature(iterates).parameters) != [*parameters, "cursor"]:
+        wanted = ", ".join([*parameters, "cursor"])
+        raise BadOptions(f"{name}: iterates must take the job's arguments and, last, the cursor: ({wanted})")
 
 
 def check_timeout(timeout: float | None, name: str) -> None:

@@ -16,6 +16,7 @@ from django.utils import timezone
 from rq.utils import utcformat
 
 from jobs.broker.claim import Claim
+from jobs.checkpoints import ForgetfulKeeper
 from jobs.enqueueing import Run, build, message_of, run_of
 from jobs.models import JobRun
 from jobs.registry import Bound, Call, Job, Placing
@@ -108,7 +109,7 @@ class InlineJobs:
     def _attempt(self, waiting: _Waiting) -> None:
         check_room(self.attempts, max_runs=self._max_runs)
         claim = waiting.claim()
-        outcome = lifecycle.outcome_of(claim, worker=_WORKER)
+        outcome = lifecycle.outcome_of(claim, worker=_WORKER, keeper=ForgetfulKeeper)
         self._end([waiting])
         raise_if_not_of_jobs(outcome)
         settlement = lifecycle.conclude(claim, outcome, worker=_WORKER, run_ms=0)

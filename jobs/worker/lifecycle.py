@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import logging
 import random
 import time
@@ -15,10 +16,11 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 
-from jobs import conf, context, failpoints, registry
+from jobs import checkpoints, conf, context, failpoints, registry
 from jobs.broker.claim import Claim
 from jobs.broker.keys import suspects
 from jobs.broker.settle import Settlement, Where
+from jobs.checkpoints import Keeper
 from jobs.context import CurrentRun
 from jobs.errors import BadArguments, HandBackJob, JobTimedOut, UnknownJob
 from jobs.policy import arguments as job_arguments
@@ -38,7 +40,7 @@ from jobs.policy.retry import (
     judge,
 )
 from jobs.registry import Job
-from jobs.worker import entries, failures, stopping
+from jobs.worker import entries, failures, iteration, stopping
 from jobs.worker.middleware import chain
 
 logger = logging.getLogger(__name__)
@@ -58,10 +60,13 @@ def attempt(claim: Claim, *, worker: str) -> Settlement:
     return conclude(claim, outcome, worker=worker, run_ms=round((time.monotonic() - started) * 1000))
 
 
-def outcome_of(claim: Claim, *, worker: str) -> Outcome:
-    """Run a claimed job once, through all middleware, and say how it ended. Never raises."""
+def outcome_of(claim: Claim, *, worker: str, keeper: Callable[[Claim], Keeper] = checkpoints.StoredKeeper) -> Outcome:
+    """Run a claimed job once, through all middleware, and say how it ended. Never raises.
+
+    `keeper` makes what keeps how far an iterating job is.
+    """
     try:
-        run = _current_run(claim, worker=worker)
+        run = _current_run(claim, worker=worker, keeper=keeper)
     except UnknownJob as error:
         return NotKnown(error, _unknown_for(claim))
     except (BadArguments, ValueError) as error:
@@ -148,7 +153,7 @@ def _entry(
         return entries.settled_plainly(claim, outcome, verdict, failure, **facts)
 
 
-def _current_run(claim: Claim, *, worker: str) -> CurrentRun:
+def _current_run(claim: Claim, *, worker: str, keeper: Callable[[Claim], Keeper]) -> CurrentRun:
     job = registry.get(claim.name) if claim.name else None
     args, kwargs = claim.payload
     if job is None or job.name != claim.name:
@@ -167,14 +172,23 @@ def _current_run(claim: Claim, *, worker: str) -> CurrentRun:
         deadline=datetime.now(UTC) + timedelta(seconds=timeout),
         worker=worker,
         is_async=job.is_async,
-        call=_caller(job, bound.args, bound.kwargs, timeout),
+        call=_caller(job, bound, timeout, claim, keeper),
         correlation=claim.fields.get("correlation", ""),
         parent=uuid.UUID(parent) if parent else None,
         stop_asked=stopping.is_ending,
     )
 
 
-def _caller(job: Job[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Callable[[], Any]:
+def _caller(
+    job: Job[Any, Any],
+    bound: inspect.BoundArguments,
+    timeout: float,
+    claim: Claim,
+    keeper: Callable[[Claim], Keeper],
+) -> Callable[[], Any]:
+    args, kwargs = bound.args, bound.kwargs
+    if job.options.iterates is not None:
+        return lambda: iteration.iterate(job, bound, keeper(claim))
     if not job.is_async:
         return lambda: job.function(*args, **kwargs)
     # Unlike asyncio.run, this brings what the job does through the ORM back to this thread and its connections.

@@ -22,7 +22,7 @@ ROWS = (
     "workflows schedules",
     "batches",
     "dead fuses",
-    "runs emails effects metrics relay",
+    "runs emails effects checkpoints metrics relay",
     "enqueueing locks circuits audit",
     "models",
     "broker",

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Iterator
 
 from asgiref.sync import sync_to_async
 from django.utils import timezone
@@ -113,6 +114,16 @@ def stroll(number: int) -> None:
         time.sleep(0.01)
     note(f"stopping {number}")
     raise HandBackJob
+
+
+def numbers(count: int, pause: float, cursor: int | None) -> Iterator[tuple[int, int]]:
+    yield from ((number, number) for number in range((cursor or 0) + 1, count + 1))
+
+
+@job(iterates=numbers, retry=RetryPolicy(attempts=5, backoff=QUICK))
+def walk(number: int, count: int, pause: float) -> None:
+    note(f"item {number}")
+    time.sleep(pause)
 
 
 @job(retry=RetryPolicy(attempts=10, backoff=QUICK))

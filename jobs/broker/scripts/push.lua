@@ -37,12 +37,15 @@ while at <= #ARGV do
   elseif there >= life then
     answers[#answers + 1] = 0
   else
+    -- How far an iterating run was holds for its next life too.
+    local checkpoint = kind == 'hash' and redis.call('HGET', key, 'checkpoint')
     if kind == 'hash' then
       redis.call('DEL', key)
       redis.call('ZREM', 'rq:failed:' .. queue, id)
     end
     local later = due and due > now
     redis.call('HSET', key, 'ready_ms', later and due or now, 'status', later and 'scheduled' or 'queued', unpack(fields))
+    if checkpoint then redis.call('HSET', key, 'checkpoint', checkpoint) end
     redis.call('SADD', 'rq:queues', list)
     if later then
       redis.call('ZADD', 'rq:scheduled:' .. queue, due / 1000, id)
