@@ -11,6 +11,8 @@ from typing import Any
 
 import django
 
+from bench import recording
+
 BULK = 1000
 
 
@@ -25,6 +27,10 @@ def main() -> None:
         _in_bulk(rest, options.jobs, options.ms)
     elif options.task == "pickup":
         send(tell.enqueue, options.jobs)
+    elif options.task == "settle":
+        recording.settle_all()
+    elif options.task == "record":
+        print(json.dumps(recording.recorded(options.jobs)))
     else:
         print(json.dumps(_rates(rest, options.jobs)))
 
@@ -77,7 +83,7 @@ def _in_bulk(job: Any, jobs: int, ms: int) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    parser.add_argument("task", choices=("fill", "enqueue", "pickup"))
+    parser.add_argument("task", choices=("fill", "enqueue", "pickup", "settle", "record"))
     parser.add_argument("--jobs", type=int, required=True)
     parser.add_argument("--ms", type=int, default=0)
     parser.add_argument("--not-durable", action="store_true")

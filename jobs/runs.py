@@ -30,6 +30,7 @@ _FROM: dict[RunState, Sequence[RunState]] = {
     RunState.CANCELLED: (RunState.SCHEDULED, RunState.QUEUED, RunState.RETRYING),
 }
 CANCELLABLE = _FROM[RunState.CANCELLED]
+MAY_SUCCEED = _FROM[RunState.SUCCEEDED]
 _PRUNED_AT_ONCE = 500
 
 

@@ -20,6 +20,7 @@ from jobs.broker.settle import settle
 from jobs.errors import BrokerUnavailable
 from jobs.models import DeadJob, JobAttempt, JobRun, JournalCursor
 from jobs.policy.outcome import Abandoned
+from jobs.recorder import storing, successes
 from jobs.relay import relay
 from jobs.signals import job_buried, job_finished
 from jobs.worker import entries, lifecycle
@@ -226,7 +227,7 @@ def test_a_failed_transaction_stores_nothing_and_is_repeated_whole(monkeypatch):
     run = sample.add.enqueue(1, 2)
     attempt_next()
     with monkeypatch.context() as failure:
-        failure.setattr(recorder, "_write", _locked)
+        failure.setattr(storing, "_write", _locked)
         with pytest.raises(OperationalError):
             recorder.record()
     assert run.state == "queued"
@@ -276,7 +277,7 @@ def test_a_recorder_that_was_overtaken_stores_nothing(monkeypatch):
     entries = journal.read(position, most=10)
     recorder.record_all()
     with pytest.raises(recorder.CursorMoved):
-        recorder._store(entries, after=position)
+        storing._store(entries, after=position)
 
 
 def test_a_recorder_that_is_overtaken_while_it_goes_one_by_one_gives_way(monkeypatch):
@@ -287,8 +288,8 @@ def test_a_recorder_that_is_overtaken_while_it_goes_one_by_one_gives_way(monkeyp
         JournalCursor.objects.update(position="9999999999999-0")
         raise ValueError("poison")
 
-    store = recorder._store
-    monkeypatch.setattr(recorder, "_store", lambda entries, after: _once(overtaken, store, entries, after))
+    store = storing._store
+    monkeypatch.setattr(storing, "_store", lambda entries, after: _once(overtaken, store, entries, after))
     assert recorder.record() == 0
 
 
@@ -334,6 +335,59 @@ def test_what_is_told_of_a_run_that_was_pruned_is_passed_by():
     write(settled("some-foreign-id"))
     assert recorder.record_all() == 2
     assert not JobRun.objects.exists()
+
+
+# Runs that succeeded, all in one statement.
+
+
+def test_most_runs_are_stored_as_if_each_were_alone(monkeypatch):
+    facts = {"attempts": 2, "crashes": 1, "worker": "w", "release": "r7", "result": {"sum": [1, None, "\u00e9"]}}
+    together, alone = sample.add.enqueue_many([(1, 2)] * 2)
+    written = [{**settled(run.id, **facts), "pushed_ms": 1795313930007} for run in (together, alone)]
+    client().xadd(keys.JOURNAL, {"at": 1795313931123, "e": json.dumps(written[0])})
+    assert recorder.record() == 1
+    monkeypatch.setattr(successes, "store", list)
+    client().xadd(keys.JOURNAL, {"at": 1795313931123, "e": json.dumps(written[1])})
+    assert recorder.record() == 1
+    one, other = (JobRun.objects.filter(pk=run.id).values().get() for run in (together, alone))
+    assert {name for name in one if one[name] != other[name]} <= {"id", "rq_id", "created_at"}
+    assert (one["state"], one["result"], one["crashes"]) == ("succeeded", {"sum": [1, None, "\u00e9"]}, 1)
+
+
+def test_a_push_that_is_marked_keeps_its_time():
+    run = sample.add.enqueue(1, 2)
+    JobRun.objects.update(pushed_at="2026-01-01T00:00Z")
+    write(settled(run.id))
+    recorder.record_all()
+    assert run.row().pushed_at.year == 2026
+    assert run.row().pushed_at.month == 1
+
+
+def test_what_was_written_together_is_stored_together_and_in_order():
+    ran, retried = sample.add.enqueue_many([(1, 2)] * 2)
+    failed = settled(retried.id, verdict="retry", outcome="raised", wait_s=5, error_class="OSError", error_message="x")
+    write([settled(ran.id), failed, settled(retried.id, attempts=2), "no entry"])
+    assert recorder.record() == 4
+    assert (ran.state, retried.state, retried.row().attempts) == ("succeeded", "succeeded", 2)
+    assert (retried.row().history.count(), journal.length()) == (1, 0)
+
+
+def test_an_unfit_entry_does_not_hold_up_those_that_were_written_with_it(caplog):
+    before, hurt, after = sample.add.enqueue_many([(1, 2)] * 3)
+    write([settled(before.id), settled(hurt.id, verdict="bury"), settled(after.id)])
+    assert recorder.record() == 3
+    assert [run.state for run in (before, hurt, after)] == ["succeeded", "queued", "succeeded"]
+    assert "cannot be stored" in caplog.text
+
+
+def test_a_thousand_successes_are_a_few_statements():
+    runs = sample.add.enqueue_many([(number, 1) for number in range(1000)])
+    write([settled(run.id) for run in runs])
+    recorder.position()
+    with CaptureQueriesContext(connection) as captured:
+        assert recorder.record() == 1000
+    assert len(captured) <= 10
+    assert JobRun.objects.filter(state="succeeded").count() == 1000
 
 
 # Poison.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobs.broker import keys, lua
 from jobs.broker.claim import WorkerId
@@ -13,12 +12,14 @@ from jobs.broker.connection import client, errors_named
 
 FIRST = "0-0"
 # The last moment that a datetime can be.
-_LATEST_MS = 253_402_300_799_999
+LATEST_MS = 253_402_300_799_999
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One thing that happened. `at_ms` is the server's clock; `data` is None where the entry is damaged."""
+class Entry(NamedTuple):
+    """One thing that happened. `at_ms` is the server's clock; `data` is None where the entry is damaged.
+
+    Entries that were written together share their position.
+    """
 
     position: str
     at_ms: int
@@ -30,20 +31,20 @@ class Entry:
 
 
 def read(after: str, *, most: int, block_seconds: float = 0.0) -> list[Entry]:
-    """Up to `most` entries after a position, waiting for the first one. Raises `BrokerUnavailable`.
+    """The entries at up to `most` positions after one, waiting for the first. Raises `BrokerUnavailable`.
 
     `block_seconds` must stay under `REDIS_READ_TIMEOUT`.
     """
     block = int(block_seconds * 1000) or None
     with errors_named():
         answer = client().xread({keys.JOURNAL: after}, count=most, block=block)
-    return [_entry(position, fields) for _, entries in answer for position, fields in entries]
+    return [entry for _, told in answer for one in told for entry in _entries(*one)]
 
 
 def read_stored(up_to: str, *, most: int) -> list[Entry]:
     """Entries that are stored but were not forgotten, as after a crash between the two."""
     with errors_named():
-        return [_entry(*pair) for pair in client().xrange(keys.JOURNAL, "-", up_to, count=most)]
+        return [entry for one in client().xrange(keys.JOURNAL, "-", up_to, count=most) for entry in _entries(*one)]
 
 
 def forget(up_to: str, ended: Iterable[tuple[str, int]]) -> None:
@@ -93,12 +94,15 @@ def step_down(owner: str) -> None:
             client().delete(keys.RECORDER)
 
 
-def _entry(position: bytes, fields: dict[bytes, bytes]) -> Entry:
+def _entries(position: bytes, fields: dict[bytes, bytes]) -> list[Entry]:
+    """What was written at one position: an entry, or several as a list."""
     try:
-        data = json.loads(fields[b"e"])
+        told = json.loads(fields[b"e"])
     except (KeyError, ValueError, RecursionError):
-        data = None
-    return Entry(position.decode(), _at_ms(position, fields), data if isinstance(data, dict) else None)
+        told = None
+    at, at_ms = position.decode(), _at_ms(position, fields)
+    together = told if isinstance(told, list) and told else [told]
+    return [Entry(at, at_ms, data if isinstance(data, dict) else None) for data in together]
 
 
 def _at_ms(position: bytes, fields: dict[bytes, bytes]) -> int:
@@ -107,4 +111,4 @@ def _at_ms(position: bytes, fields: dict[bytes, bytes]) -> int:
         at = int(float(fields[b"at"]))
     except (KeyError, ValueError, OverflowError):
         at = -1
-    return at if 0 <= at <= _LATEST_MS else int(position.split(b"-")[0])
+    return at if 0 <= at <= LATEST_MS else int(position.split(b"-")[0])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from jobs import recorder
 from jobs.broker import journal
 from jobs.errors import BrokerUnavailable
+from jobs.recorder import successes
 from jobs.worker import recording
 from jobs.worker.recording import Recording
 from tests.engine import attempt_next
@@ -35,14 +35,14 @@ def test_what_fails_again_and_again_is_passed_by_and_the_rest_is_recorded(monkey
     hurt, fine = sample.add.enqueue_many([(1, 2), (3, 4)])
     for _ in range(2):
         attempt_next()
-    apply = recorder._apply
+    read = successes._end
 
-    def fail(entry, batch):
+    def fail(entry):
         if entry.data["run"] == str(hurt.id):
             raise SystemError("no")
-        apply(entry, batch)
+        return read(entry)
 
-    monkeypatch.setattr(recorder, "_apply", fail)
+    monkeypatch.setattr(successes, "_end", fail)
     process = Recording()
     for _ in range(4):
         process.turn()

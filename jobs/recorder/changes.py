@@ -1,0 +1,164 @@
+"""What entries change on whole rows, gathered before anything is written. Any entry can be stored this way."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.db import router, transaction
+
+from jobs import runs
+from jobs.broker.journal import Entry
+from jobs.models import DeadJob, JobAttempt, JobRun, RunState
+from jobs.models.runs import ENDED_STATES
+from jobs.recorder import rows
+from jobs.recorder.rows import LARGEST, moment
+from jobs.signals import job_buried, job_finished
+
+logger = logging.getLogger(__name__)
+
+_STATE_AFTER = {
+    "done": RunState.SUCCEEDED,
+    "retry": RunState.RETRYING,
+    "put off": RunState.SCHEDULED,
+    "bury": RunState.DEAD,
+    "discard": RunState.DISCARDED,
+    "hand back": RunState.QUEUED,
+    "isolate": RunState.QUEUED,
+}
+
+
+@dataclass
+class _Batch:
+    """What some entries change, gathered before anything is written."""
+
+    rows: dict[str, JobRun] = field(default_factory=dict)
+    fresh: list[JobRun] = field(default_factory=list)
+    changed: dict[uuid.UUID, JobRun] = field(default_factory=dict)
+    attempts: list[JobAttempt] = field(default_factory=list)
+    dead: list[DeadJob] = field(default_factory=list)
+    finished: list[tuple[JobRun, str]] = field(default_factory=list)
+
+
+def store(entries: Sequence[Entry]) -> None:
+    """Write what the entries say, in the transaction that is open. Raises what an unfit entry brings about."""
+    batch = _Batch(rows=_lock_rows(entries))
+    for entry in entries:
+        _apply(entry, batch)
+    _write(batch)
+    transaction.on_commit(lambda: _tell(batch), using=router.db_for_write(JobRun))
+
+
+def _lock_rows(entries: Sequence[Entry]) -> dict[str, JobRun]:
+    rq_ids = {str(entry.data["run"]) for entry in entries if entry.data and "run" in entry.data}
+    ours = {uuid.UUID(rq_id) for rq_id in rq_ids if _is_uuid(rq_id)}
+    found = {row.rq_id: row for row in runs.lock(ours)}
+    # Foreign ids are arbitrary and may come again: the latest row of that id is meant.
+    foreign = JobRun.objects.select_for_update().filter(rq_id__in=rq_ids - found.keys()).order_by("pk")
+    return found | {row.rq_id: row for row in foreign}
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _apply(entry: Entry, batch: _Batch) -> None:
+    if entry.kind == "wake":
+        return
+    if entry.data is None or "run" not in entry.data:
+        logger.error("journal entry cannot be read", extra={"position": entry.position})
+        return
+    row = batch.rows.get(str(entry.data["run"]))
+    if row is None or _is_namesake(row, entry.data):
+        row = _fresh_row(entry, batch)
+    if row is None:
+        return
+    if entry.kind == "missing":
+        _lost(row, batch)
+    elif row.life == entry.data.get("life"):
+        change = {"started": _started, "settled": _settled}.get(entry.kind)
+        if change is not None:
+            change(row, entry, batch)
+
+
+def _is_namesake(row: JobRun, data: dict[str, Any]) -> bool:
+    """Whether the entry tells of a later run of a foreign id: plain RQ lets an id come again."""
+    facts = data.get("row")
+    return facts is not None and row.state in ENDED_STATES and facts["id"] != str(row.pk)
+
+
+def _fresh_row(entry: Entry, batch: _Batch) -> JobRun | None:
+    """The row of a run that had none: one that is not durable gets it at its first failure."""
+    assert entry.data is not None
+    if entry.data.get("row") is None:
+        return None
+    row = rows.run(entry.data)
+    batch.rows[row.rq_id] = row
+    batch.fresh.append(row)
+    return row
+
+
+def _lost(row: JobRun, batch: _Batch) -> None:
+    """Redis had the id and not the run: let the relay push it again."""
+    if row.state in (RunState.QUEUED, RunState.SCHEDULED, RunState.RETRYING):
+        logger.warning("a run was missing in Redis; it is pushed again", extra={"run": str(row.pk), "job": row.name})
+        row.pushed_at = None
+        batch.changed[row.pk] = row
+
+
+def _started(row: JobRun, entry: Entry, batch: _Batch) -> None:
+    data = entry.data or {}
+    started_at = moment(data["started_ms"])
+    if runs.transition(row, RunState.RUNNING, at=started_at, **rows.facts(row, data, started_at)):
+        batch.changed[row.pk] = row
+
+
+def _settled(row: JobRun, entry: Entry, batch: _Batch) -> None:
+    data = entry.data or {}
+    verdict = data["verdict"]
+    ended_at = moment(entry.at_ms)
+    next_at = ended_at + timedelta(seconds=data["wait_s"]) if data.get("wait_s") is not None else None
+    facts = rows.facts(row, data, moment(data["started_ms"])) | {
+        "run_ms": min(data["run_ms"], LARGEST),
+        "crashes": data.get("crashes", row.crashes),
+        "result": data.get("result"),
+    }
+    if verdict in ("retry", "put off"):
+        facts["due_at"] = next_at
+    if data.get("error_class"):
+        facts |= {"error_class": data["error_class"][:200], "error_message": data["error_message"][:500]}
+    seen_before = verdict == "put off" and facts.get("error_message") == row.error_message
+    if not runs.transition(row, _STATE_AFTER[verdict], at=ended_at, **facts):
+        logger.warning(
+            "an ended run was settled again", extra={"run": str(row.pk), "job": row.name, "verdict": verdict}
+        )
+        return
+    batch.changed[row.pk] = row
+    # A run that waits for something is looked at again and again: once is enough to tell.
+    if verdict != "done" and not seen_before:
+        batch.attempts.append(rows.attempt(row, data, ended_at, next_at))
+    if verdict == "bury":
+        batch.dead.append(rows.burial(row, data, ended_at))
+    if row.state in (RunState.SUCCEEDED, RunState.DEAD, RunState.DISCARDED):
+        batch.finished.append((row, verdict))
+
+
+def _write(batch: _Batch) -> None:
+    JobRun.objects.bulk_create(batch.fresh)
+    runs.save_all(list(batch.changed.values()))
+    JobAttempt.objects.bulk_create(batch.attempts, ignore_conflicts=True)
+    DeadJob.objects.bulk_create(batch.dead)
+
+
+def _tell(batch: _Batch) -> None:
+    for row, verdict in batch.finished:
+        job_finished.send_robust(row.name, run=row, verdict=verdict)
+    for dead_job in batch.dead:
+        job_buried.send_robust(dead_job.name, dead_job=dead_job)

@@ -1,0 +1,86 @@
+"""Rows made of what the journal says. Raises `KeyError`, `TypeError` or `ValueError` where it says too little."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from jobs.models import DeadJob, JobAttempt, JobRun, RunState
+
+# PostgreSQL's integers; as milliseconds, 24 days.
+LARGEST = 2**31 - 1
+
+
+def run(data: dict[str, Any]) -> JobRun:
+    """The row of a run that had none."""
+    told = data["row"]
+    return JobRun(
+        id=uuid.UUID(told["id"]),
+        rq_id=str(data["run"]),
+        name=told["name"],
+        queue=told["queue"],
+        state=RunState.QUEUED,
+        life=data["life"],
+        payload=told["payload"],
+        arguments=told["arguments"],
+        options=told.get("options", {}),
+        max_attempts=told["max_attempts"],
+        created_at=datetime.fromisoformat(told["created_at"]),
+        pushed_at=datetime.fromisoformat(told["created_at"]),
+        parent=uuid.UUID(told["parent"]) if told.get("parent") else None,
+        correlation=told.get("correlation", ""),
+    )
+
+
+def facts(row: JobRun, data: dict[str, Any], started_at: datetime) -> dict[str, Any]:
+    """What an attempt changes on its run's row, however it ends."""
+    return {
+        "attempts": data["attempts"],
+        "started_at": started_at,
+        "wait_ms": min(data["wait_ms"], LARGEST),
+        "worker": data["worker"][:200],
+        "release": data["release"][:100],
+        "pushed_at": row.pushed_at or moment(data["pushed_ms"]),
+    }
+
+
+def attempt(row: JobRun, data: dict[str, Any], ended_at: datetime, next_at: datetime | None) -> JobAttempt:
+    """The row of an attempt that did not simply succeed."""
+    return JobAttempt(
+        run=row,
+        life=row.life,
+        number=data["attempt"],
+        token=data["token"],
+        started_at=moment(data["started_ms"]),
+        ended_at=ended_at,
+        run_ms=min(data["run_ms"], LARGEST),
+        worker=data["worker"][:200],
+        release=data["release"][:100],
+        outcome=data["outcome"],
+        verdict=data["verdict"],
+        reason=data.get("reason", "")[:200],
+        next_at=next_at,
+        error_class=data.get("error_class", "")[:200],
+        error_message=data.get("error_message", ""),
+        traceback=data.get("traceback", ""),
+    )
+
+
+def burial(row: JobRun, data: dict[str, Any], died_at: datetime) -> DeadJob:
+    """The row of a run's death."""
+    return DeadJob(
+        run=row,
+        life=row.life,
+        name=row.name,
+        queue=row.queue,
+        reason=data["reason"],
+        error_class=data.get("error_class", "")[:200],
+        error_message=data.get("error_message", "")[:500],
+        died_at=died_at,
+    )
+
+
+def moment(milliseconds: float) -> datetime:
+    """A moment of the server's clock."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -1,0 +1,185 @@
+"""Stores entries that only say that a run succeeded, many in one statement.
+
+Nearly every entry is such a one. What is any way odd is left to `changes`: a run that is told of twice, a number that
+is none, a row that is not there, or that may not become succeeded.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from django.db import connections, router, transaction
+
+from jobs import runs
+from jobs.broker.journal import LATEST_MS, Entry
+from jobs.models import JobRun, RunState
+from jobs.recorder.rows import LARGEST
+from jobs.signals import job_finished
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# SQLite takes 32,766 values in a statement.
+_ROWS_AT_ONCE = 500
+
+
+class _End(NamedTuple):
+    """What is told of a run that succeeded. `crashes` None leaves that column be; `result` is JSON."""
+
+    run: str
+    life: int
+    attempts: int
+    crashes: int | None
+    started_ms: int
+    ended_ms: int
+    pushed_ms: int
+    wait_ms: int
+    run_ms: int
+    worker: str
+    release: str
+    result: str | None
+
+
+def store(entries: Sequence[Entry]) -> list[Entry]:
+    """Write what these entries say, in the transaction that is open. Returns those that are left, in order."""
+    using = router.db_for_write(JobRun)
+    statement = _STATEMENTS.get(connections[using].vendor)
+    ends = _ends(entries) if statement else {}
+    if statement is None or not ends:
+        return list(entries)
+    # In the order of their ids, as everybody locks runs.
+    ordered = [ends[run] for run in sorted(ends)]
+    stored: set[str] = set()
+    with connections[using].cursor() as cursor:
+        for first in range(0, len(ordered), _ROWS_AT_ONCE):
+            cursor.execute(*statement(ordered[first : first + _ROWS_AT_ONCE]))
+            stored.update(run for (run,) in cursor.fetchall())
+    if job_finished.receivers:
+        transaction.on_commit(lambda: _tell(stored), using=using)
+    return [entry for entry in entries if entry.data is None or str(entry.data.get("run")) not in stored]
+
+
+def _tell(stored: set[str]) -> None:
+    for run in JobRun.objects.filter(pk__in=stored).order_by("pk"):
+        job_finished.send_robust(run.name, run=run, verdict="done")
+
+
+def _ends(entries: Sequence[Entry]) -> dict[str, _End]:
+    """The plain ends among the entries, by run."""
+    told = Counter(str(entry.data.get("run")) for entry in entries if entry.data)
+    found = [end for end in map(_end, entries) if end is not None]
+    return {end.run: end for end in found if told[end.run] == 1}
+
+
+def _end(entry: Entry) -> _End | None:
+    data = entry.data
+    if data is None or data.get("verdict") != "done" or data.get("entry") != "settled" or "row" in data:
+        return None
+    try:
+        end = _End(
+            data["run"],
+            data["life"],
+            data["attempts"],
+            data.get("crashes"),
+            data["started_ms"],
+            entry.at_ms,
+            data["pushed_ms"],
+            data["wait_ms"],
+            data["run_ms"],
+            data["worker"],
+            data["release"],
+            None if data.get("result") is None else json.dumps(data["result"]),
+        )
+    except KeyError:
+        return None
+    return end if _is_sound(end) else None
+
+
+def _is_sound(end: _End) -> bool:
+    """Whether each field is what its column is for; SQLite would take anything."""
+    return (
+        _are_whole(LARGEST, end.life, end.attempts, end.wait_ms, end.run_ms, end.crashes or 0)
+        and _are_whole(LATEST_MS, end.started_ms, end.pushed_ms)
+        and _is_text(end.run)
+        and _UUID.fullmatch(end.run) is not None
+        and _is_text(end.worker, most=200)
+        and _is_text(end.release, most=100)
+    )
+
+
+def _are_whole(most: int, *numbers: object) -> bool:
+    return all(type(number) is int and 0 <= number <= most for number in numbers)
+
+
+def _is_text(value: object, *, most: int = 200) -> bool:
+    return isinstance(value, str) and len(value) <= most
+
+
+_UPDATE = """
+    WITH told
+        (run, life, attempts, crashes, started, ended, pushed, wait_ms, run_ms, worker, release, result)
+        AS ({told})
+    UPDATE {table} AS run
+    SET state = '{state}',
+        attempts = told.attempts,
+        crashes = coalesce(told.crashes, run.crashes),
+        started_at = {started},
+        ended_at = {ended},
+        pushed_at = coalesce(run.pushed_at, {pushed}),
+        wait_ms = told.wait_ms,
+        run_ms = told.run_ms,
+        worker = told.worker,
+        release = told.release,
+        result = told.result
+    FROM told
+    WHERE run.id = told.run AND run.life = told.life AND run.state IN ({before})
+    RETURNING rq_id
+"""
+_WORDS = {
+    "table": JobRun._meta.db_table,
+    "state": RunState.SUCCEEDED.value,
+    "before": ", ".join(f"'{state.value}'" for state in runs.MAY_SUCCEED),
+}
+_ARRAYS = ("uuid", "int", "int", "int", "bigint", "bigint", "bigint", "int", "int", "text", "text", "jsonb")
+_POSTGRESQL = _UPDATE.format(
+    told=f"SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for kind in _ARRAYS)})",  # noqa: S608
+    **{name: f"to_timestamp(told.{name} / 1000.0)" for name in ("started", "ended", "pushed")},
+    **_WORDS,
+)
+
+
+def _on_postgresql(ends: Sequence[_End]) -> tuple[str, list[Any]]:
+    return _POSTGRESQL, [list(column) for column in zip(*ends, strict=True)]
+
+
+def _on_sqlite(ends: Sequence[_End]) -> tuple[str, list[Any]]:
+    values: list[Any] = []
+    for end in ends:
+        times = (_sqlite_time(end.started_ms), _sqlite_time(end.ended_ms), _sqlite_time(end.pushed_ms))
+        values += (end.run.replace("-", ""), *end[1:4], *times, *end[7:])
+    return _sqlite_statement(len(ends)), values
+
+
+@lru_cache(maxsize=64)
+def _sqlite_statement(count: int) -> str:
+    row = f"({', '.join(['%s'] * len(_End._fields))})"
+    times = {name: f"told.{name}" for name in ("started", "ended", "pushed")}
+    return _UPDATE.format(told=f"VALUES {', '.join([row] * count)}", **times, **_WORDS)
+
+
+# Runs that were claimed or settled together share their times.
+@lru_cache(maxsize=4096)
+def _sqlite_time(ms: int) -> str:
+    """As Django writes it."""
+    return str(_SQLITE_EPOCH + timedelta(milliseconds=ms))
+
+
+_SQLITE_EPOCH = datetime(1970, 1, 1)
+_STATEMENTS: dict[str, Callable[[Sequence[_End]], tuple[str, list[Any]]]] = {
+    "postgresql": _on_postgresql,
+    "sqlite": _on_sqlite,
+}
