@@ -33,13 +33,14 @@ def tell_unrecorded(key: int) -> None:
 
 @job(retry=RetryPolicy(attempts=10, backoff=fixed(0.5)), timeout=60)
 def work(key: int, ms: int) -> None:
-    note("start", key, current_run().attempt)
+    attempt = current_run().attempt
+    note("start", key, attempt)
     _rest(ms)
     if failpoints.armed:
         failpoints.reach("mid_job")
     if _take_effect(key):
         note("effect", key)
-    note("end", key)
+    note("end", key, attempt)
 
 
 def _rest(ms: int) -> None:

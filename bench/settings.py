@@ -1,8 +1,10 @@
 """The project's settings and the app of what is measured."""
 
+import os
+
 from jobsite.settings import *  # noqa: F403
 from jobsite.settings import INSTALLED_APPS, JOBS
 
 INSTALLED_APPS = [*INSTALLED_APPS, "bench"]
 
-JOBS = {**JOBS, "FAILPOINTS": True}
+JOBS = {**JOBS, "FAILPOINTS": True, "LEASE": float(os.environ.get("BENCH_LEASE", "15"))}

@@ -1,4 +1,4 @@
-"""What is lost when processes are killed: the scenarios of the fault plan, ours or stock RQ."""
+"""What is lost when things break: the scenarios of the fault plan, ours or stock RQ."""
 
 from __future__ import annotations
 
@@ -12,49 +12,72 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench.faults.worker_kill import Result, Settings, run
+from bench.faults import everything
+from bench.faults.scenarios import SCENARIOS, Scenario
+from bench.faults.trial import Result, Settings, Skipped
 
-SCENARIOS = {"worker-kill": run}
-# Jobs and kills.
-PROFILES = {"quick": (2_000, 8), "full": (10_000, 30)}
+ALL = "all"
 
 
 def main(options: argparse.Namespace) -> int:
-    """Run a scenario and print a line; 1 when `ours` broke a promise."""
-    jobs, kills = PROFILES[options.profile]
+    """Run a scenario and print a line; 1 when `ours` broke a promise, 77 when this machine lacks what it needs."""
+    if options.seed == "random":
+        options.seed = str(random.SystemRandom().randrange(10**6))
+    if options.scenario == ALL:
+        return everything.run(options)
+    scenario = SCENARIOS[options.scenario]
+    if options.target not in scenario.targets:
+        raise SystemExit(f"{options.scenario} is not for {options.target}: it breaks what only ours has.")
+    jobs, kills = scenario.profiles.get(options.profile, scenario.profiles["full"])
     settings = Settings(
         target=options.target,
-        seed=random.SystemRandom().randrange(10**6) if options.seed == "random" else int(options.seed),
+        seed=int(options.seed),
         jobs=options.jobs if options.jobs is not None else jobs,
         kills=options.kills if options.kills is not None else kills,
+        profile=options.profile,
         limit_seconds=options.limit,
     )
-    result = SCENARIOS[options.scenario](settings)
-    report = _report(options.scenario, options.profile, settings, result)
-    print(_line(report))
-    for promise in report["broken"]:
-        print(f"  {promise}")
-    if options.verbose:
-        print(result.log, file=sys.stderr)
-    _hand_out(report, options)
+    try:
+        result = scenario.run(settings)
+    except Skipped as reason:
+        print(f"{options.scenario} {options.target} seed={options.seed} SKIPPED: {reason}")
+        return everything.SKIPPED
+    report = _report(options.scenario, scenario, settings, result)
+    _tell(report, result, options)
     return int(settings.target == "ours" and bool(report["broken"]))
 
 
-def _report(scenario: str, profile: str, settings: Settings, result: Result) -> dict[str, Any]:
-    broken = result.counters.broken()
+def _report(name: str, scenario: Scenario, settings: Settings, result: Result) -> dict[str, Any]:
     return {
-        "scenario": scenario,
+        "scenario": name,
         "target": settings.target,
         "seed": settings.seed,
-        "profile": profile,
+        "profile": settings.profile,
         **asdict(result.counters),
+        **result.figures,
         "wall_s": result.wall_s,
         "limit_s": result.limit_s,
-        "invariant": "lost, unexpected, duplicate_effects, failed, stuck 0; every kill hits; recovery_p95_s <= 30",
-        "broken": broken,
-        "verdict": "FAIL" if broken else "PASS",
+        "invariant": scenario.invariant,
+        "broken": result.broken,
+        "verdict": "FAIL" if result.broken else "PASS",
         "versions": {"python": platform.python_version()} | {name: version(name) for name in ("rq", "redis", "django")},
     }
+
+
+def _tell(report: dict[str, Any], result: Result, options: argparse.Namespace) -> None:
+    print(_line(report))
+    for line in result.lines:
+        print(f"  {line}")
+    for promise in result.broken:
+        print(f"  BROKEN: {promise}")
+    if options.verbose or (result.broken and report["target"] == "ours"):
+        print(result.log, file=sys.stderr)
+    if options.out:
+        name = f"{report['scenario']}-{report['target']}-{report['seed']}.json"
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / name).write_text(json.dumps(report, indent=2) + "\n")
+    if options.json:
+        print(json.dumps(report))
 
 
 def _line(report: dict[str, Any]) -> str:
@@ -66,23 +89,17 @@ def _line(report: dict[str, Any]) -> str:
     ).format(**report)
 
 
-def _hand_out(report: dict[str, Any], options: argparse.Namespace) -> None:
-    if options.out:
-        name = f"{report['scenario']}-{report['target']}-{report['seed']}.json"
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / name).write_text(json.dumps(report, indent=2) + "\n")
-    if options.json:
-        print(json.dumps(report))
-
-
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scenario", choices=tuple(SCENARIOS), required=True)
+    parser.add_argument("--scenario", choices=(*SCENARIOS, ALL), required=True, metavar="NAME", help="Or all")
     parser.add_argument("--target", choices=("ours", "stock"), default="ours")
     parser.add_argument("--seed", default="7", help='A number, or "random" (default 7)')
-    parser.add_argument("--profile", choices=tuple(PROFILES), default="quick", help="How much (default quick)")
+    parser.add_argument(
+        "--profile", choices=("quick", "full", "soak"), default="quick", help="How much (default quick)"
+    )
     parser.add_argument("--jobs", type=int, help="Jobs, instead of the profile's")
-    parser.add_argument("--kills", type=int, help="Kills, instead of the profile's")
+    parser.add_argument("--kills", type=int, help="Faults, instead of the profile's")
     parser.add_argument("--limit", type=float, metavar="SECONDS", help="When to stop whatever has not ended")
+    parser.add_argument("--at-once", type=int, default=1, help="Scenarios at the same time, for all (default 1)")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="Write a JSON file there too")
     parser.add_argument("--verbose", action="store_true", help="Print the end of the workers' log")
     parser.add_argument("--json", action="store_true", help="Print one line of JSON at the end")

@@ -36,26 +36,55 @@ class Fleet:
     hits: list[Hit] = field(default_factory=list)
     _pids: dict[int, int] = field(default_factory=dict)
     _begun: set[int] = field(default_factory=set)
+    _ended: set[int] = field(default_factory=set)
 
     def keep_running(self) -> None:
         """Start every worker that does not run."""
-        ended = set(reap())
+        ended = self._look()
         for number in range(self.size):
             if number not in self._pids or self._pids[number] in ended:
-                self._pids[number] = fork(lambda number=number: self.work(number), self.log)  # type: ignore[misc]
+                self._pids[number] = self.fork(lambda number=number: self.work(number))  # type: ignore[misc]
         # RQ's worker has a child only while a job runs, and its weak moments are those between.
         self._begun.update(pid for pid in self._pids.values() if pid not in self._begun and children(pid))
 
+    def fork(self, work: Callable[[], None]) -> int:
+        """The pid of a process of the trial that does `work`: a client, as a rule."""
+        pid = fork(work, self.log)
+        # A number that an earlier one had comes again.
+        self._ended.discard(pid)
+        return pid
+
+    def has_ended(self, pid: int) -> bool:
+        """Whether a process that was forked from here, a worker or a client, is gone."""
+        self._look()
+        return pid in self._ended
+
+    def ready(self, number: int) -> int | None:
+        """The pid of a worker that lives and has had a child; None otherwise."""
+        pid = self._pids.get(number)
+        return pid if pid in self._begun and not self.has_ended(pid) else None
+
+    @property
+    def pids(self) -> list[int]:
+        """The workers as they were started last."""
+        return list(self._pids.values())
+
+    def _look(self) -> set[int]:
+        ended = set(reap())
+        self._ended |= ended
+        return self._ended
+
     def strike(self, number: int) -> bool:
         """SIGKILL a worker and its children, who are listed first; whether it lived and has ever had a child."""
-        pid = self._pids[number]
-        pids = family(pid)
-        if pid not in self._begun or not pids:
+        pid = self.ready(number)
+        pids = family(pid) if pid else []
+        if pid is None or not pids:
             return False
         at = time.monotonic()
         # The worker first, or it would start others in the place of those that it sees die.
         kill(pids)
         os.waitpid(pid, 0)
+        self._ended.add(pid)
         del self._pids[number]
         self.hits.append(Hit(at, tuple(pids)))
         return True
@@ -68,7 +97,7 @@ class Fleet:
         deadline = time.monotonic() + seconds
         left = set(self._pids.values())
         while left and time.monotonic() < deadline:
-            left -= set(reap())
+            left -= self._look()
             time.sleep(0.02)
         kill([member for pid in left for member in family(pid)])
         self._pids.clear()

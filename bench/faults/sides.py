@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from redis import Redis
+from redis.exceptions import RedisError
 
 from bench import ledger
 from bench.databases import SQLite
@@ -17,20 +18,24 @@ QUEUES = ("critical", "default")
 
 
 class Side(Protocol):
-    """One that is put to the test. `at_once` jobs run at a time in a worker; each costs `overhead_ms` besides."""
+    """One that is put to the test. `at_once` jobs run at a time in a worker; each costs `overhead_ms` besides.
+
+    Nothing moves any more when no job has ended for `quiet_seconds`.
+    """
 
     at_once: int
     overhead_ms: float
     quiet_seconds: float
 
-    def enqueue_all(self, jobs: int, ms: Callable[[int], int]) -> None:
-        """Enqueue job by job, with a word in the ledger before and after each. Runs in a process of its own."""
+    def enqueue_all(self, jobs: int, ms: Callable[[int], int], *, start: int = 0) -> None:
+        """Enqueue jobs by the keys from `start`, with a word in the ledger before and after each. Runs in a process
+        of its own."""
 
     def work(self, number: int) -> None:
         """Be a worker."""
 
     def count_over(self) -> int:
-        """Jobs that have ended, in whichever way."""
+        """Jobs that have ended, in whichever way; -1 while that cannot be told."""
 
     def books(self) -> Bookkeeping:
         """What is known in the end."""
@@ -44,13 +49,16 @@ class Ours:
     # Longer than a lease and a renewal of it: what a dead worker held comes back meanwhile.
     quiet_seconds = 60.0
 
-    def __init__(self, folder: Path, redis_url: str) -> None:
-        self._database = SQLite(folder)
-        self._database.renew()
-        self._redis: Any = Redis.from_url(redis_url)
+    def __init__(self, folder: Path, redis_url: str, database: Callable[[Path], Any] | None = None) -> None:
+        self.database = database(folder) if database else SQLite(folder)
+        self.database.renew()
+        self.redis: Any = Redis.from_url(redis_url)
+        # What a scenario changes of its workers: their options, and what each does first.
+        self.options: dict[str, Any] = {"queues": QUEUES, "concurrency": self.at_once}
+        self.before_work: Callable[[int], None] = lambda number: None
         os.environ |= {
             "DJANGO_SETTINGS_MODULE": "bench.settings",
-            "DATABASE_URL": self._database.url,
+            "DATABASE_URL": self.database.url,
             "REDIS_URL": redis_url,
             "LOG_LEVEL": "WARNING",
         }
@@ -58,25 +66,34 @@ class Ours:
 
         django.setup()
 
-    def enqueue_all(self, jobs: int, ms: Callable[[int], int]) -> None:
+    def enqueue_all(self, jobs: int, ms: Callable[[int], int], *, start: int = 0) -> None:
         from bench.jobs import work
 
         handles = [work.using(queue=queue) for queue in QUEUES]
-        note_each(jobs, lambda key: str(handles[key % len(handles)].enqueue(key, ms(key)).id))
+        note_each(range(start, start + jobs), lambda key: str(handles[key % len(handles)].enqueue(key, ms(key)).id))
 
     def work(self, number: int) -> None:
         from jobs.worker.options import WorkerOptions
         from jobs.worker.supervisor import Supervisor
 
-        options = WorkerOptions(name=f"worker-{number}.{os.getpid()}", queues=QUEUES, concurrency=self.at_once)
-        Supervisor(options).run()
+        self.before_work(number)
+        Supervisor(WorkerOptions(name=f"worker-{number}.{os.getpid()}", **self.options)).run()
 
     def count_over(self) -> int:
-        rows = self._database.rows("SELECT count(*) FROM jobs_jobrun WHERE ended_at IS NOT NULL")
-        return int(str(rows[0][0]))
+        try:
+            return self.count("jobs_jobrun WHERE ended_at IS NOT NULL")
+        # A scenario may have taken the database away. Each has an error class of this name.
+        except Exception as error:
+            if type(error).__name__ != "OperationalError":
+                raise
+            return -1
+
+    def count(self, what: str) -> int:
+        """Rows, as in `count("bench_effect WHERE key < 9")`."""
+        return int(str(self.database.rows(f"SELECT count(*) FROM {what}")[0][0]))
 
     def books(self) -> Bookkeeping:
-        rows = self._database.rows("SELECT rq_id, state, pushed_at IS NULL FROM jobs_jobrun")
+        rows = self.database.rows("SELECT rq_id, state, pushed_at IS NULL FROM jobs_jobrun")
         ended = ("succeeded", "dead", "discarded", "cancelled")
         pending = {str(run_id) for run_id, state, _ in rows if state not in ended}
         unpushed = {str(run_id) for run_id, _, is_unpushed in rows if is_unpushed}
@@ -84,14 +101,14 @@ class Ours:
             # A row that was never pushed is the relay's; any other must be in a place of Redis too.
             runnable=pending & (self._in_redis() | unpushed),
             failed={str(run_id) for run_id, state, _ in rows if state in ("dead", "discarded", "cancelled")},
-            absorbed=int(self._redis.hget("jobs:counters", "stale_settles") or 0),
-            effects={int(str(key)) for (key,) in self._database.rows("SELECT key FROM bench_effect")},
+            absorbed=int(self.redis.hget("jobs:counters", "stale_settles") or 0),
+            effects={int(str(key)) for (key,) in self.database.rows("SELECT key FROM bench_effect")},
         )
 
     def _in_redis(self) -> set[str]:
         names = [f"{prefix}{queue}" for queue in QUEUES for prefix in ("", "jobs.suspects.")]
-        held = [place for key in self._redis.scan_iter("jobs:held:*") for place in self._redis.hvals(key)]
-        return members(self._redis, names) | {place.decode().split("\t", 1)[1] for place in held}
+        held = [place for key in self.redis.scan_iter("jobs:held:*") for place in self.redis.hvals(key)]
+        return members(self.redis, names) | {place.decode().split("\t", 1)[1] for place in held}
 
 
 class Stock:
@@ -102,15 +119,18 @@ class Stock:
     # What it held comes back after minutes or never; waiting for that would say nothing new.
     quiet_seconds = 20.0
 
-    def __init__(self, folder: Path, redis_url: str) -> None:
+    def __init__(self, folder: Path, redis_url: str, database: Callable[[Path], Any] | None = None) -> None:
         self._url = redis_url
         self._redis: Any = Redis.from_url(redis_url)
 
-    def enqueue_all(self, jobs: int, ms: Callable[[int], int]) -> None:
+    def enqueue_all(self, jobs: int, ms: Callable[[int], int], *, start: int = 0) -> None:
         from rq import Queue
 
         queues = [Queue(name, connection=Redis.from_url(self._url)) for name in QUEUES]
-        note_each(jobs, lambda key: str(queues[key % len(queues)].enqueue("bench.stock.work", key, ms(key)).id))
+        note_each(
+            range(start, start + jobs),
+            lambda key: str(queues[key % len(queues)].enqueue("bench.stock.work", key, ms(key)).id),
+        )
 
     def work(self, number: int) -> None:
         from rq import Worker
@@ -118,7 +138,11 @@ class Stock:
         Worker(QUEUES, connection=Redis.from_url(self._url)).work(logging_level="WARNING")
 
     def count_over(self) -> int:
-        return sum(self._redis.zcard(f"rq:{place}:{queue}") for queue in QUEUES for place in ("finished", "failed"))
+        places = [f"rq:{place}:{queue}" for queue in QUEUES for place in ("finished", "failed")]
+        try:
+            return sum(self._redis.zcard(place) for place in places)
+        except RedisError:
+            return -1
 
     def books(self) -> Bookkeeping:
         failed = [self._redis.zrange(f"rq:failed:{queue}", 0, -1) for queue in QUEUES]
@@ -130,9 +154,9 @@ class Stock:
         )
 
 
-def note_each(jobs: int, enqueue: Callable[[int], str]) -> None:
+def note_each(keys: Iterable[int], enqueue: Callable[[int], str]) -> None:
     """Enqueue every job, and tell the ledger before and after. A call that raises is not acknowledged."""
-    for key in range(jobs):
+    for key in keys:
         ledger.note("attempted", key)
         try:
             run_id = enqueue(key)
@@ -152,4 +176,4 @@ def members(redis: Any, queues: Iterable[str]) -> set[str]:
     return found
 
 
-SIDES: dict[str, Callable[[Path, str], Side]] = {"ours": Ours, "stock": Stock}
+SIDES: dict[str, type[Ours] | type[Stock]] = {"ours": Ours, "stock": Stock}

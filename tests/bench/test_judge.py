@@ -82,7 +82,7 @@ def test_an_effect_in_the_database_counts_though_its_process_died_before_it_told
 
 def test_a_kill_that_met_nobody_breaks_the_run() -> None:
     counters = judge([*asked(1), *ran(1)], NOTHING, [], planned=2, jobs=1)
-    assert counters.broken() == ["0 of 2 planned kills met a live worker"]
+    assert counters.broken() == ["0 of 2 planned faults hit"]
 
 
 def test_a_client_that_enqueued_too_little_breaks_the_run() -> None:

@@ -1,0 +1,39 @@
+"""Which scenarios there are: how much each does, who can play, and what must hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bench.faults import stop_storm, worker_kill
+from bench.faults.trial import Result, Settings
+
+BOTH = ("ours", "stock")
+OURS = ("ours",)
+_NOTHING_LOST = "lost, unexpected, duplicate_effects, failed, stuck 0; every fault hits"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`profiles` say how many jobs and how many faults; one that has no `quick` runs by name only."""
+
+    run: Callable[[Settings], Result]
+    profiles: Mapping[str, tuple[int, int]]
+    targets: tuple[str, ...]
+    invariant: str
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "worker-kill": Scenario(
+        worker_kill.run,
+        {"quick": (1_000, 6), "full": (10_000, 30)},
+        BOTH,
+        f"{_NOTHING_LOST}; recovery_p95_s <= 30",
+    ),
+    "stop-storm": Scenario(
+        stop_storm.run,
+        {"quick": (600, 9), "full": (3_000, 60)},
+        BOTH,
+        f"{_NOTHING_LOST}; no exit longer than the shutdown timeout and 2 s",
+    ),
+}
