@@ -30,6 +30,11 @@ def table(results: Results, *, ratio_of: str = "", to: str = "") -> str:
     return _aligned(lines)
 
 
+def as_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """Rows as lines under the names of their columns."""
+    return _aligned([list(columns), *[[_shown(row[name]) for name in columns] for row in rows]])
+
+
 def as_json(bench: str, results: Results, **facts: Any) -> str:
     """The object of the last line."""
     return json.dumps({"bench": bench, **facts, "results": results})
@@ -47,8 +52,8 @@ def _aligned(lines: list[list[str]]) -> str:
     return "\n".join("  ".join(row).rstrip() for row in rows)
 
 
-def _shown(value: float | None) -> str:
-    return "" if value is None else f"{value:,}"
+def _shown(value: float | str | None) -> str:
+    return "" if value is None else value if isinstance(value, str) else f"{value:,}"
 
 
 def _rounded(value: float) -> float:

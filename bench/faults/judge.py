@@ -14,6 +14,8 @@ from bench.telling import percentile
 RECOVERY_LIMIT_SECONDS = 30.0
 # What must not be, unless a scenario leaves it open.
 ZERO = ("lost", "unexpected", "duplicate_effects", "failed", "stuck")
+# Who notes its own death, or is killed after a look at the clock, goes on for a moment.
+_LAST_MOMENT_SECONDS = 0.5
 # A record of a fault is about no job.
 NO_KEY = -1
 
@@ -154,4 +156,4 @@ def _recoveries(lives: Mapping[int, _Life], hits: Sequence[Hit]) -> list[float]:
 def _was_cut_off(start: Record, life: _Life, hits: Sequence[Hit]) -> Hit | None:
     if (start.pid, start.fact) in life.ends:
         return None
-    return next((hit for hit in hits if start.pid in hit.pids and hit.at >= start.at), None)
+    return next((hit for hit in hits if start.pid in hit.pids and hit.at + _LAST_MOMENT_SECONDS >= start.at), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bench.faults import stop_storm, worker_kill
+from bench.faults import failpoint_sweep, stop_storm, worker_kill
 from bench.faults.trial import Result, Settings
 
 BOTH = ("ours", "stock")
@@ -35,5 +35,11 @@ SCENARIOS: dict[str, Scenario] = {
         {"quick": (600, 9), "full": (3_000, 60)},
         BOTH,
         f"{_NOTHING_LOST}; no exit longer than the shutdown timeout and 2 s",
+    ),
+    "failpoints": Scenario(
+        failpoint_sweep.run,
+        {"quick": (40, 3), "full": (200, 50)},
+        OURS,
+        f"{_NOTHING_LOST}, at every place; as many deaths at each as planned",
     ),
 }

@@ -185,7 +185,7 @@ def trial(
 
     `lease` is in seconds: None is the default one in a full run, and a short one in a quick run.
     """
-    os.environ["BENCH_LEASE"] = str(lease or (15 if settings.is_full else 4))
+    os.environ["BENCH_LEASE"] = str(lease or (15 if settings.is_full else 5))
     os.environ |= environment or {}
     with (
         none_left_behind(),
