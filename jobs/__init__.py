@@ -5,7 +5,7 @@ Importing this package loads no model.
 """
 
 from jobs.context import CurrentRun, current_run
-from jobs.errors import DiscardJob, HandBackJob, JobTimedOut, RetryLater
+from jobs.errors import DiscardJob, HandBackJob, JobStopped, JobTimedOut, RetryLater
 from jobs.policy.backoff import delays, exponential, fixed, linear, polynomial
 from jobs.policy.retry import Bury, Discard, RetryPolicy
 from jobs.registry import Job, job
@@ -17,6 +17,7 @@ __all__ = [
     "DiscardJob",
     "HandBackJob",
     "Job",
+    "JobStopped",
     "JobTimedOut",
     "RetryLater",
     "RetryPolicy",

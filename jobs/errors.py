@@ -70,6 +70,10 @@ class NotCancellable(JobsError):
     """The run has started or ended."""
 
 
+class NotStoppable(JobsError):
+    """The run does not run."""
+
+
 class NeedsAPerson(JobsError):
     """What no retry can mend: a run that raises it is buried at once, unless a rule of its policy says otherwise."""
 
@@ -128,3 +132,7 @@ class HandBackJob(Exception):
 
 class JobTimedOut(BaseException):
     """The attempt passed its time limit. Not an `Exception`, so that `except Exception` lets it through."""
+
+
+class JobStopped(BaseException):
+    """Somebody stopped the run. Not an `Exception`, so that `except Exception` lets it through."""

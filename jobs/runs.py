@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from jobs import audit, conf
 from jobs.broker.push import withdraw
-from jobs.errors import NotCancellable
+from jobs.broker.stops import StopOrder, order
+from jobs.errors import NotCancellable, NotStoppable
 from jobs.models import JobRun, RunState
 from jobs.models.runs import ENDED_STATES, PENDING_STATES
 
@@ -27,9 +28,10 @@ _FROM: dict[RunState, Sequence[RunState]] = {
     RunState.SUCCEEDED: PENDING_STATES,
     RunState.DEAD: PENDING_STATES,
     RunState.DISCARDED: (*PENDING_STATES, RunState.DEAD),
-    RunState.CANCELLED: (RunState.SCHEDULED, RunState.QUEUED, RunState.RETRYING),
+    RunState.CANCELLED: PENDING_STATES,
 }
-CANCELLABLE = _FROM[RunState.CANCELLED]
+# The others of them run, and can be stopped.
+CANCELLABLE = tuple(state for state in PENDING_STATES if state != RunState.RUNNING)
 MAY_SUCCEED = _FROM[RunState.SUCCEEDED]
 _PRUNED_AT_ONCE = 500
 
@@ -116,7 +118,32 @@ def cancel(run: JobRun, *, actor: str, reason: str = "", address: str = "") -> N
         )
         # Last, for nothing gives back to Redis what a failure after it would leave pending here.
         if withdraw(row.rq_id, queue=row.queue, life=row.life) in ("started", "ended"):
-            raise NotCancellable(f"{run.name} {run.pk} has just started; wait for its end.")
+            raise NotCancellable(f"{run.name} {run.pk} has just started; stop it, or wait for its end.")
+
+
+def stop(run: JobRun, *, actor: str, reason: str = "", address: str = "") -> None:
+    """End a run that is running, for good: its worker raises `JobStopped` in it within about two seconds.
+
+    Only this run ends, and as cancelled. One that returns before is done all the same, and one that waits for its
+    retry by then is stopped when it starts. Raises `NotStoppable` when it does not run, `BrokerUnavailable` when Redis
+    cannot be told.
+    """
+    with transaction.atomic():
+        locked = lock([run.pk])
+        if not locked or locked[0].state != RunState.RUNNING:
+            state = locked[0].get_state_display() if locked else "gone"
+            raise NotStoppable(f"{run.name} {run.pk} is {state}; only a run that is running can be stopped.")
+        row = locked[0]
+        audit.record(
+            actor=actor,
+            action="stop",
+            target=str(row.pk),
+            reason=reason,
+            before={"state": row.state},
+            after={"state": row.state, "stop_ordered": True},
+            address=address,
+        )
+        order(row.rq_id, StopOrder(row.life, actor, reason))
 
 
 def prune(*, states: Iterable[str] | None = None, older_than: timedelta | None = None) -> dict[str, int]:

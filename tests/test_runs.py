@@ -15,7 +15,7 @@ from jobs import audit, recorder, runs
 from jobs.broker.connection import client
 from jobs.broker.embedded import EmbeddedServer
 from jobs.broker.keys import scheduled
-from jobs.errors import BrokerUnavailable, NotCancellable
+from jobs.errors import BrokerUnavailable, NotCancellable, NotStoppable
 from jobs.models import AuditEntry, DeadJob, JobAttempt, JobRun, RunState
 from jobs.models.runs import ENDED_STATES, PENDING_STATES
 from jobs.relay import relay
@@ -27,12 +27,10 @@ __all__ = ["make_job"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-ALLOWED = {
-    (old, new)
-    for old in PENDING_STATES
-    for new in RunState
-    if not (old == RunState.RUNNING and new == RunState.CANCELLED)
-} | {(RunState.DEAD, RunState.QUEUED), (RunState.DEAD, RunState.DISCARDED)}
+ALLOWED = {(old, new) for old in PENDING_STATES for new in RunState} | {
+    (RunState.DEAD, RunState.QUEUED),
+    (RunState.DEAD, RunState.DISCARDED),
+}
 
 
 def test_a_state_changes_only_as_it_may_and_ends_have_a_time():
@@ -172,6 +170,25 @@ def test_without_redis_nobody_can_say_whether_it_started(settings):
         runs.cancel(row, actor="ann")
     row.refresh_from_db()
     assert row.state == "queued"
+
+
+@pytest.mark.parametrize("state", sorted(set(RunState) - {RunState.RUNNING}))
+def test_only_a_run_that_is_running_can_be_stopped(state):
+    row = a_run(state)
+    with pytest.raises(NotStoppable, match=row.get_state_display()):
+        runs.stop(row, actor="ann")
+    assert not AuditEntry.objects.exists()
+    assert not client().exists(f"jobs:stop:{row.rq_id}")
+
+
+def test_a_stop_that_cannot_be_ordered_leaves_no_trace(monkeypatch):
+    def refuse(*args):
+        raise BrokerUnavailable("away")
+
+    monkeypatch.setattr(runs, "order", refuse)
+    with pytest.raises(BrokerUnavailable):
+        runs.stop(a_run(RunState.RUNNING), actor="ann")
+    assert not AuditEntry.objects.exists()
 
 
 def test_of_a_start_and_a_cancel_at_once_exactly_one_happens():

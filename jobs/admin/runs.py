@@ -83,6 +83,10 @@ def _cancel(run: JobRun, burial: DeadJob | None, words: dict[str, str]) -> None:
     runs.cancel(run, **words)
 
 
+def _stop(run: JobRun, burial: DeadJob | None, words: dict[str, str]) -> None:
+    runs.stop(run, **words)
+
+
 def _buried(burial: DeadJob | None) -> DeadJob:
     if burial is None:
         raise Http404(_("This run was never buried."))
@@ -135,12 +139,28 @@ ACTIONS = {
             destroys=True,
             verb=_cancel,
         ),
+        RunAction(
+            name="stop",
+            recorded="stop",
+            permission=access.CANCEL,
+            states=(RunState.RUNNING,),
+            label=gettext_lazy("Stop"),
+            button=gettext_lazy("Stop the run"),
+            question=gettext_lazy("Stop this run?"),
+            consequence=gettext_lazy(
+                "It is ended within seconds, wherever it is, and never runs again. What it has done is not undone."
+            ),
+            done=gettext_lazy("Stopping: the run is ended within seconds, unless it succeeds before."),
+            destroys=True,
+            verb=_stop,
+        ),
     )
 }
 
 
 class RunAdmin(ConsoleAdmin):
-    """Runs: found by id, job, state, queue, time or argument; read as a timeline; retried, discarded, cancelled."""
+    """Runs: found by id, job, state, queue, time or argument; read as a timeline; retried, discarded, cancelled,
+    stopped."""
 
     def routes(self) -> Iterable[tuple[str, View, str, bool]]:
         return [

@@ -21,6 +21,7 @@ _TONES = {
     "hand back": PLAIN,
     "isolate": PLAIN,
     "discard": PLAIN,
+    "cancel": PLAIN,
     "done": GOOD,
 }
 

@@ -43,6 +43,11 @@ def worker(name: str) -> str:
     return f"{RQ_KEY_PREFIX}:worker:{name}"
 
 
+def stop(run_id: str) -> str:
+    """An order to stop a run: JSON of its life, who wants it and why."""
+    return f"jobs:stop:{run_id}"
+
+
 def held(worker_id: str) -> str:
     """A hash of what a worker holds: the claim's token → its queue and run."""
     return f"jobs:held:{worker_id}"

@@ -39,6 +39,15 @@ class Interrupted:
 
 
 @dataclass(frozen=True)
+class Stopped:
+    """Somebody ended the run while the attempt ran."""
+
+    name: ClassVar[str] = "stopped"
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Crashed:
     """The attempt's process died, as its supervisor saw. `alone`: no other run was in it, so this one is to blame."""
 
@@ -70,4 +79,4 @@ class NotAccepted:
     error: BaseException
 
 
-Outcome = Returned | Raised | TimedOut | Interrupted | Crashed | Abandoned | NotKnown | NotAccepted
+Outcome = Returned | Raised | TimedOut | Interrupted | Stopped | Crashed | Abandoned | NotKnown | NotAccepted

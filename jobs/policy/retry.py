@@ -18,6 +18,7 @@ from jobs.policy.outcome import (
     Outcome,
     Raised,
     Returned,
+    Stopped,
     TimedOut,
 )
 
@@ -67,6 +68,13 @@ class Discard:
 
 
 @dataclass(frozen=True)
+class Cancel:
+    """End for good: somebody has stopped the run."""
+
+    name: ClassVar[str] = "cancel"
+
+
+@dataclass(frozen=True)
 class PutOff:
     """Try again after `seconds`, and do not count this attempt."""
 
@@ -88,7 +96,7 @@ class Isolate:
     name: ClassVar[str] = "isolate"
 
 
-Verdict = Done | Retry | Bury | Discard | PutOff | HandBack | Isolate
+Verdict = Done | Retry | Bury | Discard | Cancel | PutOff | HandBack | Isolate
 # An attempt that ends so is as if it had not been.
 UNCOUNTED = HandBack | PutOff | Isolate
 
@@ -147,6 +155,8 @@ def judge(outcome: Outcome, policy: RetryPolicy, *, attempt: int, crashes: int, 
             return Done()
         case Raised(error) | TimedOut(error):
             return _judge_error(error, policy, attempt=attempt, roll=roll)
+        case Stopped():
+            return Cancel()
         case Crashed(alone=False):
             return Isolate()
         case Crashed():

@@ -27,6 +27,7 @@ _STATE_AFTER = {
     "put off": RunState.SCHEDULED,
     "bury": RunState.DEAD,
     "discard": RunState.DISCARDED,
+    "cancel": RunState.CANCELLED,
     "hand back": RunState.QUEUED,
     "isolate": RunState.QUEUED,
 }
@@ -146,7 +147,7 @@ def _settled(row: JobRun, entry: Entry, batch: _Batch) -> None:
         batch.attempts.append(rows.attempt(row, data, ended_at, next_at))
     if verdict == "bury":
         batch.dead.append(rows.burial(row, data, ended_at))
-    if row.state in (RunState.SUCCEEDED, RunState.DEAD, RunState.DISCARDED):
+    if row.state in ENDED_STATES:
         batch.finished.append((row, verdict))
 
 

@@ -34,6 +34,7 @@ from jobs.recorder import changes, successes
 logger = logging.getLogger(__name__)
 
 SHARD = 0
+_ENDING_VERDICTS = ("done", "discard", "cancel")
 _AT_ONCE = 500
 
 # What an entry raises that says too little, or what the database cannot hold.
@@ -115,7 +116,7 @@ def _ended(entries: Sequence[Entry]) -> list[tuple[str, int]]:
         (data["run"], data["life"])
         for data in settled
         # In Python true is an integer; Redis takes it for none.
-        if data.get("verdict") in ("done", "discard") and type(data.get("life")) is int and _is_text(data.get("run"))
+        if data.get("verdict") in _ENDING_VERDICTS and type(data.get("life")) is int and _is_text(data.get("run"))
     ]
 
 

@@ -26,7 +26,7 @@ from collections import deque
 
 from jobs import conf, failpoints
 from jobs.broker import claim as claims
-from jobs.broker import inspect, journal
+from jobs.broker import inspect, journal, stops
 from jobs.broker.claim import Claim, WorkerId
 from jobs.broker.schedule import tick
 from jobs.broker.settle import Settlement, settle, settle_and_claim
@@ -34,7 +34,7 @@ from jobs.broker.waiting import Waiting
 from jobs.errors import BrokerUnavailable, JobTimedOut
 from jobs.policy.backoff import exponential
 from jobs.policy.outcome import Interrupted, TimedOut
-from jobs.worker import deadlines, entries, lifecycle, memory, stopping
+from jobs.worker import deadlines, entries, lifecycle, memory, orders, stopping
 from jobs.worker.options import WorkerOptions
 from jobs.worker.pulse import Pulse
 from jobs.worker.registration import Registration
@@ -48,6 +48,8 @@ _NAP_SECONDS = 1.0
 _ANNOUNCED_AFTER_SECONDS = 0.5
 # What a job may take to end after its time limit struck: enough to roll back and to close a connection.
 _STUCK_SECONDS = 5.0
+# What a job that looks at `stopping()` gets to end by itself once its run is to be stopped.
+_STOP_GRACE_SECONDS = 1.0
 _MEMORY_LOOK_SECONDS = 1.0
 # The supervisor and the terminal may both pass on one wish to stop.
 _SAME_SIGNAL_SECONDS = 1.0
@@ -76,6 +78,7 @@ class Child:
         self._stuck: set[str] = set()
         self._quiet = False
         self._memory_look_at = 0.0
+        self._orders_at = 0.0
 
     def run(self) -> None:
         stopping.on_stop(self._on_stop)
@@ -96,6 +99,7 @@ class Child:
             self._hand_back_unknown()
         claimed = self._exchange()
         self._pulse.beat()
+        self._hear_orders()
         next_limit = deadlines.strike_late()
         self._retire_if_stuck()
         self._retire_if_due()
@@ -135,6 +139,7 @@ class Child:
         for settlement in self._threads.collect():
             self._running.pop(settlement.claim.token, None)
             self._announced.discard(settlement.claim.token)
+            orders.forget([settlement.claim.token])
             self._unsettled.append(settlement)
             self._idle_since = time.monotonic()
 
@@ -170,6 +175,17 @@ class Child:
         if fresh:
             journal.announce(self._worker, fresh)
             self._announced.update(token for token, _ in fresh)
+
+    def _hear_orders(self) -> None:
+        """Stop the runs that somebody wants to end; a short one is not asked about."""
+        now = time.monotonic()
+        if now < self._orders_at:
+            return
+        self._orders_at = now + _NAP_SECONDS
+        long = [claim for claim, since in self._running.values() if since < now - _ANNOUNCED_AFTER_SECONDS]
+        found = stops.orders(long)
+        orders.note(found)
+        self._threads.stop_attempts(found.keys(), grace=_STOP_GRACE_SECONDS)
 
     def _renew(self) -> None:
         """Keep the lease while there is no room to claim: the supervisor does it too, and may be gone."""

@@ -16,7 +16,7 @@ from jobs.broker.claim import Claim
 from jobs.errors import BadArguments
 from jobs.policy import arguments as job_arguments
 from jobs.policy import ids, redaction
-from jobs.policy.outcome import Outcome, Returned
+from jobs.policy.outcome import Outcome, Returned, Stopped
 from jobs.policy.retry import UNCOUNTED, Bury, PutOff, Retry, RetryPolicy, Verdict
 from jobs.registry import Job
 from jobs.worker import failures
@@ -65,7 +65,7 @@ def settled_plainly(
 ) -> dict[str, Any]:
     """The same for an attempt of which `settled` raised `why`: reads neither error nor result nor arguments."""
     entry = _ending(claim, outcome, verdict, worker=worker, run_ms=run_ms, crashes=crashes)
-    if not isinstance(outcome, Returned):
+    if not isinstance(outcome, Returned | Stopped):
         message = f"(the error cannot be told: reading it raised {type(why).__name__})"
         entry |= {"error_class": "(unreadable)", "error_message": message, "traceback": ""}
     if not claim.durable:
@@ -84,6 +84,8 @@ def _ending(
         "run_ms": run_ms,
         "crashes": crashes,
     }
+    if isinstance(outcome, Stopped):
+        entry["reason"] = f"stopped by {outcome.actor}: {outcome.reason}".removesuffix(": ")
     if isinstance(verdict, Bury):
         entry["reason"] = verdict.reason
     if isinstance(verdict, Retry | PutOff):

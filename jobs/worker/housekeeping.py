@@ -6,11 +6,12 @@ import logging
 from collections.abc import Iterable
 
 from jobs.broker import claim as claims
+from jobs.broker import stops
 from jobs.broker.claim import WorkerId
 from jobs.broker.settle import settle
 from jobs.errors import BrokerUnavailable
 from jobs.policy.outcome import Abandoned, Crashed
-from jobs.worker import lifecycle
+from jobs.worker import lifecycle, orders
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +62,11 @@ def _guarded(worker: WorkerId, *, crashed: bool) -> int:
 
 def _reclaim(worker: WorkerId, *, crashed: bool) -> int:
     held = claims.held_by(worker.id)
+    ordered = stops.orders(held)
+    orders.note(ordered)
     outcome = Crashed(alone=len(held) == 1) if crashed else Abandoned()
     ended = [lifecycle.conclude(claim, outcome, worker=worker.name, run_ms=0) for claim in held]
+    orders.forget(ordered)
     taken = sum(settle(worker, ended, only_ended=True))
     claims.forget_worker(worker.id)
     if taken:

@@ -3,7 +3,6 @@ process sees."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import inspect
 import logging
@@ -14,8 +13,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from asgiref.sync import async_to_sync
-
 from jobs import checkpoints, conf, context, failpoints, registry
 from jobs.broker.claim import Claim
 from jobs.broker.keys import suspects
@@ -25,10 +22,21 @@ from jobs.context import CurrentRun
 from jobs.errors import BadArguments, HandBackJob, JobTimedOut, UnknownJob
 from jobs.policy import arguments as job_arguments
 from jobs.policy.options import LONGEST_TIMEOUT_SECONDS
-from jobs.policy.outcome import Crashed, Interrupted, NotAccepted, NotKnown, Outcome, Raised, Returned, TimedOut
+from jobs.policy.outcome import (
+    Crashed,
+    Interrupted,
+    NotAccepted,
+    NotKnown,
+    Outcome,
+    Raised,
+    Returned,
+    Stopped,
+    TimedOut,
+)
 from jobs.policy.retry import (
     UNCOUNTED,
     Bury,
+    Cancel,
     Discard,
     Done,
     HandBack,
@@ -40,7 +48,8 @@ from jobs.policy.retry import (
     judge,
 )
 from jobs.registry import Job
-from jobs.worker import entries, failures, iteration, stopping
+from jobs.worker import entries, failures, iteration, orders, stopping
+from jobs.worker.event_loop import run_async
 from jobs.worker.middleware import chain
 
 logger = logging.getLogger(__name__)
@@ -65,6 +74,8 @@ def outcome_of(claim: Claim, *, worker: str, keeper: Callable[[Claim], Keeper] =
 
     `keeper` makes what keeps how far an iterating job is.
     """
+    if stop := orders.of(claim.token):
+        return Stopped(stop.actor, stop.reason)
     try:
         run = _current_run(claim, worker=worker, keeper=keeper)
     except UnknownJob as error:
@@ -91,6 +102,9 @@ def outcome_of(claim: Claim, *, worker: str, keeper: Callable[[Claim], Keeper] =
 def conclude(claim: Claim, outcome: Outcome, *, worker: str, run_ms: int) -> Settlement:
     """What becomes of a claim whose attempt ended so. Never raises, whatever the job's error or result does."""
     job = registry.find(claim.name)
+    stop = orders.of(claim.token)
+    if stop is not None and not isinstance(outcome, Returned):
+        outcome = Stopped(stop.actor, stop.reason)
     try:
         return _concluded(claim, job, outcome, policy_of(claim, job), worker=worker, run_ms=run_ms)
     # A run that is not settled is held for ever: nothing of the job's own may keep it from its end.
@@ -175,7 +189,7 @@ def _current_run(claim: Claim, *, worker: str, keeper: Callable[[Claim], Keeper]
         call=_caller(job, bound, timeout, claim, keeper),
         correlation=claim.fields.get("correlation", ""),
         parent=uuid.UUID(parent) if parent else None,
-        stop_asked=stopping.is_ending,
+        stop_asked=lambda: stopping.is_ending() or orders.of(claim.token) is not None,
     )
 
 
@@ -191,19 +205,7 @@ def _caller(
         return lambda: iteration.iterate(job, bound, keeper(claim))
     if not job.is_async:
         return lambda: job.function(*args, **kwargs)
-    # Unlike asyncio.run, this brings what the job does through the ORM back to this thread and its connections.
-    return lambda: async_to_sync(_within)(job, args, kwargs, timeout)
-
-
-async def _within(job: Job[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float) -> Any:
-    # A loop that waits for the network wakes for its own timer, not for an exception in its thread.
-    try:
-        async with asyncio.timeout(timeout) as scope:
-            return await job.function(*args, **kwargs)
-    except TimeoutError as error:
-        if scope.expired():
-            raise JobTimedOut from error
-        raise
+    return lambda: run_async(lambda: job.function(*args, **kwargs), timeout=timeout)
 
 
 def _unknown_for(claim: Claim) -> float:
@@ -219,7 +221,7 @@ def _where(verdict: Verdict, *, recorded: bool) -> Where:
             return "front"
         case Bury():
             return "failed"
-        case Done() | Discard():
+        case Done() | Discard() | Cancel():
             return "end" if recorded else "gone"
 
 
@@ -241,6 +243,8 @@ def _log(claim: Claim, outcome: Outcome, verdict: Verdict, *, shown: str) -> Non
     facts = {"verdict": verdict.name}
     if isinstance(verdict, Bury):
         _tell(logging.ERROR, claim, "%s is dead (%s): %s", verdict.reason, shown, **facts)
+    elif isinstance(outcome, Stopped):
+        _tell(logging.INFO, claim, "%s was stopped by %s", outcome.actor, **facts)
     elif isinstance(verdict, Retry | PutOff):
         _tell(logging.INFO, claim, "%s: %s in %.0f s after %s", verdict.name, verdict.seconds, outcome.name, **facts)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from queue import SimpleQueue
 
 from django.db import connections
@@ -44,6 +44,14 @@ class Threads:
         """The claims whose time limit struck and that have not ended within `seconds` of it."""
         threads = deadlines.ignored_for(seconds)
         return [claim for thread, claim in list(self._at_work.items()) if thread in threads]
+
+    def stop_attempts(self, tokens: Set[str], *, grace: float) -> None:
+        """Raise `JobStopped`, after `grace` seconds, in the attempts of these claims, and in no other."""
+        for thread, claim in list(self._at_work.items()):
+            watch = deadlines.watch_of(thread)
+            # Looked at after the watch was taken: a thread that has gone on by now has another one.
+            if watch is not None and claim.token in tokens and self._at_work.get(thread) is claim:
+                watch.stop(grace=grace)
 
     def stop(self) -> None:
         """Let every thread end after what it is doing."""

@@ -13,6 +13,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from jobs.admin import keyset
 from jobs.admin.run_filter import first_id_at, time_of
+from jobs.broker.connection import client as broker
 from jobs.models import AuditEntry, JobRun, RunState
 from tests.admin.rows import a_dead_job, a_run, an_attempt
 
@@ -294,14 +295,14 @@ def test_a_viewer_sees_masked_arguments_and_no_button(viewer: Client) -> None:
         (RunState.QUEUED, {"cancel"}),
         (RunState.SCHEDULED, {"cancel"}),
         (RunState.RETRYING, {"cancel"}),
-        (RunState.RUNNING, set()),
+        (RunState.RUNNING, {"stop"}),
         (RunState.SUCCEEDED, set()),
     ],
 )
 def test_each_state_offers_what_can_be_done(operator: Client, state: str, names: set[str]) -> None:
     run = a_dead_job().run if state == RunState.DEAD else a_run(state)
     content = operator.get(page(run)).content.decode()
-    assert {name for name in ("retry", "discard", "cancel") if act(run, name) in content} == names
+    assert {name for name in ("retry", "discard", "cancel", "stop") if act(run, name) in content} == names
 
 
 # The raw payload.
@@ -401,6 +402,26 @@ def test_cancel_of_a_run_that_ended_changes_nothing_and_says_why(operator: Clien
     answer = operator.post(act(run, "cancel"), {"reason": "too late"}, follow=True)
     assert b"Nothing was changed" in answer.content
     assert b"This cannot be done now" in operator.get(act(run, "cancel")).content
+
+
+def test_stop_orders_the_end_of_a_run_that_runs_and_says_who_and_why(operator: Client) -> None:
+    run = a_run(RunState.RUNNING)
+    assert b"What it has done is not undone" in operator.get(act(run, "stop")).content
+    answer = operator.post(act(run, "stop"), {"reason": "wrong file"}, follow=True)
+    assert b"the run is ended within seconds" in answer.content
+    entry = AuditEntry.objects.get(action="stop")
+    assert (entry.target, entry.reason) == (str(run.pk), "wrong file")
+    assert broker().exists(f"jobs:stop:{run.rq_id}")
+
+
+def test_stop_is_refused_without_the_permission_to_cancel(person: Callable[..., Client]) -> None:
+    run = a_run(RunState.RUNNING)
+    viewer = person("view_console", "requeue_job", "discard_job")
+    assert act(run, "stop") not in viewer.get(page(run)).content.decode()
+    assert viewer.post(act(run, "stop"), {"reason": "x"}).status_code == 403
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.outcome) == ("stop", "refused")
+    assert not broker().exists(f"jobs:stop:{run.rq_id}")
 
 
 @pytest.mark.parametrize("name", ["retry", "discard", "cancel"])

@@ -94,6 +94,33 @@ def hang() -> None:
             note("swallowed")
 
 
+@job(timeout=600, retry=5)
+def hang_on(number: int) -> None:
+    """Swallow every exception."""
+    note(f"hang {number}")
+    while True:
+        try:
+            time.sleep(0.01)
+        except Exception:
+            note("swallowed")
+
+
+@job(timeout=600, retry=5)
+async def wait_on(number: int) -> None:
+    note(f"wait {number}")
+    try:
+        await asyncio.sleep(600)
+    finally:
+        note(f"cleaned up {number}")
+
+
+@job(timeout=600, retry=5)
+def sit_on_in_c() -> None:
+    """Block where no exception can strike."""
+    note("sit")
+    time.sleep(600)
+
+
 @job(timeout=0.5, retry=1)
 async def hang_politely() -> None:
     await asyncio.sleep(60)

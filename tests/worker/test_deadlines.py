@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from jobs import JobTimedOut
+from jobs import JobStopped, JobTimedOut
 from jobs.worker import deadlines
 
 
@@ -115,6 +115,37 @@ def test_neighbours_are_not_touched():
         for thread in threads:
             thread.join()
     assert sorted(struck) == ["late-0", "late-1"]
+
+
+def test_a_job_that_is_stopped_is_struck_before_its_limit():
+    def stop_and_turn() -> None:
+        deadlines.current().stop(grace=0)
+        turn(30)
+
+    with striking(), pytest.raises(JobStopped), deadlines.limit(60):
+        stop_and_turn()
+
+
+def test_a_stop_waits_for_its_grace():
+    with deadlines.limit(60):
+        deadlines.current().stop(grace=30)
+        assert 29 < deadlines.strike_late() <= 30
+
+
+def test_a_limit_that_strikes_sooner_than_a_stop_does_so():
+    with deadlines.limit(10):
+        deadlines.current().stop(grace=30)
+        assert deadlines.strike_late() <= 10
+
+
+def test_a_stop_first_cancels_an_event_loop_and_strikes_its_thread_only_later():
+    cancelled = []
+    with deadlines.limit(60):
+        deadlines.current().cancel = lambda: cancelled.append(True)
+        deadlines.current().stop(grace=0)
+        assert deadlines.strike_late() == deadlines.LOOP_GRACE_SECONDS
+        assert 0 < deadlines.strike_late() <= deadlines.LOOP_GRACE_SECONDS
+    assert cancelled == [True]
 
 
 @pytest.fixture

@@ -28,11 +28,12 @@ from jobs.broker.claim import Claim
 from jobs.broker.connection import client
 from jobs.broker.keys import job as job_key
 from jobs.broker.schedule import tick
-from jobs.errors import NoCurrentRun
+from jobs.broker.stops import StopOrder
+from jobs.errors import JobStopped, NoCurrentRun
 from jobs.models import JobRun
 from jobs.policy.options import LONGEST_TIMEOUT_SECONDS
-from jobs.policy.outcome import Abandoned, Crashed, Interrupted
-from jobs.worker import entries, lifecycle, stopping
+from jobs.policy.outcome import Abandoned, Crashed, Interrupted, Returned
+from jobs.worker import entries, lifecycle, orders, stopping
 from tests.engine import WORKER, claim, work_off
 
 SECRET = "tok_live_hunter2"
@@ -442,6 +443,64 @@ def test_a_job_hears_that_its_time_limit_is_near(make_job, timeout, left, near):
 
     attempt(make_job(late, timeout=timeout))
     assert heard == [near]
+
+
+@pytest.fixture
+def ordered():
+    """An order to stop the run that `a_claim` gives."""
+    orders.note({"t0": StopOrder(0, "ann", "wrong file")})
+    yield
+    orders.forget(["t0"])
+
+
+@pytest.mark.usefixtures("ordered")
+@pytest.mark.parametrize("error", [JobStopped(), ValueError(), HandBackJob(), JobTimedOut(), DiscardJob()], ids=type)
+def test_a_run_that_was_stopped_is_cancelled_however_its_attempt_ends(make_job, error):
+    ended = attempt(make_job(raiser(error), retry=5))
+    assert (ended.where, ended.entry["outcome"], ended.entry["verdict"]) == ("end", "stopped", "cancel")
+    assert ended.entry["reason"] == "stopped by ann: wrong file"
+    assert "error_class" not in ended.entry
+
+
+@pytest.mark.usefixtures("ordered")
+def test_a_run_that_is_to_be_stopped_does_not_begin(make_job):
+    begun = []
+    attempt(make_job(lambda: begun.append(True)))
+    assert begun == []
+
+
+@pytest.mark.usefixtures("ordered")
+@pytest.mark.parametrize("outcome", [Interrupted(), Abandoned(), Crashed(alone=True), Crashed(alone=False)])
+def test_a_run_that_was_stopped_is_cancelled_however_its_process_ends(make_job, outcome):
+    held = a_claim(make_job(print).name)
+    ended = lifecycle.conclude(held, outcome, worker="tester", run_ms=1)
+    assert (ended.where, ended.queue, ended.entry["verdict"]) == ("end", None, "cancel")
+
+
+@pytest.mark.usefixtures("ordered")
+def test_a_run_that_returned_before_it_was_stopped_is_done(make_job):
+    held = a_claim(make_job(print).name)
+    assert lifecycle.conclude(held, Returned(1), worker="tester", run_ms=1).entry["verdict"] == "done"
+
+
+def test_a_job_hears_that_its_run_is_to_be_stopped(make_job):
+    heard = []
+
+    def look() -> None:
+        orders.note({"t0": StopOrder(0, "ann", "")})
+        heard.append(current_run().stopping())
+
+    try:
+        attempt(make_job(look))
+    finally:
+        orders.forget(["t0"])
+    assert heard == [True]
+
+
+def test_a_run_without_a_row_gets_one_when_it_is_stopped(make_job, ordered):
+    ended = attempt(make_job(print, durable=False), durable=False)
+    assert ended.where == "end"
+    assert ended.entry["row"]["name"]
 
 
 def test_a_crash_is_counted_and_the_third_buries(make_job):

@@ -10,7 +10,7 @@ from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from jobs.context import CurrentRun
-from jobs.errors import JobTimedOut
+from jobs.errors import JobStopped, JobTimedOut
 
 
 def database_connections(get_result: Callable[[CurrentRun], Any]) -> Callable[[CurrentRun], Any]:
@@ -23,7 +23,7 @@ def database_connections(get_result: Callable[[CurrentRun], Any]) -> Callable[[C
         _refresh(but=callers)
         try:
             return get_result(run)
-        except JobTimedOut:
+        except (JobTimedOut, JobStopped):
             # The exception may have struck in the middle of the driver's work.
             _drop_all(but=callers)
             raise

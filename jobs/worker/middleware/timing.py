@@ -8,15 +8,12 @@ from typing import Any
 from jobs.context import CurrentRun
 from jobs.worker import deadlines
 
-# An async job's event loop keeps the limit itself, and cleans up; its thread is struck only if it does not.
-_LOOP_GRACE_SECONDS = 5.0
-
 
 def time_limit(get_result: Callable[[CurrentRun], Any]) -> Callable[[CurrentRun], Any]:
     """Raise `JobTimedOut` in an attempt that runs longer than its `timeout`."""
 
     def middleware(run: CurrentRun) -> Any:
-        with deadlines.limit(run.timeout + (_LOOP_GRACE_SECONDS if run.is_async else 0)):
+        with deadlines.limit(run.timeout + (deadlines.LOOP_GRACE_SECONDS if run.is_async else 0)):
             return get_result(run)
 
     return middleware
