@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from django.db.models import Min, QuerySet
 from django.utils import timezone
 
 from jobs import failpoints
-from jobs.broker.push import QueuesRefused, push
+from jobs.broker.push import QueuesRefused, missing, push
 from jobs.enqueueing import message_of
 from jobs.models import JobRun, RunState
 
@@ -59,17 +60,29 @@ def _push_some(min_age: timedelta | None, *, without: frozenset[str]) -> tuple[i
     with transaction.atomic(using=using):
         # The lock keeps the recorder from ending a run between our look and our push.
         wanted = _left_behind(min_age).using(using).select_for_update(**_locking(using)).order_by("id")
-        rows = list((wanted.exclude(queue__in=without) if without else wanted)[:_ROWS_AT_ONCE])
-        if not rows:
+        waiting = wanted.exclude(queue__in=without) if without else wanted
+        found = list(waiting.values_list("pk", "rq_id", "life", "queue")[:_ROWS_AT_ONCE])
+        if not found:
             return 0, frozenset()
         now = timezone.now()
-        if failpoints.armed:
-            failpoints.reach("before_relay_push")
-        refused = _refused(rows, at=now)
-        if failpoints.armed:
-            failpoints.reach("after_relay_push")
-        pushed = [row.pk for row in rows if row.queue not in refused]
+        # Most only wait for a worker: their callers pushed them, and who did says so nowhere but in Redis.
+        places = missing([(rq_id, life) for _, rq_id, life, _ in found])
+        absent = {found[place][0] for place in places}
+        refused = _push(absent, at=now)
+        pushed = [pk for pk, _, _, queue in found if pk not in absent or queue not in refused]
         return JobRun.objects.using(using).filter(pk__in=pushed).update(pushed_at=now), refused
+
+
+def _push(absent: set[uuid.UUID], *, at: datetime) -> frozenset[str]:
+    """The queues that refused these runs; all others have theirs."""
+    if not absent:
+        return frozenset()
+    if failpoints.armed:
+        failpoints.reach("before_relay_push")
+    refused = _refused(list(JobRun.objects.filter(pk__in=absent).order_by("pk")), at=at)
+    if failpoints.armed:
+        failpoints.reach("after_relay_push")
+    return refused
 
 
 def _refused(rows: list[JobRun], *, at: datetime) -> frozenset[str]:

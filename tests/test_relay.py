@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from jobs.broker.connection import client
-from jobs.broker.keys import QUEUES, queue
+from jobs.broker.keys import QUEUES, job, queue
 from jobs.models import JobRun, RunState
 from jobs.models.runs import ENDED_STATES
 from jobs.relay import backlog, relay
@@ -60,6 +60,35 @@ def test_a_run_whose_push_arrived_is_not_pushed_twice():
     JobRun.objects.update(created_at=timezone.now() - MINUTE)
     assert relay() == 1
     assert places(run.id) == ["queued:default"]
+
+
+def test_what_only_waits_for_a_worker_is_marked_and_not_pushed_again(monkeypatch):
+    waiting = sample.add.enqueue_many([(1, 2)] * 3)
+    JobRun.objects.update(created_at=timezone.now() - MINUTE)
+    absent = left_behind()
+    pushed: list[str] = []
+    monkeypatch.setattr("jobs.relay.push", lambda messages, at: pushed.extend(one.run_id for one in messages))
+    assert relay() == 4
+    assert pushed == [absent.rq_id]
+    assert not JobRun.objects.filter(pushed_at=None).exists()
+    assert [places(run.id) for run in waiting] == [["queued:default"]] * 3
+
+
+def test_a_run_that_waits_in_an_earlier_life_is_pushed():
+    run = sample.add.enqueue(1, 2)
+    JobRun.objects.update(created_at=timezone.now() - MINUTE, life=1)
+    client().delete(queue("default"))
+    assert relay() == 1
+    assert places(run.id) == ["queued:default"]
+
+
+def test_a_key_that_is_in_use_for_something_else_is_left_alone():
+    row, life_unread = left_behind(), left_behind()
+    client().set(job(str(row.pk)), "x")
+    client().hset(job(str(life_unread.pk)), "life", "damaged")
+    assert relay() == 2
+    assert client().get(job(str(row.pk))) == b"x"
+    assert places(life_unread.pk) == []
 
 
 def test_a_run_that_has_ended_and_is_not_recorded_yet_does_not_come_back():

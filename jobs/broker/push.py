@@ -97,6 +97,16 @@ def push(messages: Sequence[Message], *, at: datetime) -> int:
     return added
 
 
+def missing(runs: Sequence[tuple[str, int]]) -> list[int]:
+    """Which of these runs, each an id and a life, a push would put there: by their places. Raises `BrokerUnavailable`.
+
+    Many times cheaper than to push them again.
+    """
+    words = [word for run in runs for word in run]
+    found: list[int] = lua.run("missing", words) if runs else []
+    return found
+
+
 def withdraw(run_id: str, *, queue: str, life: int) -> Withdrawn:
     """Take a run back before it starts. Raises `BrokerUnavailable`."""
     answer: Withdrawn = lua.run("withdraw", [run_id, queue, life]).decode()

@@ -32,6 +32,10 @@ _RELAY_SECONDS = 1.0
 _NIGHTLY_LOOK_SECONDS = 300.0
 _NIGHTLY_AT = time_of_day(3, 0, tzinfo=UTC)
 _LEADS_SECONDS = 10.0
+# What ends within this time of the last transaction is stored in the next one: many small ones cost more.
+_GATHER_SECONDS = 0.02
+# Looking through a backlog that only waits for workers may take this part of the time, no more.
+_RELAY_SHARE = 0.2
 # How long a stopping process goes on storing what is there.
 LAST_WORDS_SECONDS = 10.0
 # How often the same entries may fail before they are looked at one by one.
@@ -50,6 +54,7 @@ class Recording:
         self._unforeseen = 0
         self._relay_failures = 0
         self._leading = False
+        self._lead_again_at = 0.0
         self._relay_at = 0.0
         self._nightly_at = 0.0
 
@@ -72,7 +77,7 @@ class Recording:
         if not self._lead():
             self._stopping.wait(_BLOCK_SECONDS)
             return
-        recorder.record(block_seconds=_BLOCK_SECONDS)
+        self._record()
         now = time.monotonic()
         if now >= self._relay_at:
             self._relay(now)
@@ -81,11 +86,19 @@ class Recording:
             self._nightly_at = now + _NIGHTLY_LOOK_SECONDS
             ask_for_nightly(datetime.now(UTC))
 
+    def _record(self) -> None:
+        started = time.monotonic()
+        if recorder.record(block_seconds=max(0.0, min(_BLOCK_SECONDS, self._relay_at - started))):
+            spent = time.monotonic() - started
+            self._stopping.wait(max(0.0, _GATHER_SECONDS - spent))
+
     def _relay(self, now: float) -> None:
         """Push what was left behind. Its failures are its own: what happened is recorded all the same."""
         try:
-            # Any that were pushed mean that there may be more.
-            self._relay_at = now if relay() else now + _RELAY_SECONDS
+            # Any that were marked mean that there may be more.
+            marked = relay()
+            spent = time.monotonic() - now
+            self._relay_at = now + (spent / _RELAY_SHARE if marked else _RELAY_SECONDS)
             self._relay_failures = 0
         except Exception as error:
             self._relay_failures += 1
@@ -95,7 +108,11 @@ class Recording:
 
     def _lead(self) -> bool:
         """Whether this process is the one that records; a new leader first clears up after the old one."""
+        now = time.monotonic()
+        if self._leading and now < self._lead_again_at:
+            return True
         led, self._leading = self._leading, journal.take_over(self._owner, seconds=_LEADS_SECONDS)
+        self._lead_again_at = now + _LEADS_SECONDS / 3
         if self._leading and not led:
             recorder.catch_up()
         return self._leading
