@@ -9,6 +9,7 @@ from collections.abc import Callable, MutableMapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from jobs.errors import NoCurrentRun
@@ -26,6 +27,13 @@ class _RunLogger(logging.LoggerAdapter[logging.Logger]):
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         return msg, {**kwargs, "extra": {**(kwargs.get("extra") or {}), **(self.extra or {})}}
+
+
+@cache
+def logger_of(name: str) -> logging.Logger:
+    """The logger of all runs of one job."""
+    # `getLogger` takes a lock that all threads share.
+    return logging.getLogger(f"jobs.run.{name}")
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ class CurrentRun:
     def logger(self) -> logging.LoggerAdapter[logging.Logger]:
         """A logger that adds the job's name, the run's id and the attempt to every record."""
         facts = {"job": self.name, "run": str(self.id), "attempt": self.attempt}
-        return _RunLogger(logging.getLogger(f"jobs.run.{self.name}"), facts)
+        return _RunLogger(logger_of(self.name), facts)
 
     def seconds_left(self) -> float:
         """Seconds until the deadline; negative after it."""

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from jobs.errors import BadOptions, DuplicateJob, UnknownJob, did_you_mean
+from jobs.policy import arguments as job_arguments
 from jobs.policy import options as job_options
 from jobs.policy.options import Iterates, JobOptions
 from jobs.policy.retry import DEFAULT_ATTEMPTS, RetryPolicy
@@ -60,6 +61,7 @@ class Job(Generic[P, R]):
         self.name = name
         self.options = options
         self.signature = _without_annotations(job_options.signature_of(function, options.iterates))
+        self._positional_range = job_arguments.positional_range(self.signature)
         self.is_async = inspect.iscoroutinefunction(function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -80,6 +82,16 @@ class Job(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<Job {self.name}>"
+
+    def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Sequence[Any], Mapping[str, Any]]:
+        """The arguments to call the function with. Raises `BadArguments` when they do not fit it."""
+        # Binding to a signature costs more than all else that is done for a short job.
+        if not kwargs and self._positional_range is not None:
+            least, most = self._positional_range
+            if least <= len(args) <= most:
+                return args, kwargs
+        bound = job_arguments.bind(self.signature, self.name, args, kwargs)
+        return bound.args, bound.kwargs
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Ask for one run. Returns its `Run`, whose row commits with the caller's transaction.

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -24,6 +23,8 @@ logger = logging.getLogger(__name__)
 _LARGEST = 2**31 - 1
 # The last moment that a datetime can be.
 _LATEST_MS = 253_402_300_799_999
+# Digits that an integer takes at once; longer ones go the long way round.
+_SURELY_EXACT = 16
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,15 @@ class Claim:
     token: str
     fields: dict[str, str]
 
-    @cached_property
+    @property
     def name(self) -> str:
         """The job's name, empty where the payload cannot be read."""
-        message = self._message()
-        return message[0] if message else ""
+        # By hand: in Python 3.11 a `cached_property` takes a lock that all threads share.
+        known = self.__dict__
+        if "_name" not in known:
+            message = known["_unused"] = self._message()
+            known["_name"] = message[0] if message else ""
+        return str(known["_name"])
 
     @property
     def payload(self) -> tuple[list[Any], dict[str, Any]]:
@@ -55,7 +60,8 @@ class Claim:
 
         Raises `ValueError` where they cannot be read.
         """
-        message = self._message()
+        # What was read for the name is good for the first who asks.
+        message = self.__dict__.pop("_unused", None) or self._message()
         if message is None:
             raise ValueError("the payload is not Jobsite's JSON; plain RQ writes pickle, or compresses")
         return message[1], message[2]
@@ -89,9 +95,12 @@ class Claim:
 
     def number(self, field: str) -> int:
         """A whole number from the hash, no larger than can be stored; 0 where it is missing or damaged."""
+        text = self.fields.get(field, "")
         most = _LATEST_MS if field.endswith("_ms") else _LARGEST
+        if text.isdecimal() and len(text) < _SURELY_EXACT:
+            return min(int(text), most)
         try:
-            return int(max(0.0, min(float(self.fields.get(field, 0)), most)))
+            return int(max(0.0, min(float(text), most)))
         except ValueError:
             return 0
 

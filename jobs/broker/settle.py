@@ -14,6 +14,9 @@ from jobs.broker import lua
 from jobs.broker.claim import Claim, WorkerId, claim_call, read_claims
 from jobs.broker.lua import Arguments
 
+# Made once: `json.dumps` with separators makes an encoder at each call.
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 # Ended and remembered by the journal; dead; due again after a wait; front of its queue; ended and not remembered.
 Where = Literal["end", "failed", "later", "front", "gone"]
 
@@ -61,7 +64,7 @@ def _settle_call(
 ) -> tuple[str, Arguments]:
     arguments: list[Any] = [worker.id, worker.name, int(only_ended), utcformat(datetime.now(UTC))]
     for item in settlements:
-        entry = "" if item.entry is None else json.dumps(item.entry, separators=(",", ":"))
+        entry = "" if item.entry is None else _encode(item.entry)
         fields = [word for pair in item.fields.items() for word in pair]
         wait = int(item.wait_seconds * 1000)
         claim = item.claim

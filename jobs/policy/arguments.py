@@ -32,6 +32,19 @@ def bind(
         raise BadArguments(f"{name}{signature}: {error}. Pass what the job's signature asks for.") from error
 
 
+def positional_range(signature: inspect.Signature) -> tuple[int, int] | None:
+    """How few and how many positional arguments always fit; None where only `bind` can tell.
+
+    >>> positional_range(inspect.signature(lambda order, amount=1: None))
+    (1, 2)
+    """
+    plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = signature.parameters.values()
+    if any(parameter.kind not in plain for parameter in parameters):
+        return None
+    return sum(parameter.default is parameter.empty for parameter in parameters), len(parameters)
+
+
 def dump(arguments: Mapping[str, Any], *, name: str, limit: int) -> str:
     """The arguments, by parameter name, as JSON text.
 

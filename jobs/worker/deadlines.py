@@ -123,9 +123,10 @@ def _disarm(thread: int) -> None:
     while True:
         try:
             with _firing:
-                _watches.pop(thread, None)
+                watch = _watches.pop(thread, None)
                 # A strike that was sent and has not landed is taken back: the function had returned by then.
-                _raise_in(thread, None)
+                if watch is None or watch.fired:
+                    _raise_in(thread, None)
             return
         except (JobTimedOut, JobStopped):
             # It landed here, between the function's end and the lock.

@@ -9,8 +9,6 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from rq.utils import str_to_date
-
 from jobs import conf, enqueueing
 from jobs.broker.claim import Claim
 from jobs.errors import BadArguments
@@ -22,6 +20,8 @@ from jobs.registry import Job
 from jobs.worker import failures
 
 logger = logging.getLogger(__name__)
+
+_WAITING = Retry | PutOff
 
 
 def started(claim: Claim, *, worker: str) -> dict[str, Any]:
@@ -76,19 +76,17 @@ def settled_plainly(
 def _ending(
     claim: Claim, outcome: Outcome, verdict: Verdict, *, worker: str, run_ms: int, crashes: int
 ) -> dict[str, Any]:
-    entry = _facts(claim, worker=worker) | {
-        "entry": "settled",
-        "outcome": outcome.name,
-        "verdict": verdict.name,
-        "attempts": claim.attempt - isinstance(verdict, UNCOUNTED),
-        "run_ms": run_ms,
-        "crashes": crashes,
-    }
+    entry = {"entry": "settled", **_facts(claim, worker=worker)}
+    entry["outcome"] = outcome.name
+    entry["verdict"] = verdict.name
+    entry["attempts"] = claim.attempt - isinstance(verdict, UNCOUNTED)
+    entry["run_ms"] = run_ms
+    entry["crashes"] = crashes
     if isinstance(outcome, Stopped):
         entry["reason"] = f"stopped by {outcome.actor}: {outcome.reason}".removesuffix(": ")
     if isinstance(verdict, Bury):
         entry["reason"] = verdict.reason
-    if isinstance(verdict, Retry | PutOff):
+    elif isinstance(verdict, _WAITING):
         entry["wait_s"] = verdict.seconds
     return entry
 
@@ -108,8 +106,10 @@ def _facts(claim: Claim, *, worker: str) -> dict[str, Any]:
 
 
 def _result(claim: Claim, result: object) -> Any:
+    if result is None:
+        return None
     text = job_arguments.dump_result(result, limit=conf.get().MAX_RESULT_BYTES)
-    if text is None and result is not None:
+    if text is None:
         logger.warning(
             "%s returned what is not plain JSON or too large to keep; it counts as done",
             claim.name,
@@ -166,6 +166,8 @@ def _pushed_ms(claim: Claim) -> int:
 def _date(claim: Claim, field: str) -> datetime | None:
     """A time from the hash, None where it is missing or damaged."""
     try:
-        return str_to_date(claim.fields[field])
+        moment = datetime.fromisoformat(claim.fields[field])
     except (KeyError, ValueError):
         return None
+    # RQ writes UTC, and once wrote it without saying so.
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -4,12 +4,11 @@ process sees."""
 from __future__ import annotations
 
 import contextlib
-import inspect
 import logging
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -56,6 +55,9 @@ logger = logging.getLogger(__name__)
 
 # A job that hands itself back to a worker which goes on would start again at once, and again.
 _HAND_BACK_WAIT_SECONDS = 1.0
+_WAITING = Retry | PutOff
+# What leaves no trace of a run that has no row.
+_UNRECORDED = Done | Discard | UNCOUNTED
 
 
 def attempt(claim: Claim, *, worker: str) -> Settlement:
@@ -119,14 +121,14 @@ def _concluded(
     crashes = claim.number("crashes")
     verdict = _judge(claim, outcome, policy, crashes=crashes)
     crashes += isinstance(outcome, Crashed) and outcome.alone
-    recorded = claim.durable or not isinstance(verdict, Done | Discard | UNCOUNTED)
+    recorded = claim.durable or not isinstance(verdict, _UNRECORDED)
     facts: dict[str, Any] = {"policy": policy, "worker": worker, "run_ms": run_ms, "crashes": crashes}
     entry = _entry(claim, job, outcome, verdict, facts) if recorded else None
     _log(claim, outcome, verdict, shown=(entry or {}).get("error_message", outcome.name))
     return Settlement(
         claim,
         _where(verdict, recorded=recorded),
-        wait_seconds=verdict.seconds if isinstance(verdict, Retry | PutOff) else 0.0,
+        wait_seconds=verdict.seconds if isinstance(verdict, _WAITING) else 0.0,
         entry=entry,
         fields=_fields(claim, outcome, verdict, crashes=crashes, recorded=recorded),
         # Who may have killed a process runs where nobody else can be hit, until it ends or is buried.
@@ -168,11 +170,11 @@ def _entry(
 
 
 def _current_run(claim: Claim, *, worker: str, keeper: Callable[[Claim], Keeper]) -> CurrentRun:
-    job = registry.get(claim.name) if claim.name else None
+    job = registry.find(claim.name) if claim.name else None
     args, kwargs = claim.payload
-    if job is None or job.name != claim.name:
+    if job is None:
         raise UnknownJob(f'No job is named "{claim.name}" here. Deploy the code that defines it, then retry.')
-    bound = job_arguments.bind(job.signature, job.name, args, kwargs)
+    fitting = job.bind(args, kwargs)
     # A default that cannot be is left to the system checks; the run has a limit all the same.
     timeout = min(LONGEST_TIMEOUT_SECONDS, job.options.timeout or conf.get().DEFAULT_TIMEOUT)
     parent = claim.fields.get("parent")
@@ -186,7 +188,7 @@ def _current_run(claim: Claim, *, worker: str, keeper: Callable[[Claim], Keeper]
         deadline=datetime.now(UTC) + timedelta(seconds=timeout),
         worker=worker,
         is_async=job.is_async,
-        call=_caller(job, bound, timeout, claim, keeper),
+        call=_caller(job, *fitting, timeout, claim, keeper),
         correlation=claim.fields.get("correlation", ""),
         parent=uuid.UUID(parent) if parent else None,
         stop_asked=lambda: stopping.is_ending() or orders.of(claim.token) is not None,
@@ -195,13 +197,14 @@ def _current_run(claim: Claim, *, worker: str, keeper: Callable[[Claim], Keeper]
 
 def _caller(
     job: Job[Any, Any],
-    bound: inspect.BoundArguments,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
     timeout: float,
     claim: Claim,
     keeper: Callable[[Claim], Keeper],
 ) -> Callable[[], Any]:
-    args, kwargs = bound.args, bound.kwargs
     if job.options.iterates is not None:
+        bound = job_arguments.bind(job.signature, job.name, args, kwargs)
         return lambda: iteration.iterate(job, bound, keeper(claim))
     if not job.is_async:
         return lambda: job.function(*args, **kwargs)
@@ -245,7 +248,7 @@ def _log(claim: Claim, outcome: Outcome, verdict: Verdict, *, shown: str) -> Non
         _tell(logging.ERROR, claim, "%s is dead (%s): %s", verdict.reason, shown, **facts)
     elif isinstance(outcome, Stopped):
         _tell(logging.INFO, claim, "%s was stopped by %s", outcome.actor, **facts)
-    elif isinstance(verdict, Retry | PutOff):
+    elif isinstance(verdict, _WAITING):
         _tell(logging.INFO, claim, "%s: %s in %.0f s after %s", verdict.name, verdict.seconds, outcome.name, **facts)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 
 from jobs.context import CurrentRun
 from jobs.errors import JobStopped, JobTimedOut
@@ -19,7 +21,7 @@ def database_connections(get_result: Callable[[CurrentRun], Any]) -> Callable[[C
     def middleware(run: CurrentRun) -> Any:
         # Tests run jobs inside a transaction of their own, which is theirs to end. A worker's thread has none: the
         # end of each attempt saw to it.
-        callers = [one.alias for one in connections.all(initialized_only=True) if _is_in_transaction(one)]
+        callers = [one for one in _opened.connections if _is_in_transaction(one)]
         _refresh(but=callers)
         try:
             return get_result(run)
@@ -38,7 +40,25 @@ def _is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
     return connection.in_atomic_block and not connection.closed_in_transaction
 
 
-def _refresh(*, but: list[str]) -> None:
+class _Opened(threading.local):
+    """The connections that this thread has opened. To ask Django for them costs more than a short job."""
+
+    def __init__(self) -> None:
+        self.connections: list[BaseDatabaseWrapper] = [*connections.all(initialized_only=True)]
+
+
+_opened = _Opened()
+
+
+def _note(*, connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    if not any(known is connection for known in _opened.connections):
+        _opened.connections.append(connection)
+
+
+connection_created.connect(_note, dispatch_uid="jobs.worker.middleware.database")
+
+
+def _refresh(*, but: list[BaseDatabaseWrapper]) -> None:
     """What Django does around a request; its own functions would also close a connection inside a transaction."""
     for connection in _others(but):
         connection.queries_log.clear()
@@ -47,7 +67,7 @@ def _refresh(*, but: list[str]) -> None:
         connection.close_if_unusable_or_obsolete()
 
 
-def _drop_all(*, but: list[str]) -> None:
+def _drop_all(*, but: list[BaseDatabaseWrapper]) -> None:
     for connection in _others(but):
         _drop(connection)
 
@@ -66,5 +86,5 @@ def _drop(connection: BaseDatabaseWrapper) -> None:
         connection.close()
 
 
-def _others(but: list[str]) -> list[BaseDatabaseWrapper]:
-    return [connection for connection in connections.all(initialized_only=True) if connection.alias not in but]
+def _others(but: list[BaseDatabaseWrapper]) -> list[BaseDatabaseWrapper]:
+    return [one for one in _opened.connections if not any(one is caller for caller in but)]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
 
-from jobs.context import CurrentRun
+from jobs.context import CurrentRun, logger_of
 
 
 def logs(get_result: Callable[[CurrentRun], Any]) -> Callable[[CurrentRun], Any]:
     """Log how each attempt ended and how long it took. A failure is no error yet: it may be retried."""
 
     def middleware(run: CurrentRun) -> Any:
+        if not logger_of(run.name).isEnabledFor(logging.INFO):
+            return get_result(run)
         started = time.monotonic()
         ended_as = "returned"
         try:
