@@ -96,6 +96,14 @@ class Conf:
         default=False, metadata={"help": "Whether JOBS_FAILPOINT may kill processes, for tests only", "kind": _SWITCH}
     )
 
+    FOREIGN_JOBS: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Modules whose functions plain RQ code may enqueue", "kind": _NAMES},
+    )
+    FOREIGN_PICKLE: bool = field(
+        default=False, metadata={"help": "Whether pickles that plain RQ code wrote are read", "kind": _SWITCH}
+    )
+
 
 KEYS = tuple(item.name for item in fields(Conf))
 KINDS: dict[str, Kind] = {item.name: item.metadata["kind"] for item in fields(Conf)}

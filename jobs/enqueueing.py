@@ -16,6 +16,7 @@ from django.db import router, transaction
 from django.utils import timezone
 
 from jobs import conf, failpoints, registry
+from jobs.broker.foreign import Foreign
 from jobs.broker.push import Message, push
 from jobs.context import current_run_or_none
 from jobs.errors import BadArguments, BadOptions, BrokerUnavailable, UnknownQueue, did_you_mean
@@ -95,7 +96,7 @@ def message_of(row: JobRun, *, durable: bool = True) -> Message:
         name=row.name,
         queue=row.queue,
         life=row.life,
-        payload=row.payload,
+        payload=row.payload[:2],
         description=describe(row.name, row.arguments),
         created_at=row.created_at,
         timeout=timeout,
@@ -105,6 +106,8 @@ def message_of(row: JobRun, *, durable: bool = True) -> Message:
         due_at=row.due_at,
         parent=str(row.parent or ""),
         correlation=row.correlation,
+        # Plain RQ's message stands behind the arguments, which only show what is in it.
+        foreign=Foreign(str(row.pk), row.payload[2]) if len(row.payload) > 2 else None,
     )
 
 

@@ -47,6 +47,10 @@ class UnknownJob(JobsError):
     """No job of this name is registered here."""
 
 
+class NotAllowed(UnknownJob):
+    """Plain RQ enqueued it, and `JOBS["FOREIGN_JOBS"]` does not name its module."""
+
+
 class UnknownQueue(JobsError):
     """The queue is not in `RQ_QUEUES`."""
 

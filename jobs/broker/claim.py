@@ -13,7 +13,7 @@ from redis.exceptions import ResponseError
 from rq.utils import utcformat
 
 from jobs import conf
-from jobs.broker import keys
+from jobs.broker import foreign_message, keys
 from jobs.broker.connection import client, errors_named
 from jobs.broker.lua import Arguments
 
@@ -37,12 +37,16 @@ class WorkerId:
 
 @dataclass(frozen=True)
 class Claim:
-    """One run held under a token. `claimed_ms` is the server's clock; `fields` is the run's hash."""
+    """One run held under a token. `claimed_ms` is the server's clock; `fields` is the run's hash.
+
+    `raw` is that hash as it was read, where plain RQ enqueued the run: its data are no text. See `broker.foreign`.
+    """
 
     run_id: str
     queue: str
     token: str
     fields: dict[str, str]
+    raw: dict[bytes, bytes] | None = None
 
     @property
     def name(self) -> str:
@@ -50,8 +54,8 @@ class Claim:
         # By hand: in Python 3.11 a `cached_property` takes a lock that all threads share.
         known = self.__dict__
         if "_name" not in known:
-            message = known["_unused"] = self._message()
-            known["_name"] = message[0] if message else ""
+            message = known["_unused"] = self._message() if self.raw is None else None
+            known["_name"] = message[0] if message else foreign_message.name_of(self.raw or {})
         return str(known["_name"])
 
     @property
@@ -61,15 +65,20 @@ class Claim:
         Raises `ValueError` where they cannot be read.
         """
         # What was read for the name is good for the first who asks.
-        message = self.__dict__.pop("_unused", None) or self._message()
+        message = self.__dict__.pop("_unused", None) or (self._message() if self.raw is None else None)
         if message is None:
-            raise ValueError("the payload is not Jobsite's JSON; plain RQ writes pickle, or compresses")
+            raise ValueError("the payload is not Jobsite's JSON")
         return message[1], message[2]
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether plain RQ code enqueued the run."""
+        return self.raw is not None
 
     @property
     def is_ours(self) -> bool:
         """Whether Jobsite put the run there; plain RQ's hashes know no lives."""
-        return "life" in self.fields
+        return "life" in self.fields and self.raw is None
 
     @property
     def attempt(self) -> int:
@@ -81,7 +90,9 @@ class Claim:
 
     @property
     def durable(self) -> bool:
-        # One of ours has a row unless it says that it has none.
+        # One of ours has a row unless it says that it has none; one of plain RQ's gets it at its first word.
+        if self.raw is not None:
+            return True
         return self.fields.get("durable", "1" if self.is_ours else "") not in ("0", "")
 
     @property
@@ -122,7 +133,7 @@ def claim_call(worker: WorkerId, tokens: Sequence[str], queues: Iterable[str]) -
 def read_claims(answer: Any) -> list[Claim]:
     """What the claim script answered, as claims."""
     return [
-        Claim(run_id.decode(errors="replace"), queue.decode(), token.decode(), _fields(flat))
+        _claim(run_id.decode(errors="replace"), queue.decode(), token.decode(), _fields(flat), flat)
         for queue, run_id, token, flat in answer[1:]
     ]
 
@@ -136,7 +147,7 @@ def held_by(worker_id: str) -> list[Claim]:
             pipeline.hgetall(keys.job(run_id))
         hashes = pipeline.execute(raise_on_error=False) if places else []
     return [
-        Claim(run_id, queue, token, _decoded(fields))
+        _claim(run_id, queue, token, _decoded(fields), _flat(fields))
         for (token, queue, run_id), fields in zip(places, hashes, strict=True)
     ]
 
@@ -170,6 +181,17 @@ def _places(worker_id: str) -> list[tuple[str, str, str]]:
             client().hdel(key, token)
             logger.error("%s held something that cannot be read; it is dropped: %.200r", worker_id, place)
     return places
+
+
+def _claim(run_id: str, queue: str, token: str, fields: dict[str, str], flat: list[bytes]) -> Claim:
+    if "life" in fields and "foreign" not in fields:
+        return Claim(run_id, queue, token, fields)
+    raw = dict(zip(flat[::2], flat[1::2], strict=True)) if "data" in fields else None
+    return Claim(run_id, queue, token, fields, raw)
+
+
+def _flat(fields: dict[bytes, bytes] | Exception) -> list[bytes]:
+    return [] if isinstance(fields, Exception) else [word for pair in fields.items() for word in pair]
 
 
 def _decoded(fields: dict[bytes, bytes] | Exception) -> dict[str, str]:

@@ -13,6 +13,7 @@ from rq.utils import utcformat
 
 from jobs.broker import keys, lua
 from jobs.broker.connection import client, errors_named
+from jobs.broker.foreign import Foreign, restored_fields
 from jobs.errors import BrokerUnavailable
 
 # One script call of this many runs holds the server for about 2 ms.
@@ -26,7 +27,8 @@ class Message:
     """One run as Redis gets it. `payload` is [positional, by name]; `due_at` None is now; `attempts` is what
     `using` set for this run alone, None for what the job's policy says; `begun` counts those made before.
 
-    `description` is shown on RQ's pages and logs, so it carries masked arguments only.
+    `description` is shown on RQ's pages and logs, so it carries masked arguments only. `foreign` is the message as
+    plain RQ wrote it, in the place of the payload.
     """
 
     run_id: str
@@ -43,9 +45,12 @@ class Message:
     due_at: datetime | None = None
     parent: str = ""
     correlation: str = ""
+    foreign: Foreign | None = None
 
-    def fields(self, pushed_at: str) -> dict[str, str | int | float]:
+    def fields(self, pushed_at: str) -> dict[str, Any]:
         """The hash, in RQ's own words where it has one."""
+        if self.foreign is not None:
+            return self._fields_of(self.foreign, pushed_at)
         args, kwargs = self.payload
         return {
             "data": json.dumps([self.name, None, args, kwargs], separators=(",", ":")),
@@ -60,6 +65,18 @@ class Message:
             "durable": int(self.durable),
             "parent": self.parent,
             "correlation": self.correlation,
+        }
+
+    def _fields_of(self, foreign: Foreign, pushed_at: str) -> dict[str, Any]:
+        return {
+            **restored_fields(foreign.fields),
+            "created_at": utcformat(self.created_at),
+            "enqueued_at": pushed_at,
+            "origin": self.queue,
+            "description": self.description,
+            "life": self.life,
+            "attempts": self.begun,
+            "foreign": foreign.row_id,
         }
 
 

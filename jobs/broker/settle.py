@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from rq.utils import utcformat
 
-from jobs.broker import lua
+from jobs.broker import foreign_ending, lua
 from jobs.broker.claim import Claim, WorkerId, claim_call, read_claims
+from jobs.broker.foreign_ending import ForeignEnding
 from jobs.broker.lua import Arguments
 
 # Made once: `json.dumps` with separators makes an encoder at each call.
@@ -25,15 +26,17 @@ Where = Literal["end", "failed", "later", "front", "gone"]
 class Settlement:
     """What becomes of a claim. `entry` goes to the journal; `fields` are written to the run's hash.
 
-    `queue` is where a run that is not over waits next, None for the queue it came from.
+    `queue` is where a run that is not over waits next, None for the queue it came from. `foreign` is what RQ's own
+    readers get of a run that plain RQ enqueued.
     """
 
     claim: Claim
     where: Where
     wait_seconds: float = 0.0
     entry: dict[str, Any] | None = None
-    fields: dict[str, str | int] = field(default_factory=dict)
+    fields: dict[str, str | int | bytes] = field(default_factory=dict)
     queue: str | None = None
+    foreign: ForeignEnding | None = None
 
 
 def settle(worker: WorkerId, settlements: Sequence[Settlement], *, only_ended: bool = False) -> list[bool]:
@@ -44,7 +47,10 @@ def settle(worker: WorkerId, settlements: Sequence[Settlement], *, only_ended: b
     """
     if not settlements:
         return []
-    return _accepted(lua.run_all([_settle_call(worker, settlements, only_ended=only_ended)])[0])
+    ours, foreign = _apart(settlements)
+    calls = [_settle_call(worker, ours, only_ended=only_ended)] if ours else []
+    calls += foreign_ending.calls(worker, foreign, only_ended=only_ended)
+    return _accepted(settlements, lua.run_all(calls))
 
 
 def settle_and_claim(
@@ -54,9 +60,11 @@ def settle_and_claim(
 
     Raises `BrokerUnavailable`, and then runs may be held under these tokens: see `claim.held_by`.
     """
-    calls = [_settle_call(worker, settlements)] if settlements else []
+    ours, foreign = _apart(settlements)
+    calls = [_settle_call(worker, ours)] if ours else []
+    calls += foreign_ending.calls(worker, foreign, only_ended=False)
     answers = lua.run_all([*calls, claim_call(worker, tokens, queues)])
-    return _accepted(answers[0]) if settlements else [], read_claims(answers[-1])
+    return _accepted(settlements, answers), read_claims(answers[-1])
 
 
 def _settle_call(
@@ -73,5 +81,19 @@ def _settle_call(
     return "settle", arguments
 
 
-def _accepted(answer: list[int]) -> list[bool]:
-    return [bool(one) for one in answer]
+def _apart(settlements: Sequence[Settlement]) -> tuple[list[Settlement], list[Settlement]]:
+    """Ours, and those of plain RQ: each kind has its script."""
+    foreign = [item for item in settlements if item.foreign is not None]
+    ours = [item for item in settlements if item.foreign is None] if foreign else list(settlements)
+    return ours, foreign
+
+
+def _accepted(settlements: Sequence[Settlement], answers: Sequence[Any]) -> list[bool]:
+    """Which were accepted, in the order of the settlements. The first answer is for ours, if there are any."""
+    if not settlements:
+        return []
+    ours, foreign = _apart(settlements)
+    if not foreign:
+        return [bool(one) for one in answers[0]]
+    by_kind = {True: iter(answers[1 if ours else 0]), False: iter(answers[0])}
+    return [bool(next(by_kind[item.foreign is not None])) for item in settlements]

@@ -57,7 +57,8 @@ def store(entries: Sequence[Entry]) -> None:
 def _lock_rows(entries: Sequence[Entry]) -> dict[str, JobRun]:
     rq_ids = {str(entry.data["run"]) for entry in entries if entry.data and "run" in entry.data}
     ours = {uuid.UUID(rq_id) for rq_id in rq_ids if _is_uuid(rq_id)}
-    found = {row.rq_id: row for row in runs.lock(ours)}
+    # A run of plain RQ is told of by its row's id.
+    found = {str(row.pk): row for row in runs.lock(ours)}
     # Foreign ids are arbitrary and may come again: the latest row of that id is meant.
     foreign = JobRun.objects.select_for_update().filter(rq_id__in=rq_ids - found.keys()).order_by("pk")
     return found | {row.rq_id: row for row in foreign}
@@ -101,7 +102,7 @@ def _fresh_row(entry: Entry, batch: _Batch) -> JobRun | None:
     if entry.data.get("row") is None:
         return None
     row = rows.run(entry.data)
-    batch.rows[row.rq_id] = row
+    batch.rows[str(entry.data["run"])] = row
     batch.fresh.append(row)
     return row
 

@@ -17,7 +17,7 @@ def run(data: dict[str, Any]) -> JobRun:
     told = data["row"]
     return JobRun(
         id=uuid.UUID(told["id"]),
-        rq_id=str(data["run"]),
+        rq_id=told.get("rq_id", str(data["run"])),
         name=told["name"],
         queue=told["queue"],
         state=RunState.QUEUED,

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobs import conf, enqueueing
+from jobs.broker import foreign
 from jobs.broker.claim import Claim
 from jobs.errors import BadArguments
 from jobs.policy import arguments as job_arguments
@@ -17,7 +18,7 @@ from jobs.policy import ids, redaction
 from jobs.policy.outcome import Outcome, Returned, Stopped
 from jobs.policy.retry import UNCOUNTED, Bury, PutOff, Retry, RetryPolicy, Verdict
 from jobs.registry import Job
-from jobs.worker import failures
+from jobs.worker import failures, foreign_rows
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,8 @@ _WAITING = Retry | PutOff
 
 def started(claim: Claim, *, worker: str) -> dict[str, Any]:
     """What the journal hears of an attempt that is still running."""
-    return _facts(claim, worker=worker) | {"entry": "started", "attempts": claim.attempt}
+    entry = _facts(claim, worker=worker) | {"entry": "started", "attempts": claim.attempt}
+    return entry | {"row": foreign_rows.row_facts(claim)} if claim.is_foreign else entry
 
 
 def settled(
@@ -47,7 +49,9 @@ def settled(
     error = getattr(outcome, "error", None)
     if error is not None:
         entry |= failures.facts(error, secrets=_secrets(claim, job))
-    if not claim.durable:
+    if claim.is_foreign:
+        entry["row"] = foreign_rows.row_facts(claim)
+    elif not claim.durable:
         entry["row"] = _row_facts(claim, policy, arguments=enqueueing.masked(job, _named_arguments(claim, job)))
     return entry
 
@@ -68,7 +72,9 @@ def settled_plainly(
     if not isinstance(outcome, Returned | Stopped):
         message = f"(the error cannot be told: reading it raised {type(why).__name__})"
         entry |= {"error_class": "(unreadable)", "error_message": message, "traceback": ""}
-    if not claim.durable:
+    if claim.is_foreign:
+        entry["row"] = foreign_rows.row_facts(claim)
+    elif not claim.durable:
         entry["row"] = _row_facts(claim, policy, arguments={})
     return entry
 
@@ -93,7 +99,8 @@ def _ending(
 
 def _facts(claim: Claim, *, worker: str) -> dict[str, Any]:
     return {
-        "run": claim.run_id,
+        # RQ's ids may come again; a row's do not.
+        "run": foreign.row_id(claim) if claim.is_foreign else claim.run_id,
         "life": claim.life,
         "token": claim.token,
         "attempt": claim.attempt,
@@ -109,7 +116,8 @@ def _result(claim: Claim, result: object) -> Any:
     if result is None:
         return None
     text = job_arguments.dump_result(result, limit=conf.get().MAX_RESULT_BYTES)
-    if text is None:
+    # What plain RQ's jobs return may be anything; RQ keeps it.
+    if text is None and not claim.is_foreign:
         logger.warning(
             "%s returned what is not plain JSON or too large to keep; it counts as done",
             claim.name,
@@ -119,6 +127,8 @@ def _result(claim: Claim, result: object) -> Any:
 
 
 def _secrets(claim: Claim, job: Job[Any, Any] | None) -> set[str]:
+    if claim.is_foreign:
+        return foreign_rows.secrets(claim)
     return redaction.secret_values(_named_arguments(claim, job), sensitive=enqueueing.sensitive_names(job))
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from jobs import conf
 from jobs.broker import claim as claims
-from jobs.broker import stops
+from jobs.broker import foreign_ending, stops
 from jobs.broker.claim import WorkerId
 from jobs.broker.settle import settle
 from jobs.errors import BrokerUnavailable
@@ -47,6 +48,22 @@ def reclaim_all_silent(worker_ids: Iterable[str]) -> int:
     if refused is not None:
         raise refused
     return taken
+
+
+def release_waiting(queues: Sequence[str]) -> None:
+    """Enqueue what plain RQ deferred and nothing keeps waiting any more, where plain RQ's jobs are allowed.
+
+    Raises `BrokerUnavailable`. What fails otherwise is logged, and tried again the next time.
+    """
+    if not conf.get().FOREIGN_JOBS:
+        return
+    try:
+        foreign_ending.release_waiting(queues)
+    except BrokerUnavailable:
+        raise
+    # RQ's own code reads what anybody may have written.
+    except Exception:
+        logger.exception("what waits for other jobs of plain RQ could not be looked at")
 
 
 def _guarded(worker: WorkerId, *, crashed: bool) -> int:

@@ -47,7 +47,7 @@ from jobs.policy.retry import (
     judge,
 )
 from jobs.registry import Job
-from jobs.worker import entries, failures, iteration, orders, stopping
+from jobs.worker import entries, failures, foreign, foreign_rows, iteration, orders, stopping
 from jobs.worker.event_loop import run_async
 from jobs.worker.middleware import chain
 
@@ -78,6 +78,8 @@ def outcome_of(claim: Claim, *, worker: str, keeper: Callable[[Claim], Keeper] =
     """
     if stop := orders.of(claim.token):
         return Stopped(stop.actor, stop.reason)
+    if claim.is_foreign:
+        return foreign.outcome_of(claim, worker=worker, unknown_for=_unknown_for(claim), perform=_perform)
     try:
         run = _current_run(claim, worker=worker, keeper=keeper)
     except UnknownJob as error:
@@ -87,6 +89,10 @@ def outcome_of(claim: Claim, *, worker: str, keeper: Callable[[Claim], Keeper] =
     # What else is wrong, a setting for one, is the deployment's: the run is retried.
     except BaseException as error:
         return Raised(error)
+    return _perform(run)
+
+
+def _perform(run: CurrentRun) -> Outcome:
     if failpoints.armed:
         failpoints.reach("before_start")
     try:
@@ -103,16 +109,20 @@ def outcome_of(claim: Claim, *, worker: str, keeper: Callable[[Claim], Keeper] =
 
 def conclude(claim: Claim, outcome: Outcome, *, worker: str, run_ms: int) -> Settlement:
     """What becomes of a claim whose attempt ended so. Never raises, whatever the job's error or result does."""
-    job = registry.find(claim.name)
+    job = None if claim.is_foreign else registry.find(claim.name)
     stop = orders.of(claim.token)
     if stop is not None and not isinstance(outcome, Returned):
         outcome = Stopped(stop.actor, stop.reason)
     try:
-        return _concluded(claim, job, outcome, policy_of(claim, job), worker=worker, run_ms=run_ms)
+        policy = foreign.policy_of(claim, outcome) if claim.is_foreign else policy_of(claim, job)
+        return _concluded(claim, job, outcome, policy, worker=worker, run_ms=run_ms)
     # A run that is not settled is held for ever: nothing of the job's own may keep it from its end.
     except BaseException as failure:
         _log_failure(claim, failure, "the policy of %s failed, and the default policy decides")
         return _concluded(claim, job, outcome, RetryPolicy(), worker=worker, run_ms=run_ms)
+    finally:
+        if claim.is_foreign:
+            foreign_rows.forget(claim)
 
 
 def _concluded(
@@ -125,7 +135,7 @@ def _concluded(
     facts: dict[str, Any] = {"policy": policy, "worker": worker, "run_ms": run_ms, "crashes": crashes}
     entry = _entry(claim, job, outcome, verdict, facts) if recorded else None
     _log(claim, outcome, verdict, shown=(entry or {}).get("error_message", outcome.name))
-    return Settlement(
+    settlement = Settlement(
         claim,
         _where(verdict, recorded=recorded),
         wait_seconds=verdict.seconds if isinstance(verdict, _WAITING) else 0.0,
@@ -134,6 +144,7 @@ def _concluded(
         # Who may have killed a process runs where nobody else can be hit, until it ends or is buried.
         queue=suspects(claim.queue) if isinstance(outcome, Crashed) else None,
     )
+    return foreign.completed(settlement, outcome, verdict, worker=worker) if claim.is_foreign else settlement
 
 
 def policy_of(claim: Claim, job: Job[Any, Any] | None) -> RetryPolicy:
@@ -228,8 +239,10 @@ def _where(verdict: Verdict, *, recorded: bool) -> Where:
             return "end" if recorded else "gone"
 
 
-def _fields(claim: Claim, outcome: Outcome, verdict: Verdict, *, crashes: int, recorded: bool) -> dict[str, str | int]:
-    fields: dict[str, str | int] = {}
+def _fields(
+    claim: Claim, outcome: Outcome, verdict: Verdict, *, crashes: int, recorded: bool
+) -> dict[str, str | int | bytes]:
+    fields: dict[str, str | int | bytes] = {}
     if isinstance(verdict, UNCOUNTED):
         fields["attempts"] = claim.attempt - 1
     if isinstance(outcome, NotKnown) and not claim.fields.get("unknown_since_ms"):

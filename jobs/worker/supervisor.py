@@ -76,6 +76,7 @@ class Supervisor:
         self._quiet = False
         self._kill_at = float("inf")
         self._next_tick = 0.0
+        self._next_release = 0.0
         self._unreachable = False
         self._left_behind: list[tuple[WorkerId, bool]] = []
 
@@ -155,6 +156,9 @@ class Supervisor:
             self._suspects = state.suspects
             housekeeping.reclaim_all_silent(state.ended)
             self._take_back()
+            if now >= self._next_release:
+                self._next_release = now + _TICK_SECONDS
+                housekeeping.release_waiting(self._queues)
             if state.next_due_seconds is not None:
                 wait = min(wait, state.next_due_seconds)
             self._unreachable = False

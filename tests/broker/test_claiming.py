@@ -149,10 +149,13 @@ def test_a_run_of_ours_has_a_row_unless_it_says_otherwise(durable, is_so):
     assert claim()[0].durable is is_so
 
 
-def test_a_foreign_run_has_no_row_unless_it_says_so():
+def test_a_run_that_knows_no_lives_is_one_of_plain_rq():
     (run_id,) = pushed()
     client().hdel(keys.job(run_id), "durable", "life")
-    assert not claim()[0].durable
+    (taken,) = claim()
+    assert taken.is_foreign
+    assert not taken.is_ours
+    assert taken.durable
 
 
 def test_a_queue_that_is_no_list_does_not_stop_the_others():

@@ -26,7 +26,11 @@ while at <= #ARGV do
   local key, list = 'rq:job:' .. id, 'rq:queue:' .. queue
   local there = -1
   local kind = redis.call('TYPE', key)['ok']
-  if kind == 'hash' then there = tonumber(redis.call('HGET', key, 'life')) or math.huge end
+  if kind == 'hash' then
+    there = tonumber(redis.call('HGET', key, 'life')) or math.huge
+    -- Plain RQ knows no lives: what failed there may live again.
+    if there == math.huge and redis.call('HGET', key, 'status') == 'failed' then there = -1 end
+  end
   if kind ~= 'hash' and kind ~= 'none' then there = math.huge end
 
   if sound[queue] == nil then
