@@ -189,7 +189,7 @@ def test_an_id_of_any_bytes_is_claimed_and_read():
     client().rpush(keys.queue("default"), b"\xff\xfe")
     (taken,) = claim()
     assert taken.name == ""
-    with pytest.raises(ValueError, match="pickle"):
+    with pytest.raises(ValueError, match="JSON"):
         _ = taken.payload
 
 

@@ -125,7 +125,7 @@ def test_a_pickle_is_never_read(tmp_path):
     ended = lifecycle.attempt(claim()[0], worker=WORKER.name)
     settle(WORKER, [ended])
     assert ended.where == "failed"
-    assert "pickle" in ended.entry["error_message"]
+    assert "FOREIGN_JOBS" in ended.entry["error_message"]
     assert not proof.exists()
 
 
