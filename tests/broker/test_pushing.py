@@ -197,6 +197,23 @@ def test_a_herd_that_is_due_at_once_is_moved_in_parts():
     assert client().llen(keys.queue("default")) == 700
 
 
+def test_a_herd_in_one_queue_does_not_keep_another_queues_run_from_its_time():
+    client().zadd(keys.scheduled("critical"), {f"run-{n}": 1 for n in range(5_000)})
+    client().zadd(keys.scheduled("low"), {"late": 2})
+    tick([], ["critical", "default", "low"])
+    assert client().lrange(keys.queue("low"), 0, -1) == [b"late"]
+    assert client().llen(keys.queue("critical")) == 499
+
+
+def test_herds_in_several_queues_take_turns():
+    for queue in ("critical", "default", "low"):
+        client().zadd(keys.scheduled(queue), {f"{queue}-{n}": 1 for n in range(300)})
+    tick([], ["critical", "default", "low", "mailers"])
+    assert [client().llen(keys.queue(queue)) for queue in ("critical", "default", "low")] == [250, 125, 125]
+    tick([], ["critical", "default", "low", "mailers"])
+    assert [client().llen(keys.queue(queue)) for queue in ("critical", "default", "low")] == [300, 300, 300]
+
+
 def test_a_queue_that_is_no_list_keeps_what_is_due_and_does_not_stop_the_others():
     blocked, fine = message(queue="critical", due_at=in_an_hour()), message(queue="low", due_at=in_an_hour())
     push_now(blocked, fine)

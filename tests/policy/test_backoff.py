@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -99,3 +101,14 @@ def test_what_is_no_number_of_seconds_is_refused_when_the_module_is_imported(mak
 def test_what_cannot_be_a_policy_is_refused_with_the_cure(choices, cure):
     with pytest.raises(BadOptions, match=cure):
         RetryPolicy(**choices)
+
+
+def test_jitter_spreads_the_retries_of_an_outage_evenly():
+    dice = random.Random(7)
+    verdicts = [
+        judge(Raised(OSError()), RetryPolicy(), attempt=5, crashes=0, roll=dice.random()) for _ in range(20_000)
+    ]
+    seconds = Counter(int(verdict.seconds) for verdict in verdicts)
+    # 640 s and up to a tenth more.
+    assert (min(seconds), max(seconds)) == (640, 703)
+    assert max(seconds.values()) < 1.3 * 20_000 / 64

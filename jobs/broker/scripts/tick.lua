@@ -1,7 +1,7 @@
 -- What a supervisor does each moment, on the server's clock: renew the leases of its children, and move what
 -- is due from the scheduled sets to the queues.
 --
--- ARGV: lease (milliseconds), how many to move at the most, how many workers, their ids, then the queues.
+-- ARGV: lease (milliseconds), how many to move at the most in all, how many workers, their ids, then the queues.
 -- Returns {milliseconds until the next run is due or -1, how many suspects wait, workers whose lease has ended …}.
 
 local SUSPECTS = 'jobs.suspects.'
@@ -17,13 +17,16 @@ local function holds(key, kind)
   return there == kind or there == 'none'
 end
 
-local next_due, suspects = -1, 0
+-- What a key of the wrong type cannot take stays where it is; the other queues go on.
+local sound = {}
 for at = 4 + workers, #ARGV do
   local queue = ARGV[at]
+  sound[at] = holds('rq:queue:' .. queue, 'list') and holds('rq:scheduled:' .. queue, 'zset')
+end
+
+local function promote(queue, room)
   local list, scheduled = 'rq:queue:' .. queue, 'rq:scheduled:' .. queue
-  -- What a key of the wrong type cannot take stays where it is; the other queues go on.
-  local sound = holds(list, 'list') and holds(scheduled, 'zset')
-  local due = sound and redis.call('ZRANGEBYSCORE', scheduled, '-inf', now / 1000, 'LIMIT', 0, most) or {}
+  local due = redis.call('ZRANGEBYSCORE', scheduled, '-inf', now / 1000, 'LIMIT', 0, room)
   for _, id in ipairs(due) do
     redis.call('ZREM', scheduled, id)
     if redis.call('TYPE', 'rq:job:' .. id)['ok'] == 'hash' then
@@ -31,12 +34,31 @@ for at = 4 + workers, #ARGV do
     end
     redis.call('RPUSH', list, id)
   end
+  return #due
+end
+
+-- In turns of equal length, so that a herd in one queue does not keep another's run from its time.
+local turn, moved, more = math.max(1, math.floor(most / math.max(1, #ARGV - 3 - workers))), 0, true
+while more do
+  more = false
+  for at = 4 + workers, #ARGV do
+    local room = math.min(turn, most - moved)
+    if sound[at] and room > 0 then
+      local count = promote(ARGV[at], room)
+      moved = moved + count
+      more = more or count == room
+    end
+  end
+end
+
+local next_due, suspects = -1, 0
+for at = 4 + workers, #ARGV do
+  local queue = ARGV[at]
+  local list, scheduled = 'rq:queue:' .. queue, 'rq:scheduled:' .. queue
   if string.sub(queue, 1, #SUSPECTS) == SUSPECTS and holds(list, 'list') then
     suspects = suspects + redis.call('LLEN', list)
   end
-  if #due == most then
-    next_due = 0
-  elseif sound then
+  if sound[at] then
     local first = redis.call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')
     if first[2] then
       local wait = math.max(0, math.ceil(tonumber(first[2]) * 1000) - now)
