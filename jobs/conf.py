@@ -87,6 +87,9 @@ class Conf:
     LEASE: float = field(
         default=15.0, metadata={"help": "Seconds after which a silent worker's runs are taken back", "kind": _LEASE}
     )
+    JOURNAL_LIMIT: int = field(
+        default=100_000, metadata={"help": "Unrecorded entries at which workers stop claiming", "kind": _COUNT}
+    )
     REDIS_CONNECT_TIMEOUT: float = field(
         default=2.0, metadata={"help": "Seconds to connect to Redis or Valkey", "kind": _SECONDS}
     )

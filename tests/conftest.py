@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jobs import conf
+from jobs.broker import epoch
 from jobs.broker.embedded import EmbeddedServer
 
 pytest_plugins = ["jobs.testing.plugin"]
@@ -23,7 +24,9 @@ def broker_url(valkey: EmbeddedServer) -> str:
 
 @pytest.fixture(autouse=True)
 def empty_broker(jobs_valkey: EmbeddedServer) -> None:
-    """Every test begins with an empty server."""
+    """Every test begins with an empty server that may be claimed from."""
+    epoch.begin("tests")
+    epoch.accept("tests")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from jobs import audit, dead, recorder, registry
 from jobs.broker import keys
 from jobs.broker.connection import client
 from jobs.broker.embedded import EmbeddedServer
+from jobs.broker.schedule import tick
 from jobs.errors import NotDiscardable, NotRequeueable
 from jobs.models import AuditEntry, DeadJob, JobRun, RunState
 from jobs.relay import relay
@@ -383,8 +384,8 @@ def test_an_unknown_job_is_requeued_when_the_code_is_there(make_job):
     known = registry._jobs.pop("shop.tomorrow")
     attempt_next()
     client().hset(keys.job(str(run.id)), "unknown_since_ms", 1)
-    client().zrem(keys.scheduled("default"), str(run.id))
-    client().rpush(keys.queue("default"), str(run.id))
+    client().zadd(keys.scheduled("default"), {str(run.id): 0}, xx=True)
+    tick([], ["default"])
     attempt_next()
     recorder.record_all()
     buried = dead.matching().get()

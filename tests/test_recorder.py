@@ -16,6 +16,7 @@ from rq.serializers import JSONSerializer
 from jobs import Discard, RetryPolicy, fixed, recorder
 from jobs.broker import journal, keys
 from jobs.broker.connection import client
+from jobs.broker.schedule import tick
 from jobs.broker.settle import settle
 from jobs.errors import BrokerUnavailable
 from jobs.models import DeadJob, JobAttempt, JobRun, JournalCursor
@@ -63,8 +64,8 @@ def settled(run_id: object, **facts: object) -> dict[str, object]:
 
 def again(run_id: object) -> None:
     """Let a run that waits for its retry be claimed at once."""
-    client().zrem(keys.scheduled("default"), str(run_id))
-    client().rpush(keys.queue("default"), str(run_id))
+    client().zadd(keys.scheduled("default"), {str(run_id): 0}, xx=True)
+    tick([], ["default"])
 
 
 def test_a_run_that_succeeded_is_remembered_with_its_facts(jobs_settings):

@@ -15,7 +15,8 @@ from rq.utils import utcformat
 from jobs import conf
 from jobs.broker import foreign_message, keys
 from jobs.broker.connection import client, errors_named
-from jobs.broker.lua import Arguments
+from jobs.broker.lua import SERVER, Call
+from jobs.errors import BrokerUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -124,14 +125,47 @@ class Claim:
         return (name, args, kwargs) if sound else None
 
 
-def claim_call(worker: WorkerId, tokens: Sequence[str], queues: Iterable[str]) -> tuple[str, Arguments]:
+class ClaimsPaused(BrokerUnavailable):
+    """Nothing was claimed, and all else of that round trip was done: `accepted` is what became of the settlements.
+
+    `why` is "epoch", "journal" or "refused".
+    """
+
+    def __init__(self, why: str, message: str = "") -> None:
+        super().__init__(message or _PAUSED[why])
+        self.why = why
+        self.accepted: list[bool] = []
+
+
+_PAUSED = {
+    "epoch": (
+        "Redis or Valkey is not as it was: it started anew, was emptied, restored or replaced. Nothing is claimed "
+        "until the recording process of a worker has compared it with the rows. If that takes longer than a minute, "
+        "look whether the database answers."
+    ),
+    "journal": (
+        'The journal has reached JOBS["JOURNAL_LIMIT"], so nothing is claimed until what happened is recorded. '
+        "Look whether the database answers."
+    ),
+}
+
+
+def claim_call(worker: WorkerId, tokens: Sequence[str], queues: Iterable[str]) -> Call:
     """The script call that takes up to as many runs as there are tokens, queue by queue in order."""
-    lease = int(conf.get().LEASE * 1000)
-    return "claim", [worker.id, worker.name, lease, utcformat(datetime.now(UTC)), len(tokens), *tokens, *queues]
+    choices = conf.get()
+    lease = int(choices.LEASE * 1000)
+    who = (worker.id, worker.name, lease, utcformat(datetime.now(UTC)))
+    return "claim", [SERVER, choices.JOURNAL_LIMIT, *who, len(tokens), *tokens, *queues]
 
 
 def read_claims(answer: Any) -> list[Claim]:
-    """What the claim script answered, as claims."""
+    """What the claim script answered, as claims. Raises `ClaimsPaused`."""
+    if isinstance(answer, BrokerUnavailable):
+        raise ClaimsPaused("refused", str(answer)) from answer
+    if isinstance(answer, Exception):
+        raise answer
+    if answer[1:] and isinstance(answer[1], bytes):
+        raise ClaimsPaused(answer[1].decode())
     return [
         _claim(run_id.decode(errors="replace"), queue.decode(), token.decode(), _fields(flat), flat)
         for queue, run_id, token, flat in answer[1:]

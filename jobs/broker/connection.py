@@ -1,15 +1,22 @@
-"""One client per process, with limits on connect, read and pool."""
+"""One client per process, with limits on connect, read and pool. Each connection knows which server it leads to."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import MasterDownError, NoPermissionError, OutOfMemoryError, ReadOnlyError
+from redis.exceptions import (
+    ClusterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    TryAgainError,
+)
 from redis.retry import Retry
 
 from jobs import conf
@@ -20,8 +27,14 @@ from jobs.policy.redaction import mask_text
 Client = Any
 
 # redis-py makes classes of some of the server's words, and takes those words off the message.
-_REFUSALS = (OutOfMemoryError, ReadOnlyError, MasterDownError, NoPermissionError)
-_OTHER_REFUSALS = ("MISCONF", "NOREPLICAS", "BUSY", "WRONGTYPE")
+_REFUSALS = (OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError, NoPermissionError)
+# The others, and what a server before version 7 puts in front of them when a script of ours meets one.
+_OTHER_REFUSALS = re.compile(
+    r"(?:ERR Error running script.*@user_script:\s?\d+: -?)?"
+    r"(?:MISCONF|NOREPLICAS|BUSY|UNBLOCKED|WRONGTYPE|OOM|READONLY|MASTERDOWN|NOPERM)\b"
+)
+# What becomes of a connection that leads to a replica: the name may lead to the new primary by now.
+_LEADS_ELSEWHERE = (ReadOnlyError, ClusterDownError)
 
 _client: Client = None
 _made_for: tuple[int, str] | None = None
@@ -48,8 +61,14 @@ def connect(*, read_timeout: float | None = None) -> Client:
         # A repeated command may run twice when only its answer was lost: who calls decides that.
         retry=Retry(NoBackoff(), 0),
         protocol=2,
+        redis_connect_func=_meet,
     )
     return redis.Redis(connection_pool=pool)
+
+
+def server_of(connection: Any) -> str:
+    """The id of the server that a connection leads to: another one after each of its starts. Empty if it hides it."""
+    return str(connection.jobs_server)
 
 
 @contextmanager
@@ -57,22 +76,51 @@ def errors_named() -> Iterator[None]:
     """Turn what the network or the server refuses into `BrokerUnavailable`."""
     try:
         yield
-    except (redis.ConnectionError, redis.TimeoutError) as error:
-        raise BrokerUnavailable(
+    except redis.RedisError as error:
+        named = named_error(error)
+        if named is error:
+            raise
+        raise named from error
+
+
+def named_error(error: redis.RedisError) -> Exception:
+    """`BrokerUnavailable` for what the network or the server refuses, else the error itself."""
+    if isinstance(error, redis.ConnectionError | redis.TimeoutError):
+        return BrokerUnavailable(
             f"Redis or Valkey at {_shown_url()} does not answer: {_without_stop(error)}. "
             "Check that it runs and that the URL in RQ_QUEUES is right."
-        ) from error
-    except redis.ResponseError as error:
-        if not _refuses_for_now(error):
-            raise
-        raise BrokerUnavailable(f"Redis or Valkey at {_shown_url()} refuses: {_without_stop(error)}.") from error
+        )
+    if isinstance(error, redis.ResponseError) and _refuses_for_now(error):
+        return BrokerUnavailable(f"Redis or Valkey at {_shown_url()} refuses: {_without_stop(error)}.")
+    return error
+
+
+def leads_elsewhere(error: object) -> bool:
+    """Whether a connection that brought this error is to be closed, so that the next one finds the new primary."""
+    return isinstance(error, _LEADS_ELSEWHERE)
+
+
+def _meet(connection: Any) -> None:
+    """Begin a connection as redis-py does, and ask which server it leads to.
+
+    A server that restarts closes its connections, so the answer holds for as long as the connection does.
+    """
+    connection.on_connect()
+    connection.jobs_server = ""
+    connection.send_command("INFO", "server", check_health=False)
+    try:
+        found = re.search(rb"run_id:(\w+)", connection.read_response(disable_decoding=True))
+    except redis.ResponseError:
+        # A user who may not ask: a wiped server is told by its missing epoch all the same.
+        return
+    connection.jobs_server = found.group(1).decode() if found else ""
 
 
 def _refuses_for_now(error: redis.ResponseError) -> bool:
     """Whether the server is there and will not do it: full, a replica, or a key in use for something else."""
     # A pipeline puts the command before the server's words.
     words = str(error).rpartition(" of pipeline caused error: ")[2]
-    return isinstance(error, _REFUSALS) or words.startswith(_OTHER_REFUSALS)
+    return isinstance(error, _REFUSALS) or bool(_OTHER_REFUSALS.match(words))
 
 
 def _without_stop(error: Exception) -> str:

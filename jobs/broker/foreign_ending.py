@@ -14,7 +14,7 @@ from rq.utils import utcformat
 from jobs.broker import lua
 from jobs.broker.claim import WorkerId
 from jobs.broker.connection import client, errors_named
-from jobs.broker.lua import Arguments
+from jobs.broker.lua import Call
 
 if TYPE_CHECKING:
     from jobs.broker.settle import Settlement
@@ -36,7 +36,7 @@ class ForeignEnding:
     status: str = ""
 
 
-def calls(worker: WorkerId, settlements: Sequence[Settlement], *, only_ended: bool) -> list[tuple[str, Arguments]]:
+def calls(worker: WorkerId, settlements: Sequence[Settlement], *, only_ended: bool) -> list[Call]:
     """The script calls that settle foreign runs and enqueue what waited for them; the first answers for each run."""
     if not settlements:
         return []

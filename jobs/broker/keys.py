@@ -14,6 +14,8 @@ LEASES = "jobs:leases"
 QUARANTINE = "jobs:quarantine"
 # Counters of what should be rare: stale settles.
 COUNTERS = "jobs:counters"
+# The server whose runs were compared with the rows: every claim checks it.
+EPOCH = "jobs:epoch"
 # Which process stores the journal at present.
 RECORDER = "jobs:recorder"
 

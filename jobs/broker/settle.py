@@ -11,9 +11,9 @@ from typing import Any, Literal
 from rq.utils import utcformat
 
 from jobs.broker import foreign_ending, lua
-from jobs.broker.claim import Claim, WorkerId, claim_call, read_claims
+from jobs.broker.claim import Claim, ClaimsPaused, WorkerId, claim_call, read_claims
 from jobs.broker.foreign_ending import ForeignEnding
-from jobs.broker.lua import Arguments
+from jobs.broker.lua import Call
 
 # Made once: `json.dumps` with separators makes an encoder at each call.
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -58,18 +58,25 @@ def settle_and_claim(
 ) -> tuple[list[bool], list[Claim]]:
     """Settle what has ended and claim up to as many runs as there are tokens, in one round trip.
 
-    Raises `BrokerUnavailable`, and then runs may be held under these tokens: see `claim.held_by`.
+    Raises `ClaimsPaused` when all was done but the claim, and any other `BrokerUnavailable` when nobody knows: then
+    runs may be held under these tokens, see `claim.held_by`.
     """
     ours, foreign = _apart(settlements)
     calls = [_settle_call(worker, ours)] if ours else []
     calls += foreign_ending.calls(worker, foreign, only_ended=False)
-    answers = lua.run_all([*calls, claim_call(worker, tokens, queues)])
-    return _accepted(settlements, answers), read_claims(answers[-1])
+    *settled, claimed = lua.answers_of([*calls, claim_call(worker, tokens, queues)])
+    for answer in settled:
+        if isinstance(answer, Exception):
+            raise answer
+    accepted = _accepted(settlements, settled)
+    try:
+        return accepted, read_claims(claimed)
+    except ClaimsPaused as pause:
+        pause.accepted = accepted
+        raise
 
 
-def _settle_call(
-    worker: WorkerId, settlements: Sequence[Settlement], *, only_ended: bool = False
-) -> tuple[str, Arguments]:
+def _settle_call(worker: WorkerId, settlements: Sequence[Settlement], *, only_ended: bool = False) -> Call:
     arguments: list[Any] = [worker.id, worker.name, int(only_ended), utcformat(datetime.now(UTC))]
     for item in settlements:
         entry = "" if item.entry is None else _encode(item.entry)

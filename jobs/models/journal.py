@@ -10,6 +10,9 @@ class JournalCursor(models.Model):
 
     shard = models.PositiveIntegerField(primary_key=True)
     position = models.CharField(max_length=50, default="0-0", help_text="The last stored entry's stream id")
+    epoch = models.CharField(
+        max_length=64, default="", help_text="The id of the server whose runs were last compared with the rows"
+    )
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:

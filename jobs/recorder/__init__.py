@@ -6,6 +6,17 @@
 4. `storing` forgets: trims the journal, and shrinks ended runs in Redis to a marker.
 """
 
+from jobs.recorder.epochs import epoch, record_epoch, start_over
 from jobs.recorder.storing import CursorMoved, catch_up, pass_by, position, record, record_all
 
-__all__ = ["CursorMoved", "catch_up", "pass_by", "position", "record", "record_all"]
+__all__ = [
+    "CursorMoved",
+    "catch_up",
+    "epoch",
+    "pass_by",
+    "position",
+    "record",
+    "record_all",
+    "record_epoch",
+    "start_over",
+]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from jobs import conf, recorder
+from jobs import conf, reconciling, recorder
 from jobs.broker import claim as claims
 from jobs.broker import inspect, keys
 from jobs.broker.claim import Claim
@@ -70,6 +70,8 @@ class _Draining:
         self._put_off: set[str] = set()
 
     def run(self) -> None:
+        if reconciling.is_needed():
+            reconciling.reconcile(self._worker.id)
         recorder.catch_up()
         try:
             while (claim := self._claim()) or recorder.record():

@@ -16,6 +16,7 @@ Only this loop talks to Redis about claims, so nothing is settled twice or out o
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
@@ -27,7 +28,7 @@ from collections import deque
 from jobs import conf, failpoints
 from jobs.broker import claim as claims
 from jobs.broker import inspect, journal, stops
-from jobs.broker.claim import Claim, WorkerId
+from jobs.broker.claim import Claim, ClaimsPaused, WorkerId
 from jobs.broker.schedule import tick
 from jobs.broker.settle import Settlement, settle, settle_and_claim
 from jobs.broker.waiting import Waiting
@@ -53,6 +54,8 @@ _STOP_GRACE_SECONDS = 1.0
 _MEMORY_LOOK_SECONDS = 1.0
 # The supervisor and the terminal may both pass on one wish to stop.
 _SAME_SIGNAL_SECONDS = 1.0
+# How long until claims that are paused are tried again.
+_PAUSE_SECONDS = 0.2
 _reconnect_wait = exponential(first=0.1, cap=2.0)
 
 
@@ -79,6 +82,7 @@ class Child:
         self._quiet = False
         self._memory_look_at = 0.0
         self._orders_at = 0.0
+        self._paused = ""
 
     def run(self) -> None:
         stopping.on_stop(self._on_stop)
@@ -120,8 +124,7 @@ class Child:
             failpoints.reach("before_settle")
         if room:
             tokens = [secrets.token_hex(8) for _ in range(room)]
-            accepted, claimed = settle_and_claim(self._worker, ended, tokens, self._options.queues_in_order())
-            self._renewed_at = time.monotonic()
+            accepted, claimed = self._settle_and_claim(ended, tokens)
         else:
             accepted, claimed = settle(self._worker, ended), []
         if failpoints.armed and ended:
@@ -134,6 +137,28 @@ class Child:
             self._threads.hand_out(claim)
         self._claimed_in_all += len(claimed)
         return bool(claimed)
+
+    def _settle_and_claim(self, ended: list[Settlement], tokens: list[str]) -> tuple[list[bool], list[Claim]]:
+        try:
+            accepted, claimed = settle_and_claim(self._worker, ended, tokens, self._options.queues_in_order())
+        except ClaimsPaused as pause:
+            self._tell_of_pause(pause)
+            return pause.accepted, []
+        if self._paused:
+            logger.info("%s claims again", self._worker.name, extra={"worker": self._worker.name})
+            self._paused = ""
+        self._renewed_at = time.monotonic()
+        return accepted, claimed
+
+    def _tell_of_pause(self, pause: ClaimsPaused) -> None:
+        if self._paused == pause.why:
+            return
+        self._paused = pause.why
+        logger.warning("%s", pause, extra={"worker": self._worker.name, "why": pause.why})
+        if pause.why == "epoch":
+            # Who records waits for the next thing that happens.
+            with contextlib.suppress(BrokerUnavailable):
+                journal.wake()
 
     def _collect(self) -> None:
         for settlement in self._threads.collect():
@@ -161,8 +186,10 @@ class Child:
                 logger.warning("%s was settled by another worker meanwhile", settlement.claim.name, extra=facts)
 
     def _wait(self, next_limit: float | None) -> None:
-        seconds = _NAP_SECONDS if next_limit is None else min(_NAP_SECONDS, next_limit)
-        self._waiting.wait(max(0.0, seconds), for_work=self._room() > 0)
+        nap = _PAUSE_SECONDS if self._paused else _NAP_SECONDS
+        seconds = nap if next_limit is None else min(nap, next_limit)
+        # Work that may not be claimed would end the wait at once.
+        self._waiting.wait(max(0.0, seconds), for_work=self._room() > 0 and not self._paused)
 
     def _announce(self) -> None:
         """Tell the journal of attempts that have been running for a moment."""
@@ -239,7 +266,7 @@ class Child:
             return False
         if self._options.max_jobs is not None and self._claimed_in_all >= self._options.max_jobs:
             return True
-        if self._options.burst and self._claimed_nothing():
+        if self._options.burst and not self._paused and self._claimed_nothing():
             return True
         idle = time.monotonic() - self._idle_since
         return self._options.max_idle_time is not None and idle >= self._options.max_idle_time

@@ -17,7 +17,7 @@ from datetime import time as time_of_day
 
 from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 
-from jobs import conf, effects, recorder, registry, runs
+from jobs import conf, effects, reconciling, recorder, registry, runs
 from jobs.broker import journal
 from jobs.errors import BrokerUnavailable
 from jobs.models import JobRun
@@ -32,6 +32,8 @@ _RELAY_SECONDS = 1.0
 _NIGHTLY_LOOK_SECONDS = 300.0
 _NIGHTLY_AT = time_of_day(3, 0, tzinfo=UTC)
 _LEADS_SECONDS = 10.0
+# How often to look whether claims wait for a comparison of Redis with the rows.
+_EPOCH_SECONDS = 0.2
 # What ends within this time of the last transaction is stored in the next one: many small ones cost more.
 _GATHER_SECONDS = 0.02
 # Looking through a backlog that only waits for workers may take this part of the time, no more.
@@ -55,6 +57,7 @@ class Recording:
         self._relay_failures = 0
         self._leading = False
         self._lead_again_at = 0.0
+        self._epoch_at = 0.0
         self._relay_at = 0.0
         self._nightly_at = 0.0
 
@@ -77,6 +80,7 @@ class Recording:
         if not self._lead():
             self._stopping.wait(_BLOCK_SECONDS)
             return
+        self._reconcile_if_needed()
         self._record()
         now = time.monotonic()
         if now >= self._relay_at:
@@ -114,8 +118,30 @@ class Recording:
         led, self._leading = self._leading, journal.take_over(self._owner, seconds=_LEADS_SECONDS)
         self._lead_again_at = now + _LEADS_SECONDS / 3
         if self._leading and not led:
-            recorder.catch_up()
+            self._take_over()
         return self._leading
+
+    def _take_over(self) -> None:
+        if reconciling.is_needed(thoroughly=True):
+            # Before anything else: on a server that is not what it was, what lies behind the cursor may not be stored.
+            self._epoch_at = 0.0
+        else:
+            recorder.catch_up()
+
+    def _reconcile_if_needed(self) -> None:
+        now = time.monotonic()
+        if now >= self._epoch_at:
+            self._epoch_at = now + _EPOCH_SECONDS
+            if reconciling.is_needed():
+                reconciling.reconcile(self._owner, proceed=self._goes_on)
+
+    def _goes_on(self) -> bool:
+        """Stay the leader in the midst of long work; False when this process is to stop."""
+        now = time.monotonic()
+        if now >= self._lead_again_at:
+            self._lead_again_at = now + _LEADS_SECONDS / 3
+            journal.take_over(self._owner, seconds=_LEADS_SECONDS)
+        return not self._stopping.is_set()
 
     def _finish(self) -> None:
         end = time.monotonic() + LAST_WORDS_SECONDS

@@ -10,19 +10,12 @@ import textwrap
 
 import pytest
 
-from jobs import relay
-from jobs.broker import inspect
-from jobs.broker.connection import client
-from jobs.models import JobRun
-from jobs.models.runs import RunState
-from orders.jobs import charge_order
 from tests.docs.pages import ROOT, Block, blocks
 
 PYTHON = blocks("python")
 SESSIONS = [block for block in PYTHON if block.text.startswith(">>>")]
 QUOTES = [block for block in PYTHON if block.text.splitlines()[0].endswith(".py")]
 OTHERS = [block for block in PYTHON if block not in SESSIONS and block not in QUOTES]
-RECOVERY = "# Recover, with the workers stopped.\n"
 
 _EXAMPLE = re.compile(r"^ *>>> (?!.*\+SKIP)", re.MULTILINE)
 MODULES = [
@@ -66,19 +59,3 @@ def test_a_quotation_stands_in_the_code(block: Block) -> None:
 @pytest.mark.parametrize("block", OTHERS, ids=places(OTHERS))
 def test_other_code_can_be_read_by_python(block: Block) -> None:
     ast.parse(textwrap.dedent(block.text))
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_recovery_after_a_wiped_redis_brings_every_pending_run_back() -> None:
-    waiting, running = charge_order.enqueue_many([(1,), (2,)])
-    JobRun.objects.update(pushed_at="2026-01-01T00:00Z", created_at="2026-01-01T00:00Z")
-    JobRun.objects.filter(pk=running.id).update(state=RunState.RUNNING)
-    client().flushdb()
-    assert relay.relay() == 0
-
-    (recovery,) = [block for block in PYTHON if block.text.startswith(RECOVERY)]
-    exec(recovery.text, {})
-
-    assert relay.relay() == 2
-    assert inspect.queues_now(["critical"])[0].depth == 2
-    assert waiting.state == running.state == "queued"

@@ -310,7 +310,7 @@ def test_inline_it_runs_from_the_beginning_and_keeps_nothing(walk):
         walk.job.enqueue(2)
     assert walk.items == [2, 3, 4, 5]
     assert jobs.attempts[0].result == 4
-    assert not client().keys("*")
+    assert not client().keys("rq:*")
 
 
 def test_called_it_does_all_items_here_and_now(walk):
