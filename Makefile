@@ -3,12 +3,15 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+PEERS ?= $(VENV)-bench
 UV ?= uv
 
 python := $(VENV)/bin/python
-pip := $(python) -m pip --disable-pip-version-check install --quiet --require-hashes
-resolve := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-header --no-annotate --extra demo --extra postgres pyproject.toml
+install := -m pip --disable-pip-version-check install --quiet --require-hashes
+pip := $(python) $(install)
+compile := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate
+resolve := $(compile) --extra demo --extra postgres pyproject.toml
 
 # Run by an interpreter of any age, so written for all of them.
 define requirements_of_python
@@ -35,8 +38,8 @@ run: $(VENV)/.run-ok ## Run the shop, its workers and its partners. PORT=8001 pi
 test: $(VENV)/.dev-ok ## Run the tests on a real Valkey and SQLite. ARGS="-k retry" is handed to pytest.
 	@$(python) -m pytest -n auto -m "not e2e and not postgres and not slow" $(ARGS)
 
-bench: $(VENV)/.dev-ok ## Measure beside RQ. ARGS="faults --scenario worker-kill" kills workers instead.
-	@$(python) -m bench $(or $(ARGS),drain)
+bench: $(VENV)/.dev-ok $(PEERS)/.bench-ok ## Measure beside RQ, Celery, Dramatiq and Huey. ARGS="faults --scenario worker-kill" kills workers.
+	@BENCH_PEERS=$(PEERS)/bin/python $(python) -m bench $(or $(ARGS),drain)
 
 lint: $(VENV)/.dev-ok ## Check style and format.
 	@$(python) -m ruff check .
@@ -49,12 +52,13 @@ format: $(VENV)/.dev-ok ## Put the code into its format.
 types: $(VENV)/.dev-ok ## Check the types.
 	@$(python) -m mypy
 
-lock: ## Resolve pyproject.toml and requirements/dev.in anew into requirements/*.txt. Needs uv.
+lock: ## Resolve pyproject.toml and requirements/*.in anew into requirements/*.txt. Needs uv.
 	$(resolve) --upgrade --output-file requirements/run.txt
 	$(resolve) --upgrade requirements/dev.in --constraints requirements/run.txt --output-file requirements/dev.txt
+	$(compile) --upgrade requirements/bench.in --output-file requirements/bench.txt
 
 clean: ## Remove the environment and what tools left. Keeps var/, where the demo's data is.
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov build *.egg-info
+	@rm -rf $(VENV) $(PEERS) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov build *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A failed attempt leaves an interpreter without pip, at which the next make would stop: remove it.
@@ -73,3 +77,9 @@ $(VENV)/.dev-ok: $(VENV)/.made requirements/dev.txt
 	@echo "Installing the packages of requirements/dev.txt."
 	@$(pip) -r requirements/dev.txt
 	@touch $@ $(VENV)/.run-ok
+
+$(PEERS)/.bench-ok: $(VENV)/.made requirements/bench.txt
+	@echo "Installing the packages of requirements/bench.txt in $(PEERS)/."
+	@$(python) -m venv --clear $(PEERS)
+	@$(PEERS)/bin/python $(install) -r requirements/bench.txt
+	@touch $@

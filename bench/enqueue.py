@@ -8,7 +8,10 @@ from bench.place import own_place
 from bench.telling import as_json, medians, table
 
 # A client's speed does not depend on which worker follows.
-_CLIENTS = ["ours_sqlite", "ours_postgresql", "ours_not_durable", "rq_simple"]
+_CLIENTS = ["ours_sqlite", "ours_postgresql", "ours_not_durable", "rq_simple", "celery_prefork", "dramatiq", "huey"]
+
+
+_PEERS = {"rq_simple": "rq", "celery_prefork": "celery"}
 
 
 def main(options: argparse.Namespace) -> int:
@@ -18,12 +21,12 @@ def main(options: argparse.Namespace) -> int:
         for _ in range(options.rounds):
             for target in targets:
                 place.renew(target)
-                name = target.name.replace("rq_simple", "rq")
+                name = _PEERS.get(target.name, target.name)
                 samples.setdefault(name, []).append(place.ask(target, "enqueue", jobs=options.jobs))
     results = medians(samples)
-    print(table(results, ratio_of="one_per_s", to="rq"))
+    print(table(results, ratio_of="one_per_s", to="rq", left_out=place.left_out))
     if options.json:
-        print(as_json("enqueue", results))
+        print(as_json("enqueue", results, left_out=place.left_out))
     return 0
 
 

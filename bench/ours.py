@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
-import time
-from collections.abc import Callable
 from typing import Any
 
 import django
 
 from bench import recording
-
-BULK = 1000
+from bench.clients import BULK, per_second, send
 
 
 def main() -> None:
@@ -33,25 +29,6 @@ def main() -> None:
         print(json.dumps(recording.recorded(options.jobs)))
     else:
         print(json.dumps(_rates(rest, options.jobs)))
-
-
-def send(enqueue: Callable[[int], Any], jobs: int) -> None:
-    """Enqueue one job after another, with pauses in which the worker falls idle; say when."""
-    from bench.ledger import note
-
-    pauses = random.Random(0)
-    for key in range(jobs):
-        time.sleep(pauses.uniform(0.02, 0.04))
-        note("sent", key)
-        enqueue(key)
-        note("acked", key)
-
-
-def per_second(count: int, work: Callable[[], Any]) -> float:
-    """The rate at which `work` does `count` things."""
-    started = time.perf_counter()
-    work()
-    return count / (time.perf_counter() - started)
 
 
 def _rates(job: Any, jobs: int) -> dict[str, float]:

@@ -24,9 +24,9 @@ def main(options: argparse.Namespace) -> int:
             for target in targets:
                 samples[target.name].append(measure(target, place, jobs=options.jobs))
     results = medians(samples)
-    print(table(results, ratio_of="p50_ms", to=REFERENCE))
+    print(table(results, ratio_of="p50_ms", to=REFERENCE, left_out=place.left_out))
     if options.json:
-        print(as_json("pickup", results))
+        print(as_json("pickup", results, left_out=place.left_out))
     return 0
 
 

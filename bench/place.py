@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from redis import Redis
 
 from bench import ledger
 from bench.databases import Database, SQLite, postgresql
+from bench.peers import environment
 from bench.processes import ROOT, none_left_behind, running
 from bench.targets import TARGETS, Target
 from jobs.broker.embedded import embedded_server
@@ -37,12 +38,16 @@ class Place:
     redis_url: str
     redis: Any
     databases: dict[str, Database]
+    # Targets that cannot be here, and why.
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def can(self, target: Target) -> bool:
-        """Whether the target has what it needs; tells on stderr when not."""
+        """Whether the target has what it needs; else it is left out."""
         if target.database not in self.databases:
-            print(f"{target.name} is left out: no {target.database} here", file=sys.stderr)
-        return target.database in self.databases
+            self.left_out[target.name] = f"no {target.database} here"
+        elif target.needs and not environment.has(target.needs):
+            self.left_out[target.name] = f"{target.needs} is not installed; make bench installs it"
+        return target.name not in self.left_out
 
     def renew(self, target: Target) -> None:
         """Nothing is left of the target before."""
@@ -55,7 +60,7 @@ class Place:
         """What the target's client says after a task, None where it says nothing."""
         words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         done = subprocess.run(
-            [sys.executable, "-m", target.client, task, *target.options, *words],
+            [self._python(target), "-m", target.client, task, *target.options, *words],
             cwd=ROOT,
             env=os.environ | self.environment(target),
             stdout=subprocess.PIPE,
@@ -68,13 +73,25 @@ class Place:
     def worker(self, target: Target) -> Iterator[subprocess.Popen[bytes]]:
         """The target's worker, registered and waiting."""
         log = self.folder / f"{target.name}.log"
-        with running(target.worker, environment=self.environment(target), log=log) as process:
+        with running(
+            target.worker, environment=self.environment(target), log=log, python=self._python(target)
+        ) as process:
             try:
-                wait_until(lambda: self.redis.scard("rq:workers"), seconds=_READY_SECONDS, what="the worker")
+                if target.registers:
+                    wait_until(lambda: self.redis.scard("rq:workers"), seconds=_READY_SECONDS, what="the worker")
+                else:
+                    self.ask(target, "pickup", jobs=1)
+                    wait_until(self._has_started_one, seconds=_READY_SECONDS, what="the worker's first job")
                 time.sleep(_HOUSEWORK_SECONDS)
                 yield process
             except TimeoutError as error:
                 raise TimeoutError(f"{target.name}: {error}. Its log ends:\n{log.read_text()[-2000:]}") from error
+
+    def _python(self, target: Target) -> str:
+        return environment.python() if target.needs else sys.executable
+
+    def _has_started_one(self) -> bool:
+        return any(record.kind == "start" for record in ledger.read(self.ledger))
 
     @contextlib.contextmanager
     def hidden(self, target: Target) -> Iterator[Callable[[], None]]:
@@ -88,12 +105,13 @@ class Place:
 
     def environment(self, target: Target) -> dict[str, str]:
         """What a process needs to take part."""
-        return {
+        all_need = {"REDIS_URL": self.redis_url, ledger.FOLDER: str(self.ledger)}
+        if target.needs:
+            return all_need
+        return all_need | {
             "DJANGO_SETTINGS_MODULE": "bench.settings",
             "DATABASE_URL": self.databases[target.database].url,
-            "REDIS_URL": self.redis_url,
             "LOG_LEVEL": "WARNING",
-            ledger.FOLDER: str(self.ledger),
         }
 
 
@@ -101,7 +119,7 @@ class Place:
 def own_place(names: Sequence[str] | None) -> Iterator[tuple[Place, list[Target]]]:
     """A place for the length of the block, and the targets of these names that can be there; None is all.
 
-    Those that cannot be are named on stderr. Raises `SystemExit` for a name that is none.
+    Those that cannot be are in its `left_out`. Raises `SystemExit` for a name that is none.
     """
     wanted = _wanted(names)
     needed = {target.database for target in wanted}

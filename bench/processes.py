@@ -70,12 +70,17 @@ def none_left_behind() -> Iterator[None]:
 
 @contextlib.contextmanager
 def running(
-    command: Sequence[str], *, environment: dict[str, str], log: Path, grace_seconds: float = 10.0
+    command: Sequence[str],
+    *,
+    environment: dict[str, str],
+    log: Path,
+    grace_seconds: float = 10.0,
+    python: str = sys.executable,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process for the length of the block: asked to stop at its end, and killed with its family if it does not."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, *command],
+            [python, *command],
             cwd=ROOT,
             env=os.environ | environment,
             stdin=subprocess.DEVNULL,

@@ -5,21 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import time
 from typing import Any
 
 from redis import Redis
 from rq import Queue, SimpleWorker, Worker
 
+from bench.clients import BULK, per_second, rest, send
 from bench.ledger import note
-from bench.ours import BULK, per_second, send
 
 _WORKERS: dict[str, Any] = {"fork": Worker, "simple": SimpleWorker}
-
-
-def rest(ms: int) -> None:
-    if ms:
-        time.sleep(ms / 1000)
 
 
 def tell(key: int) -> None:
@@ -49,9 +43,9 @@ def main() -> None:
 
 
 def _rates(queue: Queue, jobs: int) -> dict[str, float]:
-    queue.enqueue("bench.stock.rest", 0)
+    queue.enqueue("bench.clients.rest", 0)
     return {
-        "one_per_s": per_second(jobs, lambda: [queue.enqueue("bench.stock.rest", 0) for _ in range(jobs)]),
+        "one_per_s": per_second(jobs, lambda: [queue.enqueue("bench.clients.rest", 0) for _ in range(jobs)]),
         "bulk_per_s": per_second(10 * jobs, lambda: _in_bulk(queue, 10 * jobs, 0)),
     }
 
@@ -59,7 +53,7 @@ def _rates(queue: Queue, jobs: int) -> dict[str, float]:
 def _in_bulk(queue: Queue, jobs: int, ms: int) -> None:
     for start in range(0, jobs, BULK):
         count = min(BULK, jobs - start)
-        queue.enqueue_many([Queue.prepare_data("bench.stock.rest", args=(ms,)) for _ in range(count)])
+        queue.enqueue_many([Queue.prepare_data("bench.clients.rest", args=(ms,)) for _ in range(count)])
 
 
 def _options() -> argparse.Namespace:

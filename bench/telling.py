@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 Results = Mapping[str, Mapping[str, float]]
@@ -18,8 +19,13 @@ def medians(samples: Mapping[str, Sequence[Mapping[str, float]]]) -> dict[str, d
     }
 
 
-def table(results: Results, *, ratio_of: str = "", to: str = "") -> str:
-    """A line per target; with `ratio_of`, that figure's ratio to the target `to` in the last column."""
+def table(
+    results: Results, *, ratio_of: str = "", to: str = "", left_out: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """A line per target; with `ratio_of`, that figure's ratio to the target `to` in the last column.
+
+    `left_out` says of other targets why they are not there.
+    """
     figures = list(dict.fromkeys(figure for one in results.values() for figure in one))
     lines = [["target", *figures]]
     lines += [[name, *[_shown(one.get(figure)) for figure in figures]] for name, one in results.items()]
@@ -27,7 +33,7 @@ def table(results: Results, *, ratio_of: str = "", to: str = "") -> str:
         lines[0].append(f"x {to}")
         for line, one in zip(lines[1:], results.values(), strict=True):
             line.append(f"{one[ratio_of] / results[to][ratio_of]:.2f}")
-    return _aligned(lines)
+    return "\n".join([_aligned(lines), *[f"{name}: left out, {why}" for name, why in left_out.items()]])
 
 
 def as_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:

@@ -56,6 +56,30 @@ def test_drain_tells_rates_costs_and_round_trips() -> None:
         assert figures.keys() >= {"cpu_us", "commands"}
 
 
+PEERS = {"celery_prefork", "celery_threads", "dramatiq", "huey"}
+
+
+def test_every_peer_is_measured_or_left_out_with_its_reason() -> None:
+    told = bench("drain", "--jobs", "500", "--rounds", "1", "--targets", *sorted(PEERS))
+    assert told["results"].keys() | told["left_out"].keys() == PEERS
+    for figures in told["results"].values():
+        assert figures["jobs_per_s"] > 0
+        assert figures["commands"] > 0
+    for why in told["left_out"].values():
+        assert "make bench installs it" in why
+
+
+def test_the_clients_of_peers_tell_rates_and_latencies() -> None:
+    names = ["celery_threads", "dramatiq", "huey"]
+    rates = bench("enqueue", "--jobs", "50", "--rounds", "1", "--targets", *names)
+    latencies = bench("pickup", "--jobs", "5", "--targets", *names)
+    assert rates["results"].keys() == latencies["results"].keys() == set(names) - rates["left_out"].keys()
+    for figures in rates["results"].values():
+        assert min(figures["one_per_s"], figures["bulk_per_s"]) > 0
+    for figures in latencies["results"].values():
+        assert 0 < figures["p50_ms"] <= figures["p99_ms"]
+
+
 def test_enqueue_tells_one_by_one_and_in_bulk() -> None:
     told = bench("enqueue", "--jobs", "100", "--rounds", "1", "--targets", "ours_sqlite", "rq_simple")
     assert set(told["results"]) == {"ours_sqlite", "rq"}
