@@ -347,7 +347,7 @@ def test_most_runs_are_stored_as_if_each_were_alone(monkeypatch):
     written = [{**settled(run.id, **facts), "pushed_ms": 1795313930007} for run in (together, alone)]
     client().xadd(keys.JOURNAL, {"at": 1795313931123, "e": json.dumps(written[0])})
     assert recorder.record() == 1
-    monkeypatch.setattr(successes, "store", list)
+    monkeypatch.setattr(successes, "store", lambda entries, minutes: list(entries))
     client().xadd(keys.JOURNAL, {"at": 1795313931123, "e": json.dumps(written[1])})
     assert recorder.record() == 1
     one, other = (JobRun.objects.filter(pk=run.id).values().get() for run in (together, alone))

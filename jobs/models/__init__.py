@@ -1,5 +1,5 @@
-"""The tables: what must not be lost. Rows are changed by `runs`, `dead`, `emails`, `effects`, `checkpoints` and
-`recorder` only."""
+"""The tables: what must not be lost. Rows are changed by `runs`, `dead`, `emails`, `effects`, `checkpoints`,
+`metrics` and `recorder` only."""
 
 from jobs.models.audit import AuditEntry
 from jobs.models.checkpoints import JobCheckpoint
@@ -7,6 +7,7 @@ from jobs.models.dead import DeadJob
 from jobs.models.effects import Effect
 from jobs.models.emails import SentEmail
 from jobs.models.journal import JournalCursor
+from jobs.models.metrics import MetricMinute
 from jobs.models.runs import JobAttempt, JobRun, RunState
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "JobCheckpoint",
     "JobRun",
     "JournalCursor",
+    "MetricMinute",
     "RunState",
     "SentEmail",
 ]

@@ -13,6 +13,7 @@ from django.db import router, transaction
 
 from jobs import runs
 from jobs.broker.journal import Entry
+from jobs.metrics import Minutes
 from jobs.models import DeadJob, JobAttempt, JobRun, RunState
 from jobs.models.runs import ENDED_STATES
 from jobs.recorder import rows
@@ -37,6 +38,7 @@ _STATE_AFTER = {
 class _Batch:
     """What some entries change, gathered before anything is written."""
 
+    minutes: Minutes
     rows: dict[str, JobRun] = field(default_factory=dict)
     fresh: list[JobRun] = field(default_factory=list)
     changed: dict[uuid.UUID, JobRun] = field(default_factory=dict)
@@ -45,9 +47,12 @@ class _Batch:
     finished: list[tuple[JobRun, str]] = field(default_factory=list)
 
 
-def store(entries: Sequence[Entry]) -> None:
-    """Write what the entries say, in the transaction that is open. Raises what an unfit entry brings about."""
-    batch = _Batch(rows=_lock_rows(entries))
+def store(entries: Sequence[Entry], minutes: Minutes) -> None:
+    """Write what the entries say, in the transaction that is open, and add them to the figures of `minutes`.
+
+    Raises what an unfit entry brings about.
+    """
+    batch = _Batch(minutes, rows=_lock_rows(entries))
     for entry in entries:
         _apply(entry, batch)
     _write(batch)
@@ -143,6 +148,7 @@ def _settled(row: JobRun, entry: Entry, batch: _Batch) -> None:
         )
         return
     batch.changed[row.pk] = row
+    _count(row, data, facts, batch.minutes, ended_ms=entry.at_ms)
     # A run that waits for something is looked at again and again: once is enough to tell.
     if verdict != "done" and not seen_before:
         batch.attempts.append(rows.attempt(row, data, ended_at, next_at))
@@ -150,6 +156,20 @@ def _settled(row: JobRun, entry: Entry, batch: _Batch) -> None:
         batch.dead.append(rows.burial(row, data, ended_at))
     if row.state in ENDED_STATES:
         batch.finished.append((row, verdict))
+
+
+def _count(row: JobRun, data: dict[str, Any], facts: dict[str, Any], minutes: Minutes, *, ended_ms: int) -> None:
+    minutes.settled(
+        row.name,
+        row.queue,
+        started_ms=int(data["started_ms"]),
+        wait_ms=int(facts["wait_ms"]),
+        ended_ms=ended_ms,
+        run_ms=int(facts["run_ms"]),
+        verdict=data["verdict"],
+        outcome=str(data.get("outcome", "")),
+        error_class=str(data.get("error_class", "")),
+    )
 
 
 def _write(batch: _Batch) -> None:

@@ -28,6 +28,7 @@ from django.db import (
 from jobs import failpoints
 from jobs.broker import journal
 from jobs.broker.journal import Entry
+from jobs.metrics import Minutes
 from jobs.models import JobRun, JournalCursor
 from jobs.recorder import changes, successes
 
@@ -170,6 +171,8 @@ def _move(after: str, to: str) -> None:
 
 
 def _write(entries: Sequence[Entry]) -> None:
-    others = successes.store(entries)
+    minutes = Minutes()
+    others = successes.store(entries, minutes)
     if others:
-        changes.store(others)
+        changes.store(others, minutes)
+    minutes.write()

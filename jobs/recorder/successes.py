@@ -18,6 +18,7 @@ from django.db import connections, router, transaction
 
 from jobs import runs
 from jobs.broker.journal import LATEST_MS, Entry
+from jobs.metrics import Minutes
 from jobs.models import JobRun, RunState
 from jobs.recorder.rows import LARGEST
 from jobs.signals import job_finished
@@ -44,8 +45,11 @@ class _End(NamedTuple):
     result: str | None
 
 
-def store(entries: Sequence[Entry]) -> list[Entry]:
-    """Write what these entries say, in the transaction that is open. Returns those that are left, in order."""
+def store(entries: Sequence[Entry], minutes: Minutes) -> list[Entry]:
+    """Write what these entries say, in the transaction that is open, and add them to the figures of `minutes`.
+
+    Returns those that are left, in order.
+    """
     using = router.db_for_write(JobRun)
     statement = _STATEMENTS.get(connections[using].vendor)
     ends = _ends(entries) if statement else {}
@@ -57,10 +61,18 @@ def store(entries: Sequence[Entry]) -> list[Entry]:
     with connections[using].cursor() as cursor:
         for first in range(0, len(ordered), _ROWS_AT_ONCE):
             cursor.execute(*statement(ordered[first : first + _ROWS_AT_ONCE]))
-            stored.update(run for (run,) in cursor.fetchall())
+            for run, name, queue in cursor.fetchall():
+                stored.add(run)
+                _count(ends[run], name, queue, minutes)
     if job_finished.receivers:
         transaction.on_commit(lambda: _tell(stored), using=using)
     return [entry for entry in entries if entry.data is None or str(entry.data.get("run")) not in stored]
+
+
+def _count(end: _End, name: str, queue: str, minutes: Minutes) -> None:
+    minutes.succeeded(
+        name, queue, started_ms=end.started_ms, wait_ms=end.wait_ms, ended_ms=end.ended_ms, run_ms=end.run_ms
+    )
 
 
 def _tell(stored: set[str]) -> None:
@@ -137,7 +149,7 @@ _UPDATE = """
         result = told.result
     FROM told
     WHERE run.id = told.run AND run.life = told.life AND run.state IN ({before})
-    RETURNING rq_id
+    RETURNING rq_id, name, queue
 """
 _WORDS = {
     "table": JobRun._meta.db_table,

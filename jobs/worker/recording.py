@@ -17,7 +17,7 @@ from datetime import time as time_of_day
 
 from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 
-from jobs import conf, effects, reconciling, recorder, registry, runs
+from jobs import conf, effects, metrics, reconciling, recorder, registry, runs
 from jobs.broker import journal
 from jobs.errors import BrokerUnavailable
 from jobs.models import JobRun
@@ -184,11 +184,15 @@ def _position() -> str:
         return "(unknown)"
 
 
+def _is_anything_prunable() -> bool:
+    return any(room.is_anything_prunable() for room in (runs, effects, metrics))
+
+
 def ask_for_nightly(now: datetime) -> None:
     """Enqueue the nightly clean-up once a day, after three in the morning UTC, if there is anything to clean up."""
     since = datetime.combine(now.date(), _NIGHTLY_AT)
     name = "jobs.prune_runs"
-    if now < since or not (runs.is_anything_prunable() or effects.is_anything_prunable()):
+    if now < since or not (_is_anything_prunable()):
         return
     if not JobRun.objects.filter(name=name, created_at__gte=since).exists():
         registry.get(name).enqueue(now.date().isoformat())
