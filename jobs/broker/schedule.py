@@ -41,3 +41,9 @@ def _readable(worker_ids: Sequence[bytes]) -> list[str]:
             client().zrem(keys.LEASES, *damaged)
         logger.error("leases that cannot be read are dropped: %.200r", damaged)
     return [one.decode() for one in worker_ids if one not in damaged]
+
+
+def forget_workers(queues: Sequence[str]) -> int:
+    """Remove workers from RQ's lists whose record has ended. Returns how many. Raises `BrokerUnavailable`."""
+    gone: int = lua.run("forget_workers", list(queues))
+    return gone

@@ -82,6 +82,7 @@ class Child:
         self._quiet = False
         self._memory_look_at = 0.0
         self._orders_at = 0.0
+        self._announce_at = 0.0
         self._paused = ""
 
     def run(self) -> None:
@@ -111,7 +112,7 @@ class Child:
         self._beat()
         if not claimed and not self._is_over():
             self._wait(next_limit)
-            self._announce()
+        self._announce()
 
     def _exchange(self) -> bool:
         """Settle and claim; whether it claimed anything."""
@@ -193,7 +194,11 @@ class Child:
 
     def _announce(self) -> None:
         """Tell the journal of attempts that have been running for a moment."""
-        before = time.monotonic() - _ANNOUNCED_AFTER_SECONDS
+        now = time.monotonic()
+        if now < self._announce_at:
+            return
+        self._announce_at = now + _ANNOUNCED_AFTER_SECONDS
+        before = now - _ANNOUNCED_AFTER_SECONDS
         fresh = [
             (token, entries.started(claim, worker=self._worker.name))
             for token, (claim, since) in self._running.items()

@@ -118,7 +118,7 @@ def conclude(claim: Claim, outcome: Outcome, *, worker: str, run_ms: int) -> Set
         return _concluded(claim, job, outcome, policy, worker=worker, run_ms=run_ms)
     # A run that is not settled is held for ever: nothing of the job's own may keep it from its end.
     except BaseException as failure:
-        _log_failure(claim, failure, "the policy of %s failed, and the default policy decides")
+        log_failure(claim, failure, "the policy of %s failed, and the default policy decides")
         return _concluded(claim, job, outcome, RetryPolicy(), worker=worker, run_ms=run_ms)
     finally:
         if claim.is_foreign:
@@ -160,7 +160,7 @@ def _judge(claim: Claim, outcome: Outcome, policy: RetryPolicy, *, crashes: int)
         return judge(outcome, policy, attempt=claim.attempt, crashes=crashes, roll=roll)
     # A back-off and an error's attributes are the job's own: what they raise must not keep the run from its end.
     except BaseException as failure:
-        _log_failure(claim, failure, "the back-off of %s failed, and the default one is used")
+        log_failure(claim, failure, "the back-off of %s failed, and the default one is used")
         plain = RetryPolicy(attempts=policy.attempts)
         return judge(_bare(outcome), plain, attempt=claim.attempt, crashes=crashes, roll=roll)
 
@@ -176,7 +176,7 @@ def _entry(
         return entries.settled(claim, job, outcome, verdict, **facts)
     # So are the error and the result that it reads.
     except BaseException as failure:
-        _log_failure(claim, failure, "how %s ended cannot be told in full")
+        log_failure(claim, failure, "how %s ended cannot be told in full")
         return entries.settled_plainly(claim, outcome, verdict, failure, **facts)
 
 
@@ -265,7 +265,8 @@ def _log(claim: Claim, outcome: Outcome, verdict: Verdict, *, shown: str) -> Non
         _tell(logging.INFO, claim, "%s: %s in %.0f s after %s", verdict.name, verdict.seconds, outcome.name, **facts)
 
 
-def _log_failure(claim: Claim, failure: BaseException, message: str) -> None:
+def log_failure(claim: Claim, failure: BaseException, message: str) -> None:
+    """Log a failure that is not the job's own: `message` has a place for the job's name."""
     # Not as `exc_info`: a handler that prints the exception may fail as we just did, or show what is secret.
     with contextlib.suppress(BaseException):
         where = failures.frames(failure)

@@ -24,7 +24,7 @@ from jobs import conf
 from jobs.broker import journal
 from jobs.broker.claim import WorkerId
 from jobs.broker.keys import suspects
-from jobs.broker.schedule import tick
+from jobs.broker.schedule import forget_workers, tick
 from jobs.errors import BrokerUnavailable
 from jobs.policy.backoff import exponential
 from jobs.worker import housekeeping, stopping
@@ -36,6 +36,8 @@ from jobs.worker.recording import LAST_WORDS_SECONDS, Recording
 logger = logging.getLogger(__name__)
 
 _TICK_SECONDS = 1.0
+# RQ's record of a worker that died without a word ends after this long.
+_FORGET_WORKERS_SECONDS = 60.0
 _restart_wait = exponential(first=0.5, cap=30.0)
 # A process that lived this long did not fail at its start.
 _SETTLED_IN_SECONDS = 10.0
@@ -77,6 +79,7 @@ class Supervisor:
         self._kill_at = float("inf")
         self._next_tick = 0.0
         self._next_release = 0.0
+        self._forget_workers_at = 0.0
         self._unreachable = False
         self._left_behind: list[tuple[WorkerId, bool]] = []
 
@@ -156,6 +159,9 @@ class Supervisor:
             self._suspects = state.suspects
             housekeeping.reclaim_all_silent(state.ended)
             self._take_back()
+            if now >= self._forget_workers_at:
+                self._forget_workers_at = now + _FORGET_WORKERS_SECONDS
+                forget_workers(self._queues)
             if now >= self._next_release:
                 self._next_release = now + _TICK_SECONDS
                 housekeeping.release_waiting(self._queues)

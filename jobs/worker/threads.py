@@ -12,7 +12,11 @@ from django.db import connections
 
 from jobs.broker.claim import Claim
 from jobs.broker.settle import Settlement
+from jobs.policy.outcome import Raised
 from jobs.worker import deadlines, lifecycle
+
+# What cannot even be judged is not tried again at once.
+_LAST_RESORT_SECONDS = 30.0
 
 
 class Threads:
@@ -62,7 +66,7 @@ class Threads:
         thread = threading.get_ident()
         while (claim := self._inbox.get()) is not None:
             self._at_work[thread] = claim
-            settlement = lifecycle.attempt(claim, worker=self._worker)
+            settlement = self._attempt(claim)
             if os.getpid() != self._process:
                 # The job forked and let its copy return: only the original may settle.
                 os._exit(0)
@@ -70,3 +74,18 @@ class Threads:
             self._outbox.append(settlement)
             self._ended()
         connections.close_all()
+
+    def _attempt(self, claim: Claim) -> Settlement:
+        """Run it and say what follows. Whatever fails in what ought never to fail, the run is let go of, and the
+        thread goes on."""
+        try:
+            return lifecycle.attempt(claim, worker=self._worker)
+        except BaseException as error:
+            failure = error
+        lifecycle.log_failure(claim, failure, "%s could not be run as it should be")
+        try:
+            return lifecycle.conclude(claim, Raised(failure), worker=self._worker, run_ms=0)
+        except BaseException as error:
+            lifecycle.log_failure(claim, error, "how %s ended cannot be told, and it runs again")
+        # The claim counted this attempt, so that the end is no further away than before.
+        return Settlement(claim, "later", wait_seconds=_LAST_RESORT_SECONDS)

@@ -13,7 +13,7 @@ from rq.serializers import DefaultSerializer, JSONSerializer
 
 from jobs.broker import keys
 from jobs.broker.connection import client
-from jobs.broker.schedule import tick
+from jobs.broker.schedule import forget_workers, tick
 from jobs.broker.settle import Settlement, settle
 from jobs.errors import UnknownJob
 from jobs.rq_classes import JobsJob, JobsQueue
@@ -144,3 +144,19 @@ def test_rq_takes_the_marker_of_an_ended_run_for_a_job_that_is_gone():
     assert hash_of(run_id) == {"life": "0", "status": "finished"}
     with pytest.raises(NoSuchJobError):
         fetch(run_id)
+
+
+def test_workers_that_died_without_a_word_leave_rqs_lists():
+    for name in ("living", "dead"):
+        client().sadd("rq:workers", f"rq:worker:{name}")
+        client().sadd("rq:workers:default", f"rq:worker:{name}")
+    client().hset("rq:worker:living", "state", "idle")
+    assert forget_workers(["default", "low"]) == 1
+    assert client().smembers("rq:workers") == client().smembers("rq:workers:default") == {b"rq:worker:living"}
+
+
+def test_a_list_of_workers_of_another_type_is_left_alone():
+    client().set("rq:workers", "x")
+    client().sadd("rq:workers:default", "rq:worker:dead")
+    assert forget_workers(["default"]) == 0
+    assert not client().exists("rq:workers:default")
