@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bench.faults import failpoint_sweep, stop_storm, worker_kill
+from bench.faults import failover, failpoint_sweep, redis_restart, redis_wiped, stop_storm, worker_kill
 from bench.faults.trial import Result, Settings
 
 BOTH = ("ours", "stock")
@@ -41,5 +41,17 @@ SCENARIOS: dict[str, Scenario] = {
         {"quick": (40, 3), "full": (200, 50)},
         OURS,
         f"{_NOTHING_LOST}, at every place; as many deaths at each as planned",
+    ),
+    "redis-restart": Scenario(
+        redis_restart.run,
+        {"quick": (120, 3), "full": (2_000, 10)},
+        BOTH,
+        f"{_NOTHING_LOST}; no process of a worker ends",
+    ),
+    "redis-wiped": Scenario(
+        redis_wiped.run, {"quick": (400, 2), "full": (10_000, 2)}, OURS, f"{_NOTHING_LOST}; rebuilt within 120 s"
+    ),
+    "failover": Scenario(
+        failover.run, {"quick": (300, 1), "full": (2_000, 1)}, OURS, f"{_NOTHING_LOST}; no process of a worker ends"
     ),
 }
