@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 
 from django.db import IntegrityError, transaction
@@ -9,6 +11,9 @@ from django.db import IntegrityError, transaction
 from bench.ledger import note
 from bench.models import Effect
 from jobs import RetryPolicy, current_run, failpoints, fixed, job
+
+# A record of a death is about no job: its neighbours die too.
+_NO_KEY = -1
 
 
 @job
@@ -41,6 +46,28 @@ def work(key: int, ms: int) -> None:
     if _take_effect(key):
         note("effect", key)
     note("end", key, attempt)
+
+
+@job(retry=RetryPolicy(attempts=6, backoff=fixed(0.5)), timeout=60)
+def mortal(key: int, ms: int, how: str, times: int) -> None:
+    """As `work`, but its first attempts, so many, die: by "kill", by "exit", or for want of "memory"."""
+    attempt = current_run().attempt
+    note("start", key, attempt)
+    _rest(ms)
+    if attempt <= times:
+        _die(how)
+    if _take_effect(key):
+        note("effect", key)
+    note("end", key, attempt)
+
+
+def _die(how: str) -> None:
+    if how == "memory":
+        bytearray(2**40)
+    note("fault", _NO_KEY, [how, [os.getpid()]])
+    if how == "exit":
+        os._exit(0)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _rest(ms: int) -> None:

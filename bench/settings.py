@@ -3,8 +3,12 @@
 import os
 
 from jobsite.settings import *  # noqa: F403
-from jobsite.settings import INSTALLED_APPS, JOBS
+from jobsite.settings import DATABASES, INSTALLED_APPS, JOBS
 
 INSTALLED_APPS = [*INSTALLED_APPS, "bench"]
 
 JOBS = {**JOBS, "FAILPOINTS": True, "LEASE": float(os.environ.get("BENCH_LEASE", "15"))}
+
+if os.environ.get("BENCH_OTHER_DATABASE"):
+    # A file beside the first one, with the same tables.
+    DATABASES["other"] = {**DATABASES["default"], "NAME": f"{DATABASES['default']['NAME']}.other"}

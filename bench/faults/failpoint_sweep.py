@@ -15,9 +15,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.faults.fleet import Hit
 from bench.faults.hot_place import Deaths, HotPlace
-from bench.faults.judge import NO_KEY, Bookkeeping, judge
+from bench.faults.judge import NO_KEY, Bookkeeping, judge, told_deaths
 from bench.faults.trial import Result, Settings, Trial, trial
 from bench.ledger import Record
 from bench.telling import as_table
@@ -45,7 +44,6 @@ def run(settings: Settings) -> Result:
         over = one.until_over(sweep.asked)
         one.fleet.stop()
         records, books = one.records(), one.side.books()
-        one.hits += sweep.hits(records)
         rows = [sweep.row(number, point, records, books) for number, point in enumerate(points)]
         short = [f"only {row['hits']} of {settings.kills} died at {row['point']}" for row in rows if row["short"]]
         return one.result(
@@ -117,9 +115,6 @@ class Sweep:
         if point in RELAY + RECORDER and self.hot.has_news():
             self._trial.ours.redis.delete("jobs:recorder")
 
-    def hits(self, records: Sequence[Record]) -> list[Hit]:
-        return [Hit(one.at, tuple(one.fact[1])) for one in records if one.kind == "fault"]
-
     def row(self, number: int, point: str, records: Sequence[Record], books: Bookkeeping) -> dict[str, object]:
         """What came of one place."""
         mine = range(number * _KEYS, (number + 1) * _KEYS)
@@ -127,7 +122,7 @@ class Sweep:
         effects = {key for key in books.effects or () if key in mine}
         jobs = self._ranges[number]
         died = sum(one.kind == "fault" and one.fact[0] == point for one in records)
-        found = judge(own, dataclasses.replace(books, effects=effects), self.hits(records), planned=0, jobs=jobs)
+        found = judge(own, dataclasses.replace(books, effects=effects), told_deaths(records), planned=0, jobs=jobs)
         return {
             "point": point,
             "hits": died,

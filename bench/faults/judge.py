@@ -111,6 +111,11 @@ def judge(records: Iterable[Record], books: Bookkeeping, hits: Sequence[Hit], *,
     )
 
 
+def told_deaths(records: Iterable[Record]) -> list[Hit]:
+    """Processes that told of their end themselves, just before it: of what, and who went with them."""
+    return [Hit(record.at, tuple(record.fact[1])) for record in records if record.kind == "fault"]
+
+
 def _lives(records: Iterable[Record]) -> dict[int, _Life]:
     lives: dict[int, _Life] = defaultdict(_Life)
     for record in records:

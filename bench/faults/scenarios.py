@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bench.faults import failover, failpoint_sweep, redis_restart, redis_wiped, stop_storm, worker_kill
+from bench.faults import (
+    deaths,
+    failover,
+    failpoint_sweep,
+    redis_restart,
+    redis_wiped,
+    stop_storm,
+    transactions,
+    worker_kill,
+)
 from bench.faults.trial import Result, Settings
 
 BOTH = ("ours", "stock")
@@ -41,6 +50,30 @@ SCENARIOS: dict[str, Scenario] = {
         {"quick": (40, 3), "full": (200, 50)},
         OURS,
         f"{_NOTHING_LOST}, at every place; as many deaths at each as planned",
+    ),
+    "process-death": Scenario(
+        deaths.process_death,
+        {"quick": (300, 0), "full": (1_000, 0)},
+        OURS,
+        f"{_NOTHING_LOST}; no run above its attempts, each retry after its wait",
+    ),
+    "poison": Scenario(
+        deaths.poison,
+        {"quick": (200, 0), "full": (1_000, 0)},
+        OURS,
+        "lost, unexpected, duplicate_effects, stuck 0; one run dead, after 3 deaths alone, as what killed its worker",
+    ),
+    "crash-loop": Scenario(
+        deaths.crash_loop,
+        {"quick": (200, 0), "full": (2_000, 0)},
+        OURS,
+        f"{_NOTHING_LOST}; at most one start in a second",
+    ),
+    "transactions": Scenario(
+        transactions.run,
+        {"quick": (150, 0), "full": (1_000, 0)},
+        OURS,
+        f"{_NOTHING_LOST}; a job exists and ran if and only if its row was committed",
     ),
     "redis-restart": Scenario(
         redis_restart.run,

@@ -14,7 +14,7 @@ from typing import Any
 from bench import ledger
 from bench.faults import plan
 from bench.faults.fleet import Fleet, Hit
-from bench.faults.judge import Bookkeeping, Counters, judge
+from bench.faults.judge import Bookkeeping, Counters, judge, told_deaths
 from bench.faults.sides import SIDES, Ours, Side
 from bench.processes import none_left_behind
 from jobs.broker.embedded import EmbeddedServer
@@ -155,8 +155,9 @@ class Trial:
         own that did not hold."""
         wall = self.seconds
         self.fleet.stop(stop_seconds)
-        hits = [*self.hits, *self.fleet.hits]
-        counters = judge(self.records(), books or self.side.books(), hits, planned=planned, jobs=jobs)
+        records = self.records()
+        hits = [*self.hits, *self.fleet.hits, *told_deaths(records)]
+        counters = judge(records, books or self.side.books(), hits, planned=planned, jobs=jobs)
         limits = {} if recovery_limit is None else {"recovery_limit": recovery_limit}
         return Result(
             counters,
