@@ -48,6 +48,9 @@ class SQLite:
             leftover.unlink()
         shutil.copy(self._template, self._file)
 
+    def remove(self) -> None:
+        """Nothing: it goes with its folder."""
+
     def count_succeeded(self) -> int:
         return int(str(self.rows(_SUCCEEDED)[0][0]))
 
@@ -78,6 +81,13 @@ class PostgreSQL:
             row = connection.execute(_SUCCEEDED).fetchone()
         return int(row[0]) if row else 0
 
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        """What a query answers."""
+        import psycopg
+
+        with psycopg.connect(self.url) as connection:
+            return connection.execute(query.encode()).fetchall()
+
     def remove(self) -> None:
         self._on_server(*[f"DROP DATABASE IF EXISTS {name} WITH (FORCE)" for name in (_ROUND, _TEMPLATE)])
 
@@ -87,6 +97,41 @@ class PostgreSQL:
         with psycopg.connect(self._server_url, autocommit=True) as connection:
             for statement in statements:
                 connection.execute(statement.encode())
+
+
+class OwnPostgreSQL(PostgreSQL):
+    """A server of our own in a folder, that can be stopped and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        programs = _postgresql_programs()
+        assert programs is not None
+        self._data, self._port = folder / "postgresql", _free_port()
+        self._data.mkdir()
+        self._run = _as_postgres(self._data)
+        self._ctl = [f"{programs}/pg_ctl", "-D", str(self._data), "-w"]
+        self._run([f"{programs}/initdb", *_initdb_options(self._data)])
+        self.start()
+        super().__init__(f"postgres://jobsite@127.0.0.1:{self._port}/postgres")
+
+    def start(self) -> None:
+        options = f"-c listen_addresses=127.0.0.1 -p {self._port} -c unix_socket_directories="
+        self._run([*self._ctl, "-l", str(self._data / "log"), "-o", options, "start"])
+
+    def stop(self) -> None:
+        """As when its machine goes away: no connection is told goodbye."""
+        self._run([*self._ctl, "-m", "immediate", "stop"])
+
+    def remove(self) -> None:
+        self.stop()
+
+
+def can_start_postgresql() -> bool:
+    """Whether a PostgreSQL server is installed here."""
+    return _postgresql_programs() is not None
+
+
+def _initdb_options(data: Path) -> list[str]:
+    return ["-D", str(data), "-U", "jobsite", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
 
 
 def migrate(url: str) -> None:
@@ -129,7 +174,7 @@ def _own_server(programs: Path, folder: Path) -> Iterator[str]:
     data, port = folder / "postgresql", _free_port()
     data.mkdir()
     run = _as_postgres(data)
-    run([f"{programs}/initdb", "-D", str(data), "-U", "jobsite", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"])
+    run([f"{programs}/initdb", *_initdb_options(data)])
     options = f"-c listen_addresses=127.0.0.1 -p {port} -c unix_socket_directories="
     run([f"{programs}/pg_ctl", "-D", str(data), "-w", "-l", str(data / "log"), "-o", options, "start"])
     try:

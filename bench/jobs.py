@@ -55,9 +55,23 @@ def mortal(key: int, ms: int, how: str, times: int) -> None:
     note("start", key, attempt)
     _rest(ms)
     if attempt <= times:
+        if how == "memory":
+            note("failed", key, attempt)
         _die(how)
     if _take_effect(key):
         note("effect", key)
+    note("end", key, attempt)
+
+
+@job(retry=RetryPolicy(attempts=10, backoff=fixed(2)), timeout=60)
+def stumble(key: int, times: int) -> None:
+    """Fail at the first attempts, so many, as when a partner is away."""
+    attempt = current_run().attempt
+    note("start", key, attempt)
+    if attempt <= times:
+        note("failed", key, attempt)
+        raise ConnectionError("the partner is away")
+    note("effect", key)
     note("end", key, attempt)
 
 

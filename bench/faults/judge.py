@@ -16,7 +16,7 @@ RECOVERY_LIMIT_SECONDS = 30.0
 ZERO = ("lost", "unexpected", "duplicate_effects", "failed", "stuck")
 # Who notes its own death, or is killed after a look at the clock, goes on for a moment.
 _LAST_MOMENT_SECONDS = 0.5
-# A record of a fault is about no job.
+# A record of a fault is about no job, and what is below stands beside the trial.
 NO_KEY = -1
 
 
@@ -79,6 +79,7 @@ class _Life:
     effects: int = 0
     starts: list[Record] = field(default_factory=list)
     ends: set[tuple[int, object]] = field(default_factory=set)
+    failures: set[tuple[int, object]] = field(default_factory=set)
 
 
 def judge(records: Iterable[Record], books: Bookkeeping, hits: Sequence[Hit], *, planned: int, jobs: int) -> Counters:
@@ -119,7 +120,7 @@ def told_deaths(records: Iterable[Record]) -> list[Hit]:
 def _lives(records: Iterable[Record]) -> dict[int, _Life]:
     lives: dict[int, _Life] = defaultdict(_Life)
     for record in records:
-        if record.key == NO_KEY:
+        if record.key <= NO_KEY:
             continue
         life = lives[record.key]
         if record.kind == "attempted":
@@ -132,6 +133,8 @@ def _lives(records: Iterable[Record]) -> dict[int, _Life]:
             life.effects += 1
         elif record.kind == "end":
             life.ends.add((record.pid, record.fact))
+        elif record.kind == "failed":
+            life.failures.add((record.pid, record.fact))
     return lives
 
 
@@ -142,8 +145,9 @@ def _place(run_id: str, books: Bookkeeping) -> str:
 
 
 def _unexplained_starts(life: _Life, hits: Sequence[Hit]) -> int:
-    """Starts beyond the first that follow an attempt which had reached its end, or whose process was never killed."""
-    return sum(_was_cut_off(first, life, hits) is None for first in life.starts[:-1])
+    """Starts beyond the first that follow an attempt which had reached its end, or neither failed nor was cut off."""
+    tries = [start for start in life.starts[:-1] if (start.pid, start.fact) not in life.failures]
+    return sum(_was_cut_off(first, life, hits) is None for first in tries)
 
 
 def _recoveries(lives: Mapping[int, _Life], hits: Sequence[Hit]) -> list[float]:

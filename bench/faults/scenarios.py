@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bench.faults import (
+    database_down,
     deaths,
+    due_jobs,
     failover,
     failpoint_sweep,
     redis_restart,
@@ -74,6 +76,24 @@ SCENARIOS: dict[str, Scenario] = {
         {"quick": (150, 0), "full": (1_000, 0)},
         OURS,
         f"{_NOTHING_LOST}; a job exists and ran if and only if its row was committed",
+    ),
+    "db-down": Scenario(
+        database_down.run,
+        {"quick": (400, 1), "full": (2_000, 1)},
+        OURS,
+        f"{_NOTHING_LOST}; attempts burnt no more than twice as many as run at once; no process of a worker ends",
+    ),
+    "herd": Scenario(
+        due_jobs.herd,
+        {"quick": (3_000, 40), "full": (50_000, 40)},
+        OURS,
+        "lost, duplicate_effects, failed, stuck 0; p95 of the wait in another queue <= 2 s",
+    ),
+    "scheduler-death": Scenario(
+        due_jobs.scheduler_death,
+        {"quick": (4_000, 1), "full": (10_000, 1)},
+        OURS,
+        f"{_NOTHING_LOST}; none moved twice, all in their queue within 15 s",
     ),
     "redis-restart": Scenario(
         redis_restart.run,

@@ -200,6 +200,8 @@ def trial(
         stack.callback(valkey.stop)
         valkey.start()
         side = SIDES[settings.target](folder, valkey.url, database)
+        if isinstance(side, Ours):
+            stack.callback(side.database.remove)
         fleet = Fleet(side.work, workers, folder / "workers.log")
         limit = settings.limit_seconds or limit_seconds
         yield Trial(settings, folder, valkey, side, fleet, limit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.faults.fleet import Hit
-from bench.faults.judge import Bookkeeping, Counters, judge
+from bench.faults.judge import Bookkeeping, Counters, judge, told_deaths
 from bench.ledger import Record
 
 WORKER, OTHER, CLIENT = 11, 12, 1
@@ -88,3 +88,20 @@ def test_a_kill_that_met_nobody_breaks_the_run() -> None:
 def test_a_client_that_enqueued_too_little_breaks_the_run() -> None:
     counters = judge([], NOTHING, [], planned=0, jobs=5)
     assert counters.broken() == ["the client enqueued 0 of 5 jobs"]
+
+
+def test_a_start_after_a_failure_that_was_told_is_no_duplicate_run() -> None:
+    first = [Record("start", 1, WORKER, 1.0, 1), Record("failed", 1, WORKER, 1.1, 1)]
+    assert counted([*asked(1), *first, *ran(1, at=2.0, attempt=2)]).duplicate_runs == 0
+
+
+def test_who_tells_of_its_own_death_explains_what_it_cut_off() -> None:
+    records = [*asked(1), Record("start", 1, WORKER, 1.0, 1), Record("fault", -1, WORKER, 1.2, ["mid_job", [WORKER]])]
+    hits = told_deaths(records)
+    assert hits == [Hit(1.2, (WORKER,))]
+    assert counted([*records, *ran(1, pid=OTHER, at=3.0)], NOTHING, *hits).duplicate_runs == 0
+
+
+def test_a_scenario_may_leave_a_counter_open() -> None:
+    counters = counted(asked(1), Bookkeeping(runnable=(), failed={"run"}))
+    assert counters.broken(may=("failed",)) == []
