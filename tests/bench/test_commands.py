@@ -94,6 +94,18 @@ def test_pickup_tells_percentiles() -> None:
     assert 0 < figures["p50_ms"] <= figures["p99_ms"]
 
 
+def test_memory_tells_weight_growth_and_start() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        process = start(["memory", "--jobs", "300", "--targets", "ours_not_durable", "--json"], Path(name))
+        told, _ = process.communicate()
+    result = json.loads(told.splitlines()[-1])
+    # A busy machine starts slowly, and that is told.
+    assert process.returncode == bool(result["broken"])
+    figures = result["results"]["ours_not_durable"]
+    assert figures.keys() == {"rss_mb", "growth_mb", "startup_s"}
+    assert 20 < figures["rss_mb"] < 100
+
+
 def test_killed_workers_lose_nothing() -> None:
     told = bench("faults", "--scenario", "worker-kill", "--jobs", "200", "--kills", "2")
     assert (told["scenario"], told["target"], told["seed"], told["verdict"]) == ("worker-kill", "ours", 7, "PASS")
