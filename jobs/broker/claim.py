@@ -24,6 +24,22 @@ logger = logging.getLogger(__name__)
 _LARGEST = 2**31 - 1
 # The last moment that a datetime can be.
 _LATEST_MS = 253_402_300_799_999
+# What is read of a run of ours; of a foreign one all is. What tells them apart comes first.
+FIELDS = (
+    "data",
+    "description",
+    "created_at",
+    "enqueued_at",
+    "ready_ms",
+    "own_attempts",
+    "durable",
+    "crashes",
+    "parent",
+    "correlation",
+    "checkpoint",
+    "unknown_since_ms",
+)
+_ANSWERED = ("life", "attempts", "foreign", "status", *FIELDS)
 # Digits that an integer takes at once; longer ones go the long way round.
 _SURELY_EXACT = 16
 
@@ -38,9 +54,10 @@ class WorkerId:
 
 @dataclass(frozen=True)
 class Claim:
-    """One run held under a token. `claimed_ms` is the server's clock; `fields` is the run's hash.
+    """One run held under a token. `claimed_ms` is the server's clock; `fields` is what the run's hash says of it.
 
-    `raw` is that hash as it was read, where plain RQ enqueued the run: its data are no text. See `broker.foreign`.
+    Of a run of ours these are `FIELDS` and what the claim writes: who reads another names it there.
+    `raw` is the hash as it was read, where plain RQ enqueued the run: its data are no text. See `broker.foreign`.
     """
 
     run_id: str
@@ -155,7 +172,8 @@ def claim_call(worker: WorkerId, tokens: Sequence[str], queues: Iterable[str]) -
     choices = conf.get()
     lease = int(choices.LEASE * 1000)
     who = (worker.id, worker.name, lease, utcformat(datetime.now(UTC)))
-    return "claim", [SERVER, choices.JOURNAL_LIMIT, *who, len(tokens), *tokens, *queues]
+    counts = (len(tokens), len(FIELDS))
+    return "claim", [SERVER, choices.JOURNAL_LIMIT, *who, *counts, *tokens, *FIELDS, *queues]
 
 
 def read_claims(answer: Any) -> list[Claim]:
@@ -166,10 +184,25 @@ def read_claims(answer: Any) -> list[Claim]:
         raise answer
     if answer[1:] and isinstance(answer[1], bytes):
         raise ClaimsPaused(answer[1].decode())
+    written = {"claimed_ms": str(answer[0]), "status": "started"}
     return [
-        _claim(run_id.decode(errors="replace"), queue.decode(), token.decode(), _fields(flat), flat)
-        for queue, run_id, token, flat in answer[1:]
+        _read(run_id, queue, token, values, foreign, written | {"attempts": str(attempts)})
+        for queue, run_id, token, attempts, values, foreign in answer[1:]
     ]
+
+
+def _read(
+    run_id: bytes,
+    queue: bytes,
+    token: bytes,
+    values: list[bytes | None] | None,
+    foreign: list[bytes] | None,
+    written: dict[str, str],
+) -> Claim:
+    place = _text(run_id), queue.decode(), token.decode()
+    if values is not None:
+        return Claim(*place, _fields(values) | written)
+    return _claim(*place, _pairs(foreign or []) | written, foreign or [])
 
 
 def held_by(worker_id: str) -> list[Claim]:
@@ -237,7 +270,14 @@ def _decoded(fields: dict[bytes, bytes] | Exception) -> dict[str, str]:
     return {_text(key): _text(value) for key, value in fields.items()}
 
 
-def _fields(flat: list[bytes]) -> dict[str, str]:
+def _fields(values: list[bytes | None]) -> dict[str, str]:
+    """What a run of ours says; a field that its hash does not have is missing."""
+    return {
+        name: value.decode(errors="replace") for name, value in zip(_ANSWERED, values, strict=True) if value is not None
+    }
+
+
+def _pairs(flat: list[bytes]) -> dict[str, str]:
     return {_text(flat[index]): _text(flat[index + 1]) for index in range(0, len(flat), 2)}
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any, Literal
 
 from rq.utils import utcformat
@@ -78,14 +79,20 @@ def settle_and_claim(
 
 def _settle_call(worker: WorkerId, settlements: Sequence[Settlement], *, only_ended: bool = False) -> Call:
     arguments: list[Any] = [worker.id, worker.name, int(only_ended), utcformat(datetime.now(UTC))]
-    for item in settlements:
-        entry = "" if item.entry is None else _encode(item.entry)
-        fields = [word for pair in item.fields.items() for word in pair]
-        wait = int(item.wait_seconds * 1000)
-        claim = item.claim
-        next_queue = item.queue or claim.queue
-        arguments += [claim.run_id, claim.token, claim.queue, item.where, next_queue, wait, entry, len(fields), *fields]
+    for ending, alike in groupby(settlements, key=_ending):
+        group = list(alike)
+        arguments += [*ending, len(group)]
+        for item in group:
+            entry = "" if item.entry is None else _encode(item.entry)
+            arguments += [item.claim.run_id, item.claim.token, entry]
     return "settle", arguments
+
+
+def _ending(item: Settlement) -> tuple[Any, ...]:
+    """What the script is told once for all that end alike."""
+    wait = int(item.wait_seconds * 1000)
+    fields = [word for pair in item.fields.items() for word in pair]
+    return item.claim.queue, item.where, item.queue or item.claim.queue, wait, len(fields), *fields
 
 
 def _apart(settlements: Sequence[Settlement]) -> tuple[list[Settlement], list[Settlement]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
+from pathlib import Path
 
 import pytest
 from rq.registry import StartedJobRegistry
@@ -243,3 +245,31 @@ def test_the_wait_is_counted_from_when_the_run_was_ready():
     client().hincrby(keys.job(run_id), "ready_ms", -5000)
     (taken,) = claim()
     assert 5000 <= taken.wait_ms < 10_000
+
+
+def test_every_field_that_somebody_reads_of_a_claim_is_claimed():
+    read = re.compile(r"""(?:\.fields\.get\(|\.fields\[|\.number\(|_date\(claim, )["'](\w+)""")
+    # What a foreign run says is read where only those come, and of them all is claimed.
+    paths = [path for path in Path(claims.__file__).parents[1].rglob("*.py") if "foreign" not in path.name]
+    wanted = {field for path in paths for field in read.findall(path.read_text())}
+    assert "correlation" in wanted
+    assert wanted <= {*claims.FIELDS, "life", "attempts", "foreign", "claimed_ms"}
+
+
+def test_a_foreign_run_is_claimed_with_all_that_its_hash_says():
+    client().hset(keys.job("theirs"), mapping={"data": "x", "origin": "default", "timeout": 180, "retries_left": 2})
+    client().rpush(keys.queue("default"), "theirs")
+    (taken,) = claim()
+    assert not taken.is_ours
+    assert taken.fields["retries_left"] == "2"
+    assert taken.attempt == 1
+
+
+def test_many_runs_are_claimed_and_settled_at_once():
+    wanted = [*pushed(60, queue="critical"), *pushed(60)]
+    taken = claim(100)
+    assert ids(taken) == wanted[:100]
+    assert settle(WORKER, [Settlement(one, "end", entry={"run": one.run_id}) for one in taken]) == [True] * 100
+    told = journal.read(journal.FIRST, most=2)
+    assert [entry.data["run"] for entry in told] == wanted[:100]
+    assert claims.held_by(WORKER.id) == []

@@ -223,3 +223,32 @@ def test_everything_that_stays_in_redis_ends_by_itself_or_is_bounded():
     endless = {key for key in client().keys("*") if client().ttl(key) == -1}
     assert endless <= bounded
     assert {client().ttl(keys.job(one)) > 0 for one in (ended, dead, gone)} == {True}
+
+
+def test_one_token_settles_once_even_in_one_call():
+    pushed()
+    (taken,) = claim()
+    assert settle(WORKER, [Settlement(taken, "front"), Settlement(taken, "front")]) == [True, False]
+    assert client().llen(keys.queue("default")) == 1
+
+
+def test_attempts_that_end_in_different_ways_are_settled_in_one_call():
+    run_ids = pushed(4)
+    endings = ["end", "later", "failed", "end"]
+    taken = claim(4)
+    settlements = [
+        Settlement(one, where, wait_seconds=9 if where == "later" else 0, fields={"crashes": n} if n == 1 else {})
+        for n, (one, where) in enumerate(zip(taken, endings, strict=True))
+    ]
+    assert settle(WORKER, settlements) == [True] * 4
+    assert [hash_of(run_id)["status"] for run_id in run_ids] == ["finished", "scheduled", "failed", "finished"]
+    assert [hash_of(run_id).get("crashes") for run_id in run_ids] == [None, "1", None, None]
+
+
+def test_behind_a_recorder_that_lags_each_entry_counts():
+    for _ in range(100):
+        journal.wake()
+    pushed(3)
+    settle(WORKER, [Settlement(one, "end", entry={"run": one.run_id}) for one in claim(3)])
+    assert journal.length() == 103
+    assert len(entries()) == 103
