@@ -13,7 +13,7 @@ from rq import Callback, Queue, Repeat, Retry
 from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry, FinishedJobRegistry
 
-from jobs import dead, recorder
+from jobs import dead, reconciling, recorder
 from jobs.broker.connection import client
 from jobs.broker.schedule import tick
 from jobs.broker.settle import settle
@@ -113,6 +113,7 @@ def test_a_dead_job_is_requeued_though_redis_forgot_it(queue: Queue, called: lis
     rq_job = queue.enqueue(tasks.fail_once, meta={"by": "ann"})
     work_off()
     client().flushall()
+    reconciling.reconcile("tests")
     dead.requeue(DeadJob.objects.get(), actor="ann")
     work_off()
     assert the_row().state == "succeeded"
