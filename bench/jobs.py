@@ -75,6 +75,23 @@ def stumble(key: int, times: int) -> None:
     note("end", key, attempt)
 
 
+@job
+def give(what: str) -> object:
+    """Return what cannot be kept: an "object", something "huge" or "deep"; "nothing" is what can."""
+    if what == "deep":
+        nested: list[object] = []
+        for _ in range(1000):
+            nested = [nested]
+        return nested
+    return {"object": object(), "huge": "x" * 50_000_000 if what == "huge" else ""}.get(what)
+
+
+@job(retry=RetryPolicy(attempts=1))
+def short(fails: bool) -> None:
+    if fails:
+        raise ValueError("as planned")
+
+
 def _die(how: str) -> None:
     if how == "memory":
         bytearray(2**40)

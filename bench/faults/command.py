@@ -14,9 +14,11 @@ from typing import Any
 
 from bench.faults import everything
 from bench.faults.scenarios import SCENARIOS, Scenario
+from bench.faults.sides import Stock
 from bench.faults.trial import Result, Settings, Skipped
 
 ALL = "all"
+_COMPLAINTS = 10
 
 
 def main(options: argparse.Namespace) -> int:
@@ -28,7 +30,7 @@ def main(options: argparse.Namespace) -> int:
     scenario = SCENARIOS[options.scenario]
     if options.target not in scenario.targets:
         raise SystemExit(f"{options.scenario} is not for {options.target}: it breaks what only ours has.")
-    jobs, kills = scenario.profiles.get(options.profile, scenario.profiles["full"])
+    jobs, kills = scenario.profiles.get(options.profile) or list(scenario.profiles.values())[-1]
     settings = Settings(
         target=options.target,
         seed=int(options.seed),
@@ -37,6 +39,7 @@ def main(options: argparse.Namespace) -> int:
         profile=options.profile,
         limit_seconds=options.limit,
     )
+    Stock.queues_each = options.queues
     try:
         result = scenario.run(settings)
     except Skipped as reason:
@@ -53,6 +56,7 @@ def _report(name: str, scenario: Scenario, settings: Settings, result: Result) -
         "target": settings.target,
         "seed": settings.seed,
         "profile": settings.profile,
+        "queues_each": Stock.queues_each,
         **asdict(result.counters),
         **result.figures,
         "wall_s": result.wall_s,
@@ -70,14 +74,21 @@ def _tell(report: dict[str, Any], result: Result, options: argparse.Namespace) -
         print(f"  {line}")
     for promise in result.broken:
         print(f"  BROKEN: {promise}")
-    if options.verbose or (result.broken and report["target"] == "ours"):
+    if options.verbose:
         print(result.log, file=sys.stderr)
+    elif result.broken and report["target"] == "ours":
+        print(*_complaints(result.log), sep="\n", file=sys.stderr)
     if options.out:
         name = f"{report['scenario']}-{report['target']}-{report['seed']}.json"
         options.out.mkdir(parents=True, exist_ok=True)
         (options.out / name).write_text(json.dumps(report, indent=2) + "\n")
     if options.json:
         print(json.dumps(report))
+
+
+def _complaints(log: str) -> list[str]:
+    """The last errors of which the workers told, each in a line."""
+    return [line[:300] for line in log.splitlines() if " ERROR " in line][-_COMPLAINTS:]
 
 
 def _line(report: dict[str, Any]) -> str:
@@ -92,6 +103,7 @@ def _line(report: dict[str, Any]) -> str:
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scenario", choices=(*SCENARIOS, ALL), required=True, metavar="NAME", help="Or all")
     parser.add_argument("--target", choices=("ours", "stock"), default="ours")
+    parser.add_argument("--queues", type=int, choices=(1, 2), default=2, help="Queues of each stock worker (default 2)")
     parser.add_argument("--seed", default="7", help='A number, or "random" (default 7)')
     parser.add_argument(
         "--profile", choices=("quick", "full", "soak"), default="quick", help="How much (default quick)"

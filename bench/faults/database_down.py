@@ -1,6 +1,6 @@
 """The database goes away while jobs wait that write to it.
 
-1. Jobs are enqueued; the workers begin.
+1. Jobs are enqueued. When all wait the workers begin.
 2. PostgreSQL is stopped, or SQLite's file is locked, for a while, and comes back.
 3. No attempt may have been burnt for nothing: all end well, few of them after more than one attempt.
 """
@@ -33,13 +33,10 @@ def run(settings: Settings) -> Result:
     own = can_start_postgresql()
     database: Any = OwnPostgreSQL if own else SQLite
     with trial(settings, workers=WORKERS, limit_seconds=3 * down + 120 + settings.jobs / 5, database=database) as one:
-        one.fleet.keep_running()
         client = one.enqueue(settings.jobs)
-        one.wait(
-            lambda: one.fleet.has_ended(client) or one.side.count_over() >= settings.jobs // 4, seconds=_CALM_SECONDS
-        )
-        if own:
-            one.wait(lambda: one.fleet.has_ended(client), seconds=_CALM_SECONDS)
+        one.wait(lambda: one.fleet.has_ended(client), seconds=2 * _CALM_SECONDS, fleet=False)
+        one.fleet.keep_running()
+        one.wait(lambda: one.side.count_over() >= settings.jobs // 20, seconds=_CALM_SECONDS)
         alive = {member for pid in one.fleet.pids for member in family(pid)}
         with away(one.ours.database):
             gone_at = time.monotonic()

@@ -43,6 +43,7 @@ def run(options: argparse.Namespace) -> int:
 def _start(name: str, options: argparse.Namespace) -> subprocess.Popen[str]:
     words = ["--scenario", name, "--target", options.target, "--profile", options.profile, "--seed", options.seed]
     words += ["--out", str(options.out)] if options.out else []
+    words += ["--queues", str(options.queues)]
     words += ["--json"] if options.json else []
     return subprocess.Popen(
         [sys.executable, "-m", "bench", "faults", *words],

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bench.faults import (
+    bad_payload,
     database_down,
     deaths,
     due_jobs,
@@ -13,6 +14,7 @@ from bench.faults import (
     failpoint_sweep,
     redis_restart,
     redis_wiped,
+    soak,
     stop_storm,
     transactions,
     worker_kill,
@@ -94,6 +96,18 @@ SCENARIOS: dict[str, Scenario] = {
         {"quick": (4_000, 1), "full": (10_000, 1)},
         OURS,
         f"{_NOTHING_LOST}; none moved twice, all in their queue within 15 s",
+    ),
+    "bad-payload": Scenario(
+        bad_payload.run,
+        {"quick": (100, 0), "full": (1_000, 0)},
+        OURS,
+        f"{_NOTHING_LOST}; each bad one refused, buried, put off or in quarantine; no process of a worker ends",
+    ),
+    "soak": Scenario(
+        soak.run,
+        {"soak": (1_000_000, 0)},
+        OURS,
+        "all end; the workers' memory levels off; each key has a life or is capped",
     ),
     "redis-restart": Scenario(
         redis_restart.run,

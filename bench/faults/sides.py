@@ -116,6 +116,7 @@ class Stock:
 
     at_once = 1
     overhead_ms = 50.0
+    queues_each = len(QUEUES)
     # What it held comes back after minutes or never; waiting for that would say nothing new.
     quiet_seconds = 20.0
 
@@ -135,7 +136,9 @@ class Stock:
     def work(self, number: int) -> None:
         from rq import Worker
 
-        Worker(QUEUES, connection=Redis.from_url(self._url)).work(logging_level="WARNING")
+        # With one queue a worker takes and registers in one step, with more in two.
+        mine = QUEUES if self.queues_each > 1 else QUEUES[number % len(QUEUES)]
+        Worker(mine, connection=Redis.from_url(self._url)).work(logging_level="WARNING")
 
     def count_over(self) -> int:
         places = [f"rq:{place}:{queue}" for queue in QUEUES for place in ("finished", "failed")]
