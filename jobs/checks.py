@@ -96,7 +96,7 @@ def _queues() -> Iterator[checks.CheckMessage]:
                 f'The job {name} goes to the queue "{queue}", which is not there.', hint=hint, id="jobs.E002"
             )
     for queue, options in conf.queues().items():
-        if options.get("SERIALIZER") not in (_JSON, "json"):
+        if options.get("SERIALIZER") not in (_JSON, "json") and conf.get().FOREIGN_PICKLE is not True:
             hint = f'Set "SERIALIZER": "{_JSON}"; the default is pickle, which runs whatever is in Redis.'
             yield checks.Error(f'RQ_QUEUES["{queue}"] is not serialised as JSON.', hint=hint, id="jobs.E003")
 
