@@ -12,7 +12,7 @@ from django.core import checks
 from django.utils.module_loading import import_string
 
 from jobs import conf, registry
-from jobs.broker import inspect
+from jobs.broker import inspect, stock
 from jobs.errors import BrokerUnavailable, did_you_mean
 
 _JSON = "rq.serializers.JSONSerializer"
@@ -26,6 +26,7 @@ def register() -> None:
     """Hand the checks to Django."""
     checks.register(check_settings, "jobs")
     checks.register(check_server, "jobs", deploy=True)
+    checks.register(check_deployment, "jobs", deploy=True)
 
 
 def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
@@ -39,9 +40,17 @@ def check_server(**kwargs: Any) -> list[checks.CheckMessage]:
         return []
     try:
         server = inspect.server()
+        return [*_memory(server), *_version(server), *_persistence(server), *_stock_workers()]
     except BrokerUnavailable as error:
         return [checks.Warning(str(error), id="jobs.W006")]
-    return [*_memory(server), *_version(server), *_persistence(server)]
+
+
+def check_deployment(**kwargs: Any) -> list[checks.CheckMessage]:
+    """What is meant for a time only."""
+    if conf.get().FOREIGN_PICKLE is not True:
+        return []
+    hint = 'Once no pickled job waits, set "SERIALIZER" of each queue to JSON\'s, and FOREIGN_PICKLE to False.'
+    return [checks.Warning("Whoever can write to Redis can have pickles read.", hint=hint, id="jobs.W020")]
 
 
 def _keys() -> Iterator[checks.CheckMessage]:
@@ -179,3 +188,9 @@ def _persistence(server: dict[str, Any]) -> Iterator[checks.CheckMessage]:
     if not server.get("aof_enabled"):
         hint = "Set appendonly yes, so that a restart keeps what waits."
         yield checks.Warning("The server keeps no append-only file.", hint=hint, id="jobs.W007")
+
+
+def _stock_workers() -> Iterator[checks.CheckMessage]:
+    if found := stock.found(conf.queue_names()):
+        hint = "Stop them: they take jobs without a lease, and lose them when they are killed."
+        yield checks.Warning(f"Stock RQ works on our queues: {', '.join(found)}.", hint=hint, id="jobs.W021")

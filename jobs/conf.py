@@ -32,12 +32,19 @@ def _are_strings(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
 
 
+def _are_modules(value: Any) -> bool:
+    return _are_strings(value) and all(
+        all(word.isidentifier() for word in module.removesuffix(".*").split(".")) for module in value
+    )
+
+
 def _are_days(value: Any) -> bool:
     return isinstance(value, dict) and all(_is_number(days) and days >= 0 for days in value.values())
 
 
 _TEXT = Kind("a string", lambda value: isinstance(value, str))
 _NAMES = Kind("a list of strings", _are_strings)
+_MODULES = Kind('a list of modules such as "shop.tasks" or "shop.*"', _are_modules)
 _PATHS = Kind("a list of dotted paths", _are_strings)
 _COUNT = Kind("a whole number above 0", _is_count)
 _SECONDS = Kind("a number of seconds above 0", lambda value: _is_number(value) and value > 0)
@@ -101,7 +108,7 @@ class Conf:
 
     FOREIGN_JOBS: list[str] = field(
         default_factory=list,
-        metadata={"help": "Modules whose functions plain RQ code may enqueue", "kind": _NAMES},
+        metadata={"help": "Modules whose functions plain RQ code may enqueue", "kind": _MODULES},
     )
     FOREIGN_PICKLE: bool = field(
         default=False, metadata={"help": "Whether pickles that plain RQ code wrote are read", "kind": _SWITCH}

@@ -45,12 +45,10 @@ def find(rows: Sequence[JobRun], *, waiting: Listed | None) -> list[tuple[JobRun
 
     `waiting` is what the queues hold; None believes a run that says so. Raises `BrokerUnavailable`.
     """
-    # What plain RQ enqueued has no payload of ours to be put back with.
-    ours = [row for row in rows if row.rq_id == str(row.pk)]
-    found = places.look([Sought(row.rq_id, row.queue, row.life, _begun(row)) for row in ours])
+    found = places.look([Sought(row.rq_id, row.queue, row.life, _begun(row)) for row in rows])
     return [
         (row, "lost" if place == "queued" else place)
-        for row, place in zip(ours, found, strict=True)
+        for row, place in zip(rows, found, strict=True)
         if place != "there" and not (place == "queued" and (waiting is None or row.rq_id in waiting))
     ]
 

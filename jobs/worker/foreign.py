@@ -40,7 +40,7 @@ from jobs.errors import BadArguments, JobTimedOut, NotAllowed, UnknownJob
 from jobs.policy.foreign import forgiving_crashes
 from jobs.policy.options import LONGEST_TIMEOUT_SECONDS
 from jobs.policy.outcome import Crashed, NotAccepted, NotKnown, Outcome, Raised, Returned, TimedOut
-from jobs.policy.retry import Bury, Cancel, Done, Retry, RetryPolicy, Verdict
+from jobs.policy.retry import Bury, Cancel, Discard, Done, Retry, RetryPolicy, Verdict
 from jobs.rq_classes import JobsJob
 from jobs.worker import foreign_rows, orders, stopping
 from jobs.worker.event_loop import run_async
@@ -50,6 +50,7 @@ from jobs.worker.middleware.timing import time_limit
 logger = logging.getLogger(__name__)
 
 _ERRORS = (Raised, TimedOut)
+_ENDS = (Done, Discard, Bury, Cancel)
 # RQ's numbers of the kinds of result.
 _SUCCESSFUL, _FAILED, _STOPPED = Result.Type.SUCCESSFUL, Result.Type.FAILED, Result.Type.STOPPED
 
@@ -252,7 +253,8 @@ def _failure_of(run: CurrentRun, call: Callable[[], None], seconds: float) -> Ba
 
 def _fields(claim: Claim, outcome: Outcome, verdict: Verdict, *, traceback: str) -> dict[str, str | int | bytes]:
     """What RQ's readers find in the hash beside the status."""
-    fields: dict[str, str | int | bytes] = {}
+    # Plain RQ may save the same id anew meanwhile: it is this run all the same.
+    fields: dict[str, str | int | bytes] = {} if isinstance(verdict, _ENDS) else {"foreign": foreign.row_id(claim)}
     if isinstance(verdict, Retry) and isinstance(outcome, _ERRORS):
         if isinstance(outcome.error, AskedToRetry):
             fields["number_of_retries"] = claim.number("number_of_retries") + 1

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from rq.utils import now as rq_now
 from rq.worker.base import BaseWorker, WorkerStatus
 
+from jobs.broker import stock
 from jobs.broker.connection import client, errors_named
 from jobs.rq_classes import JobsJob, JobsQueue
 
@@ -46,6 +47,7 @@ class Registration:
         with errors_named():
             client().delete(self._worker.key)
             self._worker.register_birth()
+            client().hset(self._worker.key, stock.MARK, stock.OURS)
 
     def beat(self, *, busy: bool, quiet: bool = False) -> None:
         """Say that the process lives and whether it works; often enough, not each time. Raises `BrokerUnavailable`."""
@@ -56,7 +58,11 @@ class Registration:
         with errors_named():
             if not client().exists(self._worker.key):
                 self._worker.register_birth()
-            facts = {"state": state.value, "last_heartbeat": rq_now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+            facts = {
+                "state": state.value,
+                "last_heartbeat": rq_now().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+                stock.MARK: stock.OURS,
+            }
             client().hset(self._worker.key, mapping=facts)
             client().expire(self._worker.key, _LIFE_SECONDS)
         self._state = state

@@ -13,7 +13,7 @@ from rq import Callback, Queue, Repeat, Retry
 from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry, FinishedJobRegistry
 
-from jobs import dead, reconciling, recorder
+from jobs import dead, lost, reconciling, recorder
 from jobs.broker.connection import client
 from jobs.broker.schedule import tick
 from jobs.broker.settle import settle
@@ -173,6 +173,27 @@ def test_an_id_that_comes_again_is_another_run(queue: Queue) -> None:
         work_off()
     rows = JobRun.objects.filter(rq_id="nightly")
     assert [(row.state, row.attempts) for row in rows] == [("dead", 1)] * 3
+
+
+def test_an_id_that_comes_again_while_it_waits_is_the_same_run(queue: Queue) -> None:
+    for _ in range(2):
+        queue.enqueue(tasks.fail, job_id="nightly", retry=Retry(max=1, interval=60))
+        work_off()
+    # With the retries of its second coming.
+    assert (the_row().state, the_row().attempts) == ("retrying", 2)
+
+
+def test_one_that_redis_lost_while_it_waited_is_put_back(queue: Queue) -> None:
+    rq_job = queue.enqueue(tasks.fail_once, retry=Retry(max=1, interval=60))
+    work_off()
+    client().delete(rq_job.key, "rq:scheduled:default")
+    row = the_row()
+    assert [place for _, place in lost.find([row], waiting=None)] == ["lost"]
+    lost.restore([row.pk])
+    client().zadd("rq:scheduled:default", {rq_job.id: 1})
+    tick([], ["default"])
+    work_off()
+    assert (the_row().state, rq_job.return_value()) == ("succeeded", "done")
 
 
 def test_a_job_that_rq_requeues_is_another_run(queue: Queue, called: list[Any]) -> None:

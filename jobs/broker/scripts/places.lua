@@ -53,7 +53,8 @@ local function place_of(id, queue, life, begun)
   if is_a('none', key) then return 'lost' end
   if not is_a('hash', key) then return 'damaged' end
   local hash = redis.call('HMGET', key, 'life', 'status', 'attempts')
-  local there, status, attempts = tonumber(hash[1]) or math.huge, hash[2], tonumber(hash[3]) or 0
+  -- Plain RQ knows no lives: there is but one at a time.
+  local there, status, attempts = tonumber(hash[1]) or life, hash[2], tonumber(hash[3]) or 0
   if there > life then return 'there' end
   if there < life then return 'lost' end
   if ENDS[status] then return 'ended' end

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import secrets
@@ -17,7 +18,8 @@ from django.core.management.base import CommandError
 from django_rq.management.commands.rqworker import Command as DjangoRQCommand
 
 from jobs import conf
-from jobs.errors import did_you_mean
+from jobs.broker import stock
+from jobs.errors import BrokerUnavailable, did_you_mean
 from jobs.worker.options import WorkerOptions
 from jobs.worker.reloading import run_with_reloading
 from jobs.worker.supervisor import Supervisor
@@ -54,7 +56,15 @@ class Command(DjangoRQCommand):
         if options["verbosity"] > 0:
             shown = ", ".join(queues or chosen.queues)
             self.stderr.write(f"{chosen.name} works on {shown}. Stop it with Ctrl-C or SIGTERM.")
+        self._tell_of_stock_workers()
         Supervisor(chosen).run()
+
+    def _tell_of_stock_workers(self) -> None:
+        # A server that does not answer is the worker's to wait for.
+        with contextlib.suppress(BrokerUnavailable):
+            if found := stock.found(conf.queue_names()):
+                said = f"Stock RQ works on our queues: {', '.join(found)}. Stop them, for they lose jobs."
+                self.stderr.write(self.style.WARNING(said))
 
     def _options(self, words: tuple[str, ...], options: dict[str, Any]) -> WorkerOptions:
         queues, weights = _read_queues(words, conf.queue_names())
