@@ -19,7 +19,6 @@ _JSON = "rq.serializers.JSONSerializer"
 _ADDRESS = "redis://127.0.0.1:6379/0"
 _OTHER_ADDRESSES = ("HOST", "PORT", "DB", "UNIX_SOCKET_PATH", "USE_REDIS_CACHE", "SENTINELS", "SSL")
 _SCHEMES = ("redis://", "rediss://", "unix://")
-_OLDEST_SERVER = (6, 2)
 
 
 def register() -> None:
@@ -40,7 +39,7 @@ def check_server(**kwargs: Any) -> list[checks.CheckMessage]:
         return []
     try:
         server = inspect.server()
-        return [*_memory(server), *_version(server), *_persistence(server), *_stock_workers()]
+        return [*_unfit(server), *_stock_workers()]
     except BrokerUnavailable as error:
         return [checks.Warning(str(error), id="jobs.W006")]
 
@@ -170,24 +169,9 @@ def _is_ours(given: Any, path: str) -> bool:
     return isinstance(given_class, type) and issubclass(given_class, import_string(path))
 
 
-def _memory(server: dict[str, Any]) -> Iterator[checks.CheckMessage]:
-    policy = server.get("maxmemory_policy")
-    if policy != "noeviction":
-        hint = "Set maxmemory-policy noeviction, or use a server of its own for jobs."
-        yield checks.Warning(f"The server may evict jobs: its policy is {policy}.", hint=hint, id="jobs.W001")
-
-
-def _version(server: dict[str, Any]) -> Iterator[checks.CheckMessage]:
-    version = tuple(int(part) for part in str(server.get("redis_version", "0.0")).split(".")[:2])
-    if version < _OLDEST_SERVER:
-        hint = "Use Valkey, or Redis 6.2 or newer."
-        yield checks.Warning(f"The server's version {version} is too old.", hint=hint, id="jobs.W002")
-
-
-def _persistence(server: dict[str, Any]) -> Iterator[checks.CheckMessage]:
-    if not server.get("aof_enabled"):
-        hint = "Set appendonly yes, so that a restart keeps what waits."
-        yield checks.Warning("The server keeps no append-only file.", hint=hint, id="jobs.W007")
+def _unfit(server: dict[str, Any]) -> Iterator[checks.CheckMessage]:
+    for one in inspect.unfit(server):
+        yield checks.Warning(one.problem, hint=one.cure, id=one.check)
 
 
 def _stock_workers() -> Iterator[checks.CheckMessage]:

@@ -12,6 +12,11 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file, because the worker processes must see it too; one for each test process.
     DATABASES["default"]["TEST"] = {"NAME": f"{tempfile.gettempdir()}/jobsite-test-{os.getpid()}.sqlite3"}
 
-JOBS = {**JOBS, "LEASE": env.float("SAMPLE_LEASE", 15.0), "FAILPOINTS": True}
+JOBS = {
+    **JOBS,
+    "LEASE": env.float("SAMPLE_LEASE", 15.0),
+    "JOURNAL_LIMIT": env.int("SAMPLE_JOURNAL_LIMIT", 100_000),
+    "FAILPOINTS": True,
+}
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -6,6 +6,7 @@ import pytest
 from django.core.checks import run_checks
 
 from jobs import checks, conf
+from jobs.broker import inspect
 from jobs.broker.connection import client
 from jobs.broker.embedded import EmbeddedServer
 from tests.engine import make_job
@@ -222,7 +223,8 @@ def test_a_new_enough_server_is_not_told_of():
 
 @pytest.mark.parametrize(("version", "told"), [("6.0.16", True), ("6.2.0", False), ("7.2.4", False), ("5.0", True)])
 def test_an_old_server_is_told_of(version, told):
-    assert bool(list(checks._version({"redis_version": version}))) is told
+    found = inspect.unfit({"redis_version": version, "maxmemory_policy": "noeviction", "aof_enabled": 1})
+    assert [one.check for one in found] == (["jobs.W002"] if told else [])
 
 
 def test_a_server_that_is_not_there_is_a_warning_and_no_crash(settings):

@@ -71,6 +71,15 @@ def test_a_restarted_server_gives_nothing_until_it_is_compared():
     assert len(claim()) == 1
 
 
+def test_an_epoch_that_is_in_use_for_something_else_is_compared_and_written_over():
+    sample.add.enqueue(1, 2)
+    client().delete(keys.EPOCH)
+    client().rpush(keys.EPOCH, "x")
+    assert refused() == "epoch"
+    assert reconcile("me").complete
+    assert len(claim()) == 1
+
+
 def test_a_settle_goes_through_while_claims_are_refused():
     run, other = sample.add.enqueue_many([(1, 2), (3, 4)])
     settlement = lifecycle.attempt(claim()[0], worker=WORKER.name)
@@ -318,3 +327,16 @@ def test_more_rows_than_one_batch_are_put_back_in_their_order():
     wipe()
     assert reconcile("me").restored == 1200
     assert client().lrange(keys.queue("default"), 0, -1) == [str(run.id).encode() for run in runs]
+
+
+def test_claims_pause_at_the_journals_limit_and_settles_go_on(jobs_settings):
+    first, second = sample.add.enqueue_many([(1, 2), (3, 4)])
+    settlement = lifecycle.attempt(claim()[0], worker=WORKER.name)
+    jobs_settings(JOURNAL_LIMIT=1)
+    journal.wake()
+    with pytest.raises(ClaimsPaused) as caught:
+        settle_and_claim(WORKER, [settlement], [secrets.token_hex(8)], ["default"])
+    assert (caught.value.why, caught.value.accepted) == ("journal", [True])
+    recorder.record_all()
+    assert (first.state, second.state) == ("succeeded", "queued")
+    assert len(claim()) == 1

@@ -38,6 +38,7 @@ FIELDS = (
     "correlation",
     "checkpoint",
     "unknown_since_ms",
+    "away_ms",
 )
 _ANSWERED = ("life", "attempts", "foreign", "status", *FIELDS)
 # Digits that an integer takes at once; longer ones go the long way round.

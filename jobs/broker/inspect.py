@@ -9,6 +9,17 @@ from typing import Any
 from jobs.broker import keys
 from jobs.broker.connection import client, errors_named
 
+_OLDEST_SERVER = (6, 2)
+
+
+@dataclass(frozen=True)
+class Unfit:
+    """Something about the server that may lose jobs: `check` is its system check."""
+
+    check: str
+    problem: str
+    cure: str
+
 
 @dataclass(frozen=True)
 class QueueNow:
@@ -49,3 +60,19 @@ def server() -> dict[str, Any]:
     with errors_named():
         info: dict[str, Any] = client().info()
         return info
+
+
+def unfit(server: dict[str, Any]) -> list[Unfit]:
+    """What may lose jobs, by what `server` tells."""
+    found = []
+    if (policy := server.get("maxmemory_policy")) != "noeviction":
+        cure = "Set maxmemory-policy noeviction, or use a server of its own for jobs."
+        found.append(Unfit("jobs.W001", f"The server may evict jobs: its policy is {policy}.", cure))
+    version = tuple(int(part) for part in str(server.get("redis_version", "0.0")).split(".")[:2])
+    if version < _OLDEST_SERVER:
+        cure = "Use Valkey, or Redis 6.2 or newer."
+        found.append(Unfit("jobs.W002", f"The server's version {version} is too old.", cure))
+    if not server.get("aof_enabled"):
+        cure = "Set appendonly yes, so that a restart keeps what waits."
+        found.append(Unfit("jobs.W007", "The server keeps no append-only file.", cure))
+    return found

@@ -72,6 +72,15 @@ class NotKnown:
 
 
 @dataclass(frozen=True)
+class DatabaseAway:
+    """A database that the attempt needed cannot be reached, for `for_seconds` by now."""
+
+    name: ClassVar[str] = "database away"
+    error: BaseException
+    for_seconds: float
+
+
+@dataclass(frozen=True)
 class NotAccepted:
     """The arguments do not fit the function, or cannot be read."""
 
@@ -79,4 +88,6 @@ class NotAccepted:
     error: BaseException
 
 
-Outcome = Returned | Raised | TimedOut | Interrupted | Stopped | Crashed | Abandoned | NotKnown | NotAccepted
+Outcome = (
+    Returned | Raised | TimedOut | Interrupted | Stopped | Crashed | Abandoned | NotKnown | DatabaseAway | NotAccepted
+)

@@ -12,6 +12,7 @@ from jobs.policy.backoff import Backoff, exponential, polynomial
 from jobs.policy.outcome import (
     Abandoned,
     Crashed,
+    DatabaseAway,
     Interrupted,
     NotAccepted,
     NotKnown,
@@ -32,6 +33,9 @@ LONGEST_WAIT_SECONDS = 366 * 86_400.0
 # A deploy that brings the code takes minutes; an hour forgives a slow one.
 UNKNOWN_JOB_PATIENCE_SECONDS = 3600.0
 UNKNOWN_JOB_WAIT_SECONDS = 30.0
+# Soon enough after a short outage, and rare enough in a long one: an outage is no cause to give up.
+_SHORTEST_OUTAGE_WAIT_SECONDS = 2.0
+_LONGEST_OUTAGE_WAIT_SECONDS = 15.0
 # The third crash is no accident.
 CRASHES_TO_BURY = 3
 _CRASH_BACKOFF = exponential(4, first=1.0)
@@ -167,6 +171,9 @@ def judge(outcome: Outcome, policy: RetryPolicy, *, attempt: int, crashes: int, 
             return HandBack()
         case NotKnown(for_seconds=seconds):
             return PutOff(UNKNOWN_JOB_WAIT_SECONDS) if seconds < UNKNOWN_JOB_PATIENCE_SECONDS else Bury("unknown_job")
+        case DatabaseAway(for_seconds=seconds):
+            wait = min(max(_SHORTEST_OUTAGE_WAIT_SECONDS, seconds / 2), _LONGEST_OUTAGE_WAIT_SECONDS)
+            return PutOff(_spread(wait, jitter=0.5, roll=roll))
         case NotAccepted():
             return Bury("bad_arguments")
 

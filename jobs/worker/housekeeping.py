@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence, Set
 
 from jobs import conf
 from jobs.broker import claim as claims
-from jobs.broker import foreign_ending, stops
+from jobs.broker import foreign_ending, inspect, stops
 from jobs.broker.claim import WorkerId
 from jobs.broker.settle import settle
 from jobs.errors import BrokerUnavailable
@@ -15,6 +15,12 @@ from jobs.policy.outcome import Abandoned, Crashed, Interrupted
 from jobs.worker import lifecycle, orders
 
 logger = logging.getLogger(__name__)
+
+
+def tell_of_server() -> None:
+    """Log what is wrong with the server, as `check --deploy` would. Raises `BrokerUnavailable`."""
+    for one in inspect.unfit(inspect.server()):
+        logger.warning("%s %s (%s)", one.problem, one.cure, one.check)
 
 
 def reclaim_dead(worker: WorkerId, *, crashed: bool, not_begun: Set[str] = frozenset()) -> int:

@@ -23,6 +23,7 @@ from jobs.policy import arguments as job_arguments
 from jobs.policy.options import LONGEST_TIMEOUT_SECONDS
 from jobs.policy.outcome import (
     Crashed,
+    DatabaseAway,
     Interrupted,
     NotAccepted,
     NotKnown,
@@ -47,7 +48,7 @@ from jobs.policy.retry import (
     judge,
 )
 from jobs.registry import Job
-from jobs.worker import entries, failures, foreign, foreign_rows, iteration, orders, stopping
+from jobs.worker import entries, failures, foreign, foreign_rows, iteration, orders, outage, stopping
 from jobs.worker.event_loop import run_async
 from jobs.worker.middleware import chain
 
@@ -55,6 +56,8 @@ logger = logging.getLogger(__name__)
 
 # A job that hands itself back to a worker which goes on would start again at once, and again.
 _HAND_BACK_WAIT_SECONDS = 1.0
+# A run waits for a database at most 22 s; one that was away a minute ago is away for the second time.
+_SAME_OUTAGE_MS = 60_000
 _WAITING = Retry | PutOff
 # What leaves no trace of a run that has no row.
 _UNRECORDED = Done | Discard | UNCOUNTED
@@ -95,6 +98,8 @@ def outcome_of(claim: Claim, *, worker: str, keeper: Callable[[Claim], Keeper] =
 def _perform(run: CurrentRun) -> Outcome:
     if failpoints.armed:
         failpoints.reach("before_start")
+    if away := outage.expected(run.name):
+        return away
     try:
         with context.running(run):
             return Returned(chain()(run))
@@ -104,7 +109,7 @@ def _perform(run: CurrentRun) -> Outcome:
         return Interrupted(0.0 if stopping.is_ending() else _HAND_BACK_WAIT_SECONDS)
     # A job that calls sys.exit() ends itself, not the worker.
     except BaseException as error:
-        return Raised(error)
+        return outage.outcome_of(error, run.name) or Raised(error)
 
 
 def conclude(claim: Claim, outcome: Outcome, *, worker: str, run_ms: int) -> Settlement:
@@ -133,7 +138,8 @@ def _concluded(
     crashes += isinstance(outcome, Crashed) and outcome.alone
     recorded = claim.durable or not isinstance(verdict, _UNRECORDED)
     facts: dict[str, Any] = {"policy": policy, "worker": worker, "run_ms": run_ms, "crashes": crashes}
-    entry = _entry(claim, job, outcome, verdict, facts) if recorded else None
+    told = recorded and not _was_away_lately(claim, outcome)
+    entry = _entry(claim, job, outcome, verdict, facts) if told else None
     _log(claim, outcome, verdict, shown=(entry or {}).get("error_message", outcome.name))
     settlement = Settlement(
         claim,
@@ -222,6 +228,11 @@ def _caller(
     return lambda: run_async(lambda: job.function(*args, **kwargs), timeout=timeout)
 
 
+def _was_away_lately(claim: Claim, outcome: Outcome) -> bool:
+    """Whether the journal has heard of this outage: thousands of runs that wait for its end would fill it."""
+    return isinstance(outcome, DatabaseAway) and claim.claimed_ms - claim.number("away_ms") < _SAME_OUTAGE_MS
+
+
 def _unknown_for(claim: Claim) -> float:
     since = claim.number("unknown_since_ms")
     return (claim.claimed_ms - since) / 1000 if since else 0.0
@@ -247,6 +258,8 @@ def _fields(
         fields["attempts"] = claim.attempt - 1
     if isinstance(outcome, NotKnown) and not claim.fields.get("unknown_since_ms"):
         fields["unknown_since_ms"] = claim.claimed_ms
+    if isinstance(outcome, DatabaseAway):
+        fields["away_ms"] = claim.claimed_ms
     if crashes:
         fields["crashes"] = crashes
     if recorded and not claim.durable:

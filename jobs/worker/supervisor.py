@@ -81,6 +81,7 @@ class Supervisor:
         self._next_release = 0.0
         self._forget_workers_at = 0.0
         self._unreachable = False
+        self._told_of_server = False
         self._left_behind: list[tuple[WorkerId, bool, Set[str]]] = []
 
     def run(self) -> None:
@@ -168,6 +169,9 @@ class Supervisor:
             if state.next_due_seconds is not None:
                 wait = min(wait, state.next_due_seconds)
             self._unreachable = False
+            if not self._told_of_server:
+                self._told_of_server = True
+                housekeeping.tell_of_server()
         except BrokerUnavailable as error:
             if not self._unreachable:
                 logger.error("%s", error)

@@ -244,3 +244,13 @@ def test_a_lease_whose_name_is_no_text_is_dropped_and_told(caplog):
     assert tick([], []).ended == ["ghost"]
     assert client().zrange(keys.LEASES, 0, -1) == [b"ghost"]
     assert "cannot be read" in caplog.text
+
+
+def test_leases_that_nobody_could_renew_last_once_more():
+    pushed()
+    claim()
+    client().zadd(keys.LEASES, {WORKER.id: 1, "gone": 0})
+    client().set("jobs:ticked", 1)
+    assert tick([], []).ended == ["gone"]
+    client().zadd(keys.LEASES, {WORKER.id: 1})
+    assert tick([], []).ended == ["gone", WORKER.id]

@@ -49,7 +49,8 @@ def test_the_readme_names_what_breaks_the_gateway_as_the_menu_does() -> None:
 
 
 def test_every_check_is_told() -> None:
-    made = set(re.findall(r'id="(jobs\.[EW]\d{3})"', (ROOT / "jobs" / "checks.py").read_text()))
+    sources = (ROOT / "jobs" / "checks.py", ROOT / "jobs" / "broker" / "inspect.py")
+    made = {one for source in sources for one in re.findall(r'"(jobs\.[EW]\d{3})"', source.read_text())}
     assert set(first_column("operations.md", header="check")) == made
 
 

@@ -13,6 +13,7 @@ from jobs.errors import BadOptions
 from jobs.policy.outcome import (
     Abandoned,
     Crashed,
+    DatabaseAway,
     Interrupted,
     NotAccepted,
     NotKnown,
@@ -87,6 +88,9 @@ def verdict_on(outcome, policy=POLICY, *, attempt=1, crashes=0, roll=0.0):
         (Interrupted(), 5, 0, HandBack()),
         (Interrupted(seconds=1), 5, 0, PutOff(1)),
         (Abandoned(), 5, 0, HandBack()),
+        (DatabaseAway(OSError(), 0), 99, 0, PutOff(2)),
+        (DatabaseAway(OSError(), 10), 99, 0, PutOff(5)),
+        (DatabaseAway(OSError(), 86_400), 99, 0, PutOff(15)),
         (NotKnown(KeyError(), 0), 1, 0, PutOff(30)),
         (NotKnown(KeyError(), 3599), 99, 0, PutOff(30)),
         (NotKnown(KeyError(), 3600), 1, 0, Bury("unknown_job")),

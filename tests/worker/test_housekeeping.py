@@ -93,3 +93,13 @@ def test_a_run_that_had_not_begun_is_handed_back_and_counts_for_nobody():
     recorder.record_all()
     outcomes = dict(JobAttempt.objects.values_list("run__rq_id", "outcome"))
     assert outcomes == {waiting.run_id: "interrupted", begun.run_id: "crashed"}
+
+
+def test_a_server_that_may_lose_jobs_is_told_of(caplog):
+    client().config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        housekeeping.tell_of_server()
+    finally:
+        client().config_set("maxmemory-policy", "noeviction")
+    assert "may evict jobs: its policy is allkeys-lru. Set maxmemory-policy noeviction" in caplog.text
+    assert "keeps no append-only file" in caplog.text

@@ -27,8 +27,8 @@ for key, kind in pairs({ [held] = 'hash', ['jobs:journal'] = 'stream', ['jobs:qu
   end
 end
 -- What lies here is from before a restart, from a snapshot or from another server, until it was compared with the rows.
-local epoch = call('GET', 'jobs:epoch')
-if not epoch or (server ~= '' and epoch ~= server) then return { now, 'epoch' } end
+local epoch = pcall('GET', 'jobs:epoch')
+if type(epoch) ~= 'string' or (server ~= '' and epoch ~= server) then return { now, 'epoch' } end
 if call('XLEN', 'jobs:journal') >= limit then return { now, 'journal' } end
 call('ZADD', 'jobs:leases', now + lease, worker)
 

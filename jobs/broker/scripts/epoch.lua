@@ -19,4 +19,6 @@ elseif verb == 'accept' then
 elseif verb == 'refuse' then
   redis.call('DEL', 'jobs:epoch')
 end
-return { server, redis.call('GET', 'jobs:epoch'), done }
+-- A key that somebody else made is none; the next comparison writes over it.
+local epoch = redis.pcall('GET', 'jobs:epoch')
+return { server, type(epoch) == 'string' and epoch, done }

@@ -4,10 +4,21 @@
 -- ARGV: lease (milliseconds), how many to move at the most in all, how many workers, their ids, then the queues.
 -- Returns {milliseconds until the next run is due or -1, how many suspects wait, workers whose lease has ended …}.
 
-local SUSPECTS = 'jobs.suspects.'
+local SUSPECTS, SILENCE = 'jobs.suspects.', 5000
 local lease, most, workers = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- When nobody could renew a lease, for this server was away or could not be reached, none has ended by silence.
+local ticked = redis.pcall('GET', 'jobs:ticked')
+ticked = type(ticked) == 'string' and tonumber(ticked) or now
+if now - ticked > math.max(lease, SILENCE) then
+  for _, worker in ipairs(redis.call('ZRANGEBYSCORE', 'jobs:leases', '(0', now)) do
+    redis.call('ZADD', 'jobs:leases', now + lease, worker)
+  end
+end
+redis.call('SET', 'jobs:ticked', now)
+
 for at = 4, 3 + workers do
   redis.call('ZADD', 'jobs:leases', 'XX', now + lease, ARGV[at])
 end
