@@ -3,83 +3,52 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
-import time
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from itertools import chain
 from typing import Any
 
-from django.db import router, transaction
-from django.utils import timezone
+from django.db import connections, router, transaction
 
-from jobs import conf, failpoints, registry
+from jobs import conf, drafts, outbox, registry
 from jobs.broker.foreign import Foreign
-from jobs.broker.push import Message, push
-from jobs.context import current_run_or_none
-from jobs.errors import BadArguments, BadOptions, BrokerUnavailable, UnknownQueue, did_you_mean
-from jobs.models import JobRun, RunState
+from jobs.broker.parcels import Message
+from jobs.drafts import Asking, Draft
+from jobs.errors import BrokerUnavailable
+from jobs.handles import Run, Runs
+from jobs.models import JobRun
+from jobs.models.insertion import NewRun, insert
 from jobs.models.runs import PENDING_STATES
-from jobs.policy import arguments as job_arguments
-from jobs.policy import ids, redaction
-from jobs.policy.uniqueness import unique_key
 from jobs.registry import Bound, Call, Job, Placing
-from jobs.signals import job_enqueued
+from jobs.spool import Spool
 
-logger = logging.getLogger(__name__)
+__all__ = ["Run", "Runs", "build", "enqueue", "message_of", "run_of"]
 
-# A run that the relay pushed meanwhile may have ended and left Redis after 60 s; this is well before.
-_LATEST_PUSH_SECONDS = 30.0
-_ROWS_AT_ONCE = 500
 # An equal run that ends between our look and our insert makes us look again.
 _UNIQUE_TRIES = 5
 
 
-@dataclass(frozen=True)
-class Run:
-    """What `enqueue` gives back. `created` is False when an equal run of a unique job was pending: this is that one."""
+def enqueue(job: Job[Any, Any], calls: Iterable[Call | Bound], placing: Placing) -> Runs:
+    """Ask for a run per call; all or none. See `Job.enqueue` for what is refused.
 
-    id: uuid.UUID
-    name: str
-    queue: str
-    due_at: datetime | None = None
-    created: bool = True
-
-    def row(self) -> JobRun:
-        """The run's row as it is now. Raises `JobRun.DoesNotExist` for one that is not durable, or was pruned."""
-        return JobRun.objects.get(pk=self.id)
-
-    @property
-    def state(self) -> str:
-        return self.row().state
-
-    @property
-    def result(self) -> Any:
-        """What the job returned, once it has succeeded: plain JSON, or None when it was too large to keep."""
-        return self.row().result
-
-
-def enqueue(job: Job[Any, Any], calls: Iterable[Call | Bound], placing: Placing) -> list[Run]:
-    """Ask for a run per call; all or none. See `Job.enqueue` for what is refused."""
-    rows = build(job, calls, placing)
-    runs = [run_of(row) for row in rows]
-    if job.options.durable:
-        rows, runs = _insert(job, rows, runs)
-    if rows:
-        messages = [message_of(row, durable=job.options.durable) for row in rows]
-        _push_after_commit(job, messages)
-    return runs
+    The rows are written in the transaction that the caller has open on their database. Without one there, but with one
+    on other databases, they are written when all of those have committed, and never when one is rolled back.
+    """
+    asking = drafts.ask(job, placing)
+    slices = asking.slices(calls)
+    using = router.db_for_write(JobRun)
+    if elsewhere := _open_elsewhere(using):
+        return _store_later(asking, slices, using=using, after=elsewhere)
+    return _store(asking, slices, using=using)
 
 
 def build(job: Job[Any, Any], calls: Iterable[Call | Bound], placing: Placing) -> list[JobRun]:
     """A row per call, checked and not saved. See `Job.enqueue` for what is refused."""
-    now = timezone.now()
-    queue = _known_queue(placing.queue or job.options.queue, job)
-    due_at = _due_at(placing.at, now)
-    fresh = ids.in_order(time.time_ns(), iter(lambda: os.urandom(8), b""))
-    return [_row(job, call, id=next(fresh), queue=queue, due_at=due_at, now=now, placing=placing) for call in calls]
+    asking = drafts.ask(job, placing)
+    shared = asking.shared()
+    return [_row(draft.run, shared) for draft in asking.drafts(calls)]
 
 
 def run_of(row: JobRun, *, created: bool = True) -> Run:
@@ -97,7 +66,7 @@ def message_of(row: JobRun, *, durable: bool = True) -> Message:
         queue=row.queue,
         life=row.life,
         payload=row.payload[:2],
-        description=describe(row.name, row.arguments),
+        description=drafts.describe(row.name, row.arguments),
         created_at=row.created_at,
         timeout=timeout,
         durable=durable,
@@ -111,166 +80,107 @@ def message_of(row: JobRun, *, durable: bool = True) -> Message:
     )
 
 
-def describe(name: str, arguments: dict[str, Any]) -> str:
-    """A call as text, of masked arguments: `orders.charge_order(order_id=17)`."""
-    words = ", ".join(f"{parameter}={value!r}" for parameter, value in arguments.items())
-    return f"{name}({words})"[:500]
-
-
-def masked(job: Job[Any, Any] | None, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Arguments by name as they may be stored for display."""
-    return redaction.mask(arguments, sensitive=sensitive_names(job))
-
-
-def sensitive_names(job: Job[Any, Any] | None) -> tuple[str, ...]:
-    """The argument names that are masked beside those that always are."""
-    return (*(job.options.sensitive if job else ()), *conf.get().SENSITIVE)
-
-
-def _row(
-    job: Job[Any, Any],
-    call: Call | Bound,
-    *,
-    id: uuid.UUID,
-    queue: str,
-    due_at: datetime | None,
-    now: datetime,
-    placing: Placing,
-) -> JobRun:
-    args, kwargs = _spread(call)
-    bound = job_arguments.bind(job.signature, job.name, args, kwargs)
-    text = job_arguments.dump(bound.arguments, name=job.name, limit=conf.get().MAX_ARGUMENT_BYTES)
-    plain = json.loads(text)
-    current = current_run_or_none()
-    parent = current.id if current is not None and isinstance(current.id, uuid.UUID) else None
+def _row(run: NewRun, shared: dict[str, Any]) -> JobRun:
     return JobRun(
-        id=id,
-        rq_id=str(id),
-        name=job.name,
-        queue=queue,
-        state=RunState.SCHEDULED if due_at else RunState.QUEUED,
-        payload=[list(bound.args), bound.kwargs],
-        arguments=masked(job, plain),
-        options={"attempts": placing.attempts} if placing.attempts else {},
-        unique_key=_unique_key(job, plain),
-        max_attempts=placing.attempts or job.options.retry.attempts,
-        created_at=now,
-        due_at=due_at,
-        parent=parent,
-        correlation=(current.correlation or str(current.id)) if current else "",
+        id=uuid.UUID(run.id),
+        rq_id=run.id,
+        payload=json.loads(run.payload),
+        arguments=json.loads(run.arguments),
+        unique_key=run.unique_key,
+        **shared,
     )
 
 
-def _unique_key(job: Job[Any, Any], arguments: dict[str, Any]) -> str | None:
-    if job.options.unique is None:
-        return None
-    parameters = job.signature.parameters.values()
-    # A call that leaves a default out is equal to one that says it.
-    defaults = {one.name: one.default for one in parameters if one.default is not one.empty}
-    return unique_key(job.name, defaults | arguments, job.options.unique)
+def _store(asking: Asking, slices: Iterator[list[Draft]], *, using: str) -> Runs:
+    """Write the rows and hand what Redis gets to the outbox, all or none."""
+    parcels = Spool()
+    others: dict[int, Run] = {}
+    count = 0
+    first, second = next(slices, []), next(slices, [])
+    with _all_or_none(asking, first, second, using=using):
+        for some in chain([first], [second], slices):
+            equal = _write(asking, [draft.run for draft in some], using) if asking.job.options.durable and some else {}
+            parcel = asking.parcel([draft for draft in some if draft.run.id not in equal])
+            if parcel.runs:
+                parcels.add(parcel, characters=parcel.characters)
+            if equal:
+                places = {draft.run.id: place for place, draft in enumerate(some, count)}
+                others |= {places[run_id]: run for run_id, run in equal.items()}
+            count += len(some)
+    if len(others) < count:
+        outbox.post(parcels, using=using)
+    return _handle(asking, count, others=others)
 
 
-def _spread(call: Call | Bound) -> tuple[Sequence[Any], dict[str, Any]]:
-    if isinstance(call, Bound):
-        return call.args, call.kwargs
-    if isinstance(call, dict):
-        return (), call
-    if isinstance(call, list | tuple):
-        return call, {}
-    raise BadArguments(
-        f"enqueue_many was given {call!r}: pass each call as a tuple of arguments, "
-        f"such as ({call!r},), or a dict by name."
-    )
+def _all_or_none(asking: Asking, first: list[Draft], second: list[Draft], *, using: str) -> AbstractContextManager[Any]:
+    """A transaction where a single statement will not do; with a savepoint where a later call may be refused."""
+    needs_none = not asking.job.options.durable or (len(first) == 1 and asking.job.options.unique is None)
+    return nullcontext() if needs_none else transaction.atomic(using=using, savepoint=bool(second))
 
 
-def _known_queue(queue: str, job: Job[Any, Any]) -> str:
-    known = conf.queue_names()
-    if queue not in known:
-        raise UnknownQueue(
-            f'{job.name}: there is no queue "{queue}".{did_you_mean(queue, known)} '
-            f"Add it to RQ_QUEUES, or name one of {known}."
-        )
-    return queue
+def _store_later(asking: Asking, slices: Iterator[list[Draft]], *, using: str, after: list[str]) -> Runs:
+    """Check the calls now, and store them when the transactions of these databases have committed."""
+    kept = Spool()
+    count = 0
+    for some in slices:
+        kept.add(some, characters=sum(draft.characters for draft in some))
+        count += len(some)
+    if count:
+        _after_all(after, lambda: _store(asking, _read(kept), using=using))
+    return _handle(asking, count, created=None if asking.job.options.unique is not None else True)
 
 
-def _due_at(at: datetime | timedelta | float | None, now: datetime) -> datetime | None:
-    if at is None:
-        return None
-    try:
-        when = at if isinstance(at, datetime) else now + (at if isinstance(at, timedelta) else timedelta(seconds=at))
-    except OverflowError as error:
-        raise BadOptions(f"a delay of {at!r}: dates end before that; pass a shorter one") from error
-    return when if when > now else None
+def _read(kept: Spool) -> Iterator[list[Draft]]:
+    for some in kept:
+        yield [Draft(NewRun(*run), description) for run, description in some]
 
 
-def _insert(job: Job[Any, Any], rows: list[JobRun], runs: list[Run]) -> tuple[list[JobRun], list[Run]]:
-    """Write the rows, all or none; for a unique job, only those that have no pending equal."""
-    if job.options.unique is None:
-        JobRun.objects.bulk_create(rows, batch_size=_ROWS_AT_ONCE)
-        return rows, runs
-    with transaction.atomic(using=router.db_for_write(JobRun), savepoint=False):
-        return _insert_unique_ones(rows, runs)
+def _handle(asking: Asking, count: int, **facts: Any) -> Runs:
+    return Runs(asking.job.name, asking.queue, uuid.UUID(int=asking.first), count, asking.due_at, **facts)
 
 
-def _insert_unique_ones(rows: list[JobRun], runs: list[Run]) -> tuple[list[JobRun], list[Run]]:
-    placed: dict[str, Run] = {}
-    inserted: list[JobRun] = []
-    for row, run in zip(rows, runs, strict=True):
-        assert row.unique_key is not None
-        if row.unique_key in placed:
-            continue
-        placed[row.unique_key] = _insert_unique(row, run)
-        if placed[row.unique_key].created:
-            inserted.append(row)
-    first_of = {row.unique_key: row.pk for row in inserted}
-    return inserted, [
-        run if first_of.get(row.unique_key) == run.id else _again(placed[str(row.unique_key)])
-        for row, run in zip(rows, runs, strict=True)
+def _open_elsewhere(using: str) -> list[str]:
+    """The other databases that have a transaction open, if this one has none."""
+    if connections[using].in_atomic_block and outbox.is_in_transaction(connections[using]):
+        return []
+    return [
+        other.alias
+        for other in connections.all(initialized_only=True)
+        if other.in_atomic_block and other.alias != using and outbox.is_in_transaction(other)
     ]
 
 
-def _insert_unique(row: JobRun, run: Run) -> Run:
+def _after_all(aliases: list[str], act: Callable[[], object]) -> None:
+    """Call `act` when the open transactions of all these databases have committed; never when one rolls back."""
+    waiting = set(aliases)
+
+    def committed(alias: str) -> None:
+        waiting.discard(alias)
+        if not waiting:
+            act()
+
+    for alias in aliases:
+        transaction.on_commit(partial(committed, alias), using=alias)
+
+
+def _write(asking: Asking, runs: Sequence[NewRun], using: str) -> dict[str, Run]:
+    """Write the rows, for a unique job without those that have a pending equal: returns these, by the unused id."""
+    if asking.job.options.unique is None:
+        insert(runs, asking.shared(), using=using)
+        return {}
+    equal: dict[str, Run] = {}
+    rest = runs
     for _ in range(_UNIQUE_TRIES):
-        JobRun.objects.bulk_create([row], ignore_conflicts=True)
-        pending = JobRun.objects.filter(unique_key=row.unique_key, state__in=PENDING_STATES).first()
-        if pending is not None and pending.pk == row.pk:
-            return run
-        if pending is not None:
-            return run_of(pending, created=False)
-    raise BrokerUnavailable(f"{row.name}: equal runs came and went {_UNIQUE_TRIES} times; try again.")
+        insert(rest, asking.shared(), using=using, ignore_conflicts=True)
+        pending = _pending([run.unique_key for run in rest], using)
+        found = {run.id: pending[run.unique_key] for run in rest if run.unique_key in pending}
+        equal |= {run_id: run_of(row, created=False) for run_id, row in found.items() if str(row.pk) != run_id}
+        rest = [run for run in rest if run.id not in found]
+        if not rest:
+            return equal
+    raise BrokerUnavailable(f"{asking.job.name}: equal runs came and went {_UNIQUE_TRIES} times; try again.")
 
 
-def _again(run: Run) -> Run:
-    return Run(run.id, run.name, run.queue, run.due_at, created=False)
-
-
-def _push_after_commit(job: Job[Any, Any], messages: list[Message]) -> None:
-    asked = time.monotonic()
-    using = router.db_for_write(JobRun)
-    in_transaction = transaction.get_connection(using).in_atomic_block
-
-    def push_now() -> None:
-        if job.options.durable and time.monotonic() - asked > _LATEST_PUSH_SECONDS:
-            return
-        if failpoints.armed:
-            failpoints.reach("before_push")
-        try:
-            push(messages, at=timezone.now())
-        except BrokerUnavailable as error:
-            if not job.options.durable and not in_transaction:
-                raise
-            _tell_of_failed_push(job, messages, error)
-            return
-        if failpoints.armed:
-            failpoints.reach("after_push")
-        job_enqueued.send_robust(job.name, run_ids=[message.run_id for message in messages])
-
-    transaction.on_commit(push_now, using=using)
-
-
-def _tell_of_failed_push(job: Job[Any, Any], messages: list[Message], error: BrokerUnavailable) -> None:
-    facts = {"job": job.name, "count": len(messages), "run": messages[0].run_id, "error": str(error)}
-    if job.options.durable:
-        logger.warning("push failed; the relay will push when Redis is back", extra=facts)
-    else:
-        logger.error("push failed; runs that are not durable are lost", extra=facts)
+def _pending(unique_keys: Sequence[str | None], using: str) -> dict[str | None, JobRun]:
+    pending = JobRun.objects.using(using).filter(unique_key__in=unique_keys, state__in=PENDING_STATES)
+    return {row.unique_key: row for row in pending.only("pk", "unique_key", "name", "queue", "due_at")}

@@ -29,7 +29,7 @@ Call = Sequence[Any] | Mapping[str, Any]
 class Door(Protocol):
     """What puts runs into the system. `jobs.enqueueing` in production; tests swap it."""
 
-    def enqueue(self, job: Job[Any, Any], calls: Iterable[Call | Bound], placing: Placing) -> list[Any]: ...
+    def enqueue(self, job: Job[Any, Any], calls: Iterable[Call | Bound], placing: Placing) -> Sequence[Any]: ...
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class Job(Generic[P, R]):
         self.options = options
         self.signature = _without_annotations(job_options.signature_of(function, options.iterates))
         self._positional_range = job_arguments.positional_range(self.signature)
+        self.fit = job_arguments.fitter(self.signature, name)
         self.is_async = inspect.iscoroutinefunction(function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -108,10 +109,12 @@ class Job(Generic[P, R]):
         """Ask for a run not before `when`, an aware datetime; a past one means now."""
         return Placed(self, Placing(at=_aware(when))).enqueue(*args, **kwargs)
 
-    def enqueue_many(self, calls: Iterable[Call]) -> list[Any]:
+    def enqueue_many(self, calls: Iterable[Call]) -> Sequence[Any]:
         """Ask for many runs: each call a tuple of positional arguments or a dict by name.
 
-        All or none: one bad call raises before anything is stored.
+        All or none: one bad call raises, and nothing is stored. `calls` may be a generator of millions: it is read
+        in one transaction, some calls at a time, and neither they nor their runs are kept in memory. Returns `Runs`,
+        a sequence that makes the `Run` of each call when it is looked at.
         """
         return Placed(self, Placing()).enqueue_many(calls)
 
@@ -145,7 +148,7 @@ class Placed(Generic[P]):
     def enqueue_at(self, when: datetime, *args: P.args, **kwargs: P.kwargs) -> Any:
         return replace(self, placing=replace(self.placing, at=_aware(when))).enqueue(*args, **kwargs)
 
-    def enqueue_many(self, calls: Iterable[Call]) -> list[Any]:
+    def enqueue_many(self, calls: Iterable[Call]) -> Sequence[Any]:
         return _door().enqueue(self.job, calls, self.placing)
 
 

@@ -13,7 +13,7 @@ from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from jobs import context, enqueueing
+from jobs import context, enqueueing, outbox
 from jobs.broker import keys
 from jobs.broker.connection import client
 from jobs.broker.embedded import EmbeddedServer
@@ -129,17 +129,18 @@ def test_a_bad_call_among_many_leaves_none():
 
 def test_an_error_while_many_unique_rows_are_written_leaves_none(make_job, monkeypatch):
     job = make_job(lambda number: None, unique="args")
-    write, calls = enqueueing._insert_unique, []
+    write, written = enqueueing.insert, []
 
-    def fail_at_the_third(*args):
-        calls.append(args)
-        if len(calls) == 3:
+    def fail_at_the_second_slice(runs, *args, **facts):
+        written.append(len(runs))
+        if len(written) == 2:
             raise DatabaseError("disk full")
-        return write(*args)
+        write(runs, *args, **facts)
 
-    monkeypatch.setattr(enqueueing, "_insert_unique", fail_at_the_third)
+    monkeypatch.setattr(enqueueing, "insert", fail_at_the_second_slice)
     with pytest.raises(DatabaseError):
-        job.enqueue_many([(1,), (2,), (3,)])
+        job.enqueue_many([(number,) for number in range(1500)])
+    assert written == [1000, 500]
     assert not JobRun.objects.exists()
 
 
@@ -326,7 +327,7 @@ def test_a_run_without_a_row_does_not_fail_a_transaction_that_is_committed(own_s
 
 def test_a_push_that_comes_very_late_is_left_to_the_relay(monkeypatch):
     now = [1000.0]
-    monkeypatch.setattr(enqueueing.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(outbox.time, "monotonic", lambda: now[0])
     with transaction.atomic():
         run = sample.add.enqueue(1, 2)
         now[0] += 31

@@ -18,7 +18,7 @@ from rq.utils import utcformat
 
 from jobs.broker import keys, lua
 from jobs.broker.connection import client, errors_named
-from jobs.broker.push import Message
+from jobs.broker.parcels import Message
 
 # In a place; says that it waits in its queue; in a place with fewer attempts than its row; ended here; in no place; a
 # key is in use for something else; put back.

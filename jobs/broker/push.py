@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence, Set
 from datetime import datetime
 from itertools import islice
 from typing import Any, Literal
@@ -13,71 +11,16 @@ from rq.utils import utcformat
 
 from jobs.broker import keys, lua
 from jobs.broker.connection import client, errors_named
-from jobs.broker.foreign import Foreign, restored_fields
+from jobs.broker.parcels import Message, Parcel, together
 from jobs.errors import BrokerUnavailable
 
-# One script call of this many runs holds the server for about 2 ms.
-_CHUNK = 250
+# One script call of so many runs holds the server for about a millisecond.
+_RUNS_AT_ONCE = 250
+_CHARACTERS_AT_ONCE = 1_000_000
+# Sent in one round trip.
+_CALLS_AT_ONCE = 8
 
 Withdrawn = Literal["withdrawn", "absent", "started", "ended"]
-
-
-@dataclass(frozen=True)
-class Message:
-    """One run as Redis gets it. `payload` is [positional, by name]; `due_at` None is now; `attempts` is what
-    `using` set for this run alone, None for what the job's policy says; `begun` counts those made before.
-
-    `description` is shown on RQ's pages and logs, so it carries masked arguments only. `foreign` is the message as
-    plain RQ wrote it, in the place of the payload.
-    """
-
-    run_id: str
-    name: str
-    queue: str
-    life: int
-    payload: Sequence[Any]
-    description: str
-    created_at: datetime
-    timeout: float
-    durable: bool
-    attempts: int | None = None
-    begun: int = 0
-    due_at: datetime | None = None
-    parent: str = ""
-    correlation: str = ""
-    foreign: Foreign | None = None
-
-    def fields(self, pushed_at: str) -> dict[str, Any]:
-        """The hash, in RQ's own words where it has one."""
-        if self.foreign is not None:
-            return self._fields_of(self.foreign, pushed_at)
-        args, kwargs = self.payload
-        return {
-            "data": json.dumps([self.name, None, args, kwargs], separators=(",", ":")),
-            "created_at": utcformat(self.created_at),
-            "enqueued_at": pushed_at,
-            "origin": self.queue,
-            "description": self.description,
-            "timeout": max(1, int(self.timeout)),
-            "life": self.life,
-            "attempts": self.begun,
-            "own_attempts": self.attempts or "",
-            "durable": int(self.durable),
-            "parent": self.parent,
-            "correlation": self.correlation,
-        }
-
-    def _fields_of(self, foreign: Foreign, pushed_at: str) -> dict[str, Any]:
-        return {
-            **restored_fields(foreign.fields),
-            "created_at": utcformat(self.created_at),
-            "enqueued_at": pushed_at,
-            "origin": self.queue,
-            "description": self.description,
-            "life": self.life,
-            "attempts": self.begun,
-            "foreign": foreign.row_id,
-        }
 
 
 class QueuesRefused(BrokerUnavailable):
@@ -91,24 +34,24 @@ class QueuesRefused(BrokerUnavailable):
         self.queues = frozenset(queues)
 
 
-def push(messages: Sequence[Message], *, at: datetime) -> int:
+def push(messages: Iterable[Message], *, at: datetime) -> int:
     """Put the runs in their queues, or in the scheduled sets. Returns how many were not there already.
 
     May be repeated. Raises `BrokerUnavailable`, and then some may be there: `QueuesRefused` when a queue's key is
     in use for something else, after all others have got their runs.
     """
-    pushed_at = utcformat(at)
+    return push_parcels(together(messages), at=at)
+
+
+def push_parcels(parcels: Iterable[Parcel], *, at: datetime) -> int:
+    """As `push`, for runs that are packed already."""
     added = 0
     refused: set[str] = set()
-    for chunk in _chunks(messages):
-        arguments: list[Any] = []
-        for message in chunk:
-            due = "" if message.due_at is None else int(message.due_at.timestamp() * 1000)
-            fields = [word for pair in message.fields(pushed_at).items() for word in pair]
-            arguments += [message.run_id, message.queue, message.life, due, len(fields), *fields]
-        answers = lua.run("push", arguments)
-        added += answers.count(1)
-        refused.update(message.queue for message, answer in zip(chunk, answers, strict=True) if answer < 0)
+    calls = _calls(parcels, pushed_at=utcformat(at))
+    while some := list(islice(calls, _CALLS_AT_ONCE)):
+        for answer in lua.run_all(some):
+            added += answer[0]
+            refused.update(queue.decode() for queue in answer[1:])
     if refused:
         raise QueuesRefused(refused)
     return added
@@ -140,7 +83,17 @@ def forget_failed(runs: Sequence[tuple[str, str]]) -> None:
         pipeline.execute()
 
 
-def _chunks(messages: Sequence[Message]) -> Iterator[list[Message]]:
-    rest = iter(messages)
-    while chunk := list(islice(rest, _CHUNK)):
-        yield chunk
+def _calls(parcels: Iterable[Parcel], *, pushed_at: str) -> Iterator[tuple[str, list[Any]]]:
+    """Script calls for the parcels, in their order and of a size that the server takes in its stride."""
+    arguments: list[Any] = [pushed_at]
+    runs = characters = 0
+    for parcel in (part for whole in parcels for part in whole.split(_RUNS_AT_ONCE, _CHARACTERS_AT_ONCE)):
+        length = parcel.characters
+        if runs and (runs + parcel.size > _RUNS_AT_ONCE or characters + length > _CHARACTERS_AT_ONCE):
+            yield "push", arguments
+            arguments, runs, characters = [pushed_at], 0, 0
+        due = "" if parcel.due_ms is None else parcel.due_ms
+        arguments += [parcel.queue, parcel.life, due, len(parcel.shared), *parcel.shared, parcel.size, *parcel.runs]
+        runs, characters = runs + parcel.size, characters + length
+    if runs:
+        yield "push", arguments

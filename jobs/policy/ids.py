@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 
 _NANOSECONDS = 1_000_000
 # The twelve bits after the version are a fraction of the millisecond (the RFC's method 3).
@@ -22,7 +21,20 @@ def time_sorted(now_ns: int, random: bytes) -> uuid.UUID:
     return uuid.UUID(int=(milliseconds << 80) | (0x7 << 76) | (fraction << 64) | (0b10 << 62) | noise)
 
 
-def in_order(now_ns: int, random: Iterator[bytes]) -> Iterator[uuid.UUID]:
-    """Ids that rise in the order they are taken, from one moment on."""
-    for count, noise in enumerate(random):
-        yield time_sorted(now_ns + count * (_NANOSECONDS // _STEPS + 1), noise)
+def first_of_many(now_ns: int, random: bytes) -> int:
+    """The id, as a number, from which so many may be counted up: all of one moment, and in the order of the asking.
+
+    RFC 9562 allows this as its method 2 of section 6.2. The highest random bit is 0, so that counting never
+    reaches the bits of the variant.
+    """
+    return time_sorted(now_ns, random).int & ~(1 << 61)
+
+
+def as_text(number: int) -> str:
+    """An id as `str(uuid.UUID(int=number))` writes it.
+
+    >>> as_text(0x018BCFE568007000800000000000002A)
+    '018bcfe5-6800-7000-8000-00000000002a'
+    """
+    digits = f"{number:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

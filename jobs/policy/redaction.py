@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Any
 
 MASK = "[redacted]"
@@ -40,6 +41,8 @@ _IN_TEXT = re.compile(
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s++[A-Za-z0-9._~+/=-]{8,}+")
 _URL_PASSWORD = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://[^\s:/@]{0,255}):(?!\[redacted\])[^\s/]+@")
 _CARD_NUMBER = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
+# A card's number, without anything around it.
+_SHORTEST_ALONE = 13
 
 
 def is_secret(name: str, extra: Collection[str] = ()) -> bool:
@@ -48,8 +51,11 @@ def is_secret(name: str, extra: Collection[str] = ()) -> bool:
     >>> is_secret("card_token"), is_secret("X-Api-Key"), is_secret("order_id")
     (True, True, False)
     """
-    if name in extra:
-        return True
+    return name in extra or _sounds_secret(name)
+
+
+@lru_cache(maxsize=2048)
+def _sounds_secret(name: str) -> bool:
     folded = _folded(name)
     return any(secret in folded for secret in _FOLDED_NAMES)
 
@@ -80,8 +86,12 @@ def mask_text(text: str, *, values: Collection[str] = ()) -> str:
     """
     for value in sorted(values, key=len, reverse=True):
         text = text.replace(value, MASK)
-    text = _URL_PASSWORD.sub(rf"\1:{MASK}@", text)
-    text = _IN_TEXT.sub(rf"\1\2{MASK}", text)
+    # Most texts are short words: they are not searched for what cannot be in them.
+    if ":" in text or "=" in text:
+        text = _URL_PASSWORD.sub(rf"\1:{MASK}@", text)
+        text = _IN_TEXT.sub(rf"\1\2{MASK}", text)
+    if len(text) < _SHORTEST_ALONE:
+        return text
     text = _BEARER.sub(rf"\1 {MASK}", text)
     return _CARD_NUMBER.sub(_mask_card, text)
 

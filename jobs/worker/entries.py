@@ -9,7 +9,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from jobs import conf, enqueueing
+from jobs import conf, drafts
 from jobs.broker import foreign
 from jobs.broker.claim import Claim
 from jobs.errors import BadArguments
@@ -52,7 +52,7 @@ def settled(
     if claim.is_foreign:
         entry["row"] = foreign_rows.row_facts(claim)
     elif not claim.durable:
-        entry["row"] = _row_facts(claim, policy, arguments=enqueueing.masked(job, _named_arguments(claim, job)))
+        entry["row"] = _row_facts(claim, policy, arguments=drafts.masked(job, _named_arguments(claim, job)))
     return entry
 
 
@@ -129,7 +129,7 @@ def _result(claim: Claim, result: object) -> Any:
 def _secrets(claim: Claim, job: Job[Any, Any] | None) -> set[str]:
     if claim.is_foreign:
         return foreign_rows.secrets(claim)
-    return redaction.secret_values(_named_arguments(claim, job), sensitive=enqueueing.sensitive_names(job))
+    return redaction.secret_values(_named_arguments(claim, job), sensitive=drafts.sensitive_names(job))
 
 
 def _named_arguments(claim: Claim, job: Job[Any, Any] | None) -> dict[str, Any]:

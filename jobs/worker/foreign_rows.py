@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from jobs import enqueueing
+from jobs import drafts
 from jobs.broker import foreign
 from jobs.broker.claim import Claim
 from jobs.broker.foreign import Call
@@ -31,7 +31,7 @@ def forget(claim: Claim) -> None:
 
 def secrets(claim: Claim) -> set[str]:
     """The values that are masked wherever they stand."""
-    return redaction.secret_values(_told(claim)[1], sensitive=enqueueing.sensitive_names(None))
+    return redaction.secret_values(_told(claim)[1], sensitive=drafts.sensitive_names(None))
 
 
 def row_facts(claim: Claim) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def row_facts(claim: Claim) -> dict[str, Any]:
         "name": name[:200] or "(unreadable)",
         "queue": claim.queue,
         "payload": [[], arguments, foreign.kept_fields(claim)],
-        "arguments": enqueueing.masked(None, arguments),
+        "arguments": drafts.masked(None, arguments),
         "options": {},
         "max_attempts": foreign.retry_policy_of(claim).attempts,
         "created_at": created_at.isoformat(),

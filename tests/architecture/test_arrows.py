@@ -25,11 +25,12 @@ ROWS = (
     "dead fuses lost",
     "runs emails effects checkpoints metrics relay",
     "enqueueing locks circuits audit",
+    "drafts outbox handles",
     "models",
     "broker",
     # `from jobs import job`: what the package itself carries.
     "__init__",
-    "registry context signals",
+    "registry context signals spool",
     "conf",
     "policy failpoints",
     "errors",

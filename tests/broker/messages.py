@@ -6,7 +6,8 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from jobs.broker.push import Message, push
+from jobs.broker.parcels import Message
+from jobs.broker.push import push
 
 
 def message(run_id: str | None = None, *, queue: str = "default", **facts: Any) -> Message:

@@ -31,11 +31,13 @@ def test_ids_of_later_moments_sort_later(earlier, apart, first, second):
         assert str(ids.time_sorted(earlier, first)) < str(ids.time_sorted(later, second))
 
 
-@given(now=st.integers(min_value=10**18, max_value=2 * 10**18), random=st.lists(noise, min_size=2, max_size=50))
-def test_ids_taken_together_rise_in_the_order_they_are_taken(now, random):
-    taken = list(ids.in_order(now, iter(random)))
-    assert taken == sorted(taken)
-    assert len(set(taken)) == len(taken)
+@given(now=moments, random=noise, count=st.integers(min_value=0, max_value=10**9))
+def test_ids_that_are_counted_up_are_of_one_moment(now, random, count):
+    first = ids.first_of_many(now, random)
+    later = uuid.UUID(int=first + count)
+    assert (later.version, later.variant) == (7, uuid.RFC_4122)
+    assert later.int >> 64 == first >> 64
+    assert ids.as_text(first + count) == str(later)
 
 
 def test_ids_of_one_moment_do_not_meet():

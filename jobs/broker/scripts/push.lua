@@ -1,62 +1,72 @@
 -- Put runs where they wait: in their queue, or in its scheduled set when they are due later.
 -- A run that is there already, in this life or a later one, is left alone; so a push may be repeated.
 --
--- ARGV: for each run its id, queue, life, due time (milliseconds, or empty for now), the number of
---       hash fields that follow times two, and the fields.
--- Returns for each run 1 when it was put there, 0 when it was there, -1 when a key of its queue has the wrong type.
+-- ARGV: pushed_at (text), then parcels of runs that have much in common, for each its queue, life, due time
+--       (milliseconds, or empty for now), the number of words of the hash fields that its runs share, these, the
+--       number of runs, then for each run its id, data and description.
+-- Returns how many runs were not there already, then the queues of which a key has the wrong type.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local answers = {}
+local pushed_at, added, answer = ARGV[1], 0, {}
 
 local function holds(key, kind)
   local there = redis.call('TYPE', key)['ok']
   return there == kind or there == 'none'
 end
 
-local sound, listed = {}, holds('rq:queues', 'set')
+local listed, sound = holds('rq:queues', 'set'), {}
 
-local at = 1
-while at <= #ARGV do
-  local id, queue, life, due, count = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
-  local fields = {}
-  for i = 1, count do fields[i] = ARGV[at + 4 + i] end
-  at = at + 5 + count
-
-  local key, list = 'rq:job:' .. id, 'rq:queue:' .. queue
-  local there = -1
-  local kind = redis.call('TYPE', key)['ok']
-  if kind == 'hash' then
-    there = tonumber(redis.call('HGET', key, 'life')) or math.huge
-    -- Plain RQ knows no lives: what failed there may live again.
-    if there == math.huge and redis.call('HGET', key, 'status') == 'failed' then there = -1 end
-  end
-  if kind ~= 'hash' and kind ~= 'none' then there = math.huge end
-
+local function is_sound(queue)
   if sound[queue] == nil then
-    sound[queue] = listed and holds(list, 'list') and holds('rq:scheduled:' .. queue, 'zset') and holds('rq:failed:' .. queue, 'zset')
+    sound[queue] = listed and holds('rq:queue:' .. queue, 'list') and holds('rq:scheduled:' .. queue, 'zset')
+      and holds('rq:failed:' .. queue, 'zset')
+    if not sound[queue] then answer[#answer + 1] = queue end
   end
-  if not sound[queue] then
-    answers[#answers + 1] = -1
-  elseif there >= life then
-    answers[#answers + 1] = 0
-  else
-    -- How far an iterating run was holds for its next life too.
-    local checkpoint = kind == 'hash' and redis.call('HGET', key, 'checkpoint')
-    if kind == 'hash' then
-      redis.call('DEL', key)
-      redis.call('ZREM', 'rq:failed:' .. queue, id)
-    end
+  return sound[queue]
+end
+
+-- Whether a run has to be put there; then what an ended life of it left is out of the way, but for its checkpoint:
+-- how far an iterating run was holds for its next life too.
+local function is_wanted(id, key, queue, life)
+  local kind = redis.call('TYPE', key)['ok']
+  if kind ~= 'hash' then return kind == 'none' end
+  local there = redis.call('HMGET', key, 'life', 'status', 'checkpoint')
+  -- Plain RQ knows no lives: what failed there may live again.
+  local lives = tonumber(there[1]) or (there[2] == 'failed' and -1) or math.huge
+  if lives >= life then return false end
+  redis.call('DEL', key)
+  redis.call('ZREM', 'rq:failed:' .. queue, id)
+  return true, there[3]
+end
+
+local at = 2
+while at <= #ARGV do
+  local queue, life, due = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  local words, shared = tonumber(ARGV[at + 3]), {}
+  for i = 1, words do shared[i] = ARGV[at + 3 + i] end
+  at = at + 4 + words
+  local first, last = at + 1, at + 3 * tonumber(ARGV[at])
+  at = last + 1
+
+  if is_sound(queue) then
     local later = due and due > now
-    redis.call('HSET', key, 'ready_ms', later and due or now, 'status', later and 'scheduled' or 'queued', unpack(fields))
-    if checkpoint then redis.call('HSET', key, 'checkpoint', checkpoint) end
+    local list, scheduled = 'rq:queue:' .. queue, 'rq:scheduled:' .. queue
+    local ready, status = later and due or now, later and 'scheduled' or 'queued'
     redis.call('SADD', 'rq:queues', list)
-    if later then
-      redis.call('ZADD', 'rq:scheduled:' .. queue, due / 1000, id)
-    else
-      redis.call('RPUSH', list, id)
+    for i = first, last, 3 do
+      local id = ARGV[i]
+      local key = 'rq:job:' .. id
+      local wanted, checkpoint = is_wanted(id, key, queue, life)
+      if wanted then
+        redis.call('HSET', key, 'ready_ms', ready, 'status', status, 'enqueued_at', pushed_at,
+          'data', ARGV[i + 1], 'description', ARGV[i + 2], unpack(shared))
+        if checkpoint then redis.call('HSET', key, 'checkpoint', checkpoint) end
+        if later then redis.call('ZADD', scheduled, due / 1000, id) else redis.call('RPUSH', list, id) end
+        added = added + 1
+      end
     end
-    answers[#answers + 1] = 1
   end
 end
-return answers
+table.insert(answer, 1, added)
+return answer
