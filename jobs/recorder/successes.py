@@ -111,24 +111,25 @@ def _end(entry: Entry) -> _End | None:
     return end if _is_sound(end) else None
 
 
+# What each field may be; true is no number.
+_KINDS = frozenset(
+    (str, int, int, crashes, int, int, int, int, int, str, str, result)
+    for crashes in (int, type(None))
+    for result in (str, type(None))
+)
+
+
 def _is_sound(end: _End) -> bool:
     """Whether each field is what its column is for; SQLite would take anything."""
     return (
-        _are_whole(LARGEST, end.life, end.attempts, end.wait_ms, end.run_ms, end.crashes or 0)
-        and _are_whole(LATEST_MS, end.started_ms, end.pushed_ms)
-        and _is_text(end.run)
+        tuple(map(type, end)) in _KINDS
+        and min(end.life, end.attempts, end.crashes or 0, end.wait_ms, end.run_ms, end.started_ms, end.pushed_ms) >= 0
+        and max(end.life, end.attempts, end.crashes or 0, end.wait_ms, end.run_ms) <= LARGEST
+        and max(end.started_ms, end.pushed_ms) <= LATEST_MS
         and _UUID.fullmatch(end.run) is not None
-        and _is_text(end.worker, most=200)
-        and _is_text(end.release, most=100)
+        and len(end.worker) <= 200
+        and len(end.release) <= 100
     )
-
-
-def _are_whole(most: int, *numbers: object) -> bool:
-    return all(type(number) is int and 0 <= number <= most for number in numbers)
-
-
-def _is_text(value: object, *, most: int = 200) -> bool:
-    return isinstance(value, str) and len(value) <= most
 
 
 _UPDATE = """

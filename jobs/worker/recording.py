@@ -34,6 +34,8 @@ _NIGHTLY_AT = time_of_day(3, 0, tzinfo=UTC)
 _LEADS_SECONDS = 10.0
 # How often to look whether claims wait for a comparison of Redis with the rows.
 _EPOCH_SECONDS = 0.2
+# Some fifty transactions a second want a connection that stays, whatever CONN_MAX_AGE says for requests.
+_RENEW_SECONDS = 60.0
 # What ends within this time of the last transaction is stored in the next one: many small ones cost more.
 _GATHER_SECONDS = 0.02
 # Looking through a backlog that only waits for workers may take this part of the time, no more.
@@ -58,6 +60,7 @@ class Recording:
         self._leading = False
         self._lead_again_at = 0.0
         self._epoch_at = 0.0
+        self._renew_at = 0.0
         self._relay_at = 0.0
         self._nightly_at = 0.0
 
@@ -73,7 +76,7 @@ class Recording:
         self._guarded(self._step)
 
     def _step(self) -> None:
-        close_old_connections()
+        self._renew_connections()
         if self._unforeseen >= _PATIENCE:
             recorder.pass_by()
             self._unforeseen = 0
@@ -89,6 +92,12 @@ class Recording:
             # First, so that a failure there does not come back at each turn.
             self._nightly_at = now + _NIGHTLY_LOOK_SECONDS
             ask_for_nightly(datetime.now(UTC))
+
+    def _renew_connections(self) -> None:
+        now = time.monotonic()
+        if now >= self._renew_at:
+            self._renew_at = now + _RENEW_SECONDS
+            close_old_connections()
 
     def _record(self) -> None:
         started = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
 
 from jobs.broker import journal
 from jobs.errors import BrokerUnavailable
@@ -50,3 +51,15 @@ def test_what_fails_again_and_again_is_passed_by_and_the_rest_is_recorded(monkey
     assert hurt.state == "queued"
     assert journal.length() == 0
     assert "what follows 0-0 in the journal cannot be recorded" in caplog.text
+
+
+def test_the_connection_stays_from_one_transaction_to_the_next():
+    process = Recording()
+    process.turn()
+    run = sample.add.enqueue(1, 2)
+    attempt_next()
+    connection.ensure_connection()
+    before = connection.connection
+    process.turn()
+    assert run.state == "succeeded"
+    assert connection.connection is before is not None
