@@ -67,7 +67,7 @@ class Child:
         self._pulse = pulse
         self._options = options
         self._waiting = Waiting(options.queues)
-        self._threads = Threads(options.concurrency, worker=worker.name, pulse=pulse, ended=self._waiting.wake)
+        self._threads = Threads(options.concurrency, worker=worker.name, ended=self._waiting.wake)
         self._registration: Registration | None = None
         self._running: dict[str, tuple[Claim, float]] = {}
         self._announced: set[str] = set()

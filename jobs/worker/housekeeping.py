@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
 
 from jobs import conf
 from jobs.broker import claim as claims
@@ -11,7 +11,7 @@ from jobs.broker import foreign_ending, inspect, stops
 from jobs.broker.claim import WorkerId
 from jobs.broker.settle import settle
 from jobs.errors import BrokerUnavailable
-from jobs.policy.outcome import Abandoned, Crashed, Interrupted
+from jobs.policy.outcome import Abandoned, Crashed
 from jobs.worker import lifecycle, orders
 
 logger = logging.getLogger(__name__)
@@ -23,14 +23,13 @@ def tell_of_server() -> None:
         logger.warning("%s %s (%s)", one.problem, one.cure, one.check)
 
 
-def reclaim_dead(worker: WorkerId, *, crashed: bool, not_begun: Set[str] = frozenset()) -> int:
+def reclaim_dead(worker: WorkerId, *, crashed: bool) -> int:
     """Take back what a process held whose death is certain. Returns how many runs that were.
 
-    The claims of the tokens `not_begun` had no part in it. Raises `BrokerUnavailable`. What fails otherwise is
-    logged, and left to `reclaim_silent`.
+    Raises `BrokerUnavailable`. What fails otherwise is logged, and left to `reclaim_silent`.
     """
     claims.end_lease(worker.id)
-    return _guarded(worker, crashed=crashed, not_begun=not_begun)
+    return _guarded(worker, crashed=crashed)
 
 
 def reclaim_silent(worker_id: str) -> int:
@@ -73,9 +72,9 @@ def release_waiting(queues: Sequence[str]) -> None:
         logger.exception("what waits for other jobs of plain RQ could not be looked at")
 
 
-def _guarded(worker: WorkerId, *, crashed: bool, not_begun: Set[str] = frozenset()) -> int:
+def _guarded(worker: WorkerId, *, crashed: bool) -> int:
     try:
-        return _reclaim(worker, crashed=crashed, not_begun=not_begun)
+        return _reclaim(worker, crashed=crashed)
     except BrokerUnavailable:
         raise
     # Who supervises must go on, whatever one worker left.
@@ -84,16 +83,12 @@ def _guarded(worker: WorkerId, *, crashed: bool, not_begun: Set[str] = frozenset
         return 0
 
 
-def _reclaim(worker: WorkerId, *, crashed: bool, not_begun: Set[str]) -> int:
+def _reclaim(worker: WorkerId, *, crashed: bool) -> int:
     held = claims.held_by(worker.id)
-    begun = sum(claim.token not in not_begun for claim in held)
     ordered = stops.orders(held)
     orders.note(ordered)
-    outcome = Crashed(alone=begun == 1) if crashed else Abandoned()
-    ended = [
-        lifecycle.conclude(claim, Interrupted() if claim.token in not_begun else outcome, worker=worker.name, run_ms=0)
-        for claim in held
-    ]
+    outcome = Crashed(alone=len(held) == 1) if crashed else Abandoned()
+    ended = [lifecycle.conclude(claim, outcome, worker=worker.name, run_ms=0) for claim in held]
     orders.forget(ordered)
     taken = sum(settle(worker, ended, only_ended=True))
     claims.forget_worker(worker.id)

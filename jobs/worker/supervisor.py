@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.db import connections
@@ -82,7 +82,7 @@ class Supervisor:
         self._forget_workers_at = 0.0
         self._unreachable = False
         self._told_of_server = False
-        self._left_behind: list[tuple[WorkerId, bool, Set[str]]] = []
+        self._left_behind: list[tuple[WorkerId, bool]] = []
 
     def run(self) -> None:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -180,8 +180,8 @@ class Supervisor:
 
     def _take_back(self) -> None:
         while self._left_behind:
-            worker, crashed, not_begun = self._left_behind[0]
-            taken = housekeeping.reclaim_dead(worker, crashed=crashed, not_begun=not_begun)
+            worker, crashed = self._left_behind[0]
+            taken = housekeeping.reclaim_dead(worker, crashed=crashed)
             self._suspects += taken if crashed else 0
             del self._left_behind[0]
 
@@ -239,8 +239,7 @@ class Supervisor:
         process.pid = 0
         if process.worker is not None:
             # Also after a clean end: Redis may have been away when it wanted to hand back what it held.
-            not_begun: Set[str] = process.pulse.not_begun if process.pulse is not None else frozenset()
-            self._left_behind.append((process.worker, not _ended_well(process, status), not_begun))
+            self._left_behind.append((process.worker, not _ended_well(process, status)))
             self._next_tick = 0.0
         if process is not self._recording:
             process.finished = self._stopping or (process.pulse is not None and process.pulse.is_over)

@@ -14,7 +14,6 @@ from jobs.broker.claim import Claim
 from jobs.broker.settle import Settlement
 from jobs.policy.outcome import Raised
 from jobs.worker import deadlines, lifecycle
-from jobs.worker.pulse import Pulse
 
 # What cannot even be judged is not tried again at once.
 _LAST_RESORT_SECONDS = 30.0
@@ -23,9 +22,8 @@ _LAST_RESORT_SECONDS = 30.0
 class Threads:
     """Daemon threads, so that a job which never returns does not keep the process from ending."""
 
-    def __init__(self, count: int, *, worker: str, pulse: Pulse, ended: Callable[[], None]) -> None:
-        self._inbox: SimpleQueue[tuple[Claim, int | None] | None] = SimpleQueue()
-        self._pulse = pulse
+    def __init__(self, count: int, *, worker: str, ended: Callable[[], None]) -> None:
+        self._inbox: SimpleQueue[Claim | None] = SimpleQueue()
         self._outbox: deque[Settlement] = deque()
         self._ended = ended
         self._worker = worker
@@ -37,7 +35,7 @@ class Threads:
 
     def hand_out(self, claim: Claim) -> None:
         """Let a free thread run this claim."""
-        self._inbox.put((claim, self._pulse.hand_out(claim.token)))
+        self._inbox.put(claim)
 
     def collect(self) -> list[Settlement]:
         """What has ended since the last call."""
@@ -66,11 +64,8 @@ class Threads:
 
     def _work(self) -> None:
         thread = threading.get_ident()
-        while (handed := self._inbox.get()) is not None:
-            claim, line = handed
+        while (claim := self._inbox.get()) is not None:
             self._at_work[thread] = claim
-            # From here on it may be what ends this process.
-            self._pulse.begin(line)
             settlement = self._attempt(claim)
             if os.getpid() != self._process:
                 # The job forked and let its copy return: only the original may settle.

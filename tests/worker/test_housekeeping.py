@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from jobs import recorder
 from jobs.broker import claim as claims
 from jobs.broker import keys
 from jobs.broker.connection import client
 from jobs.broker.schedule import tick
 from jobs.errors import BrokerUnavailable
-from jobs.models import JobAttempt
 from jobs.worker import housekeeping
 from tests.broker.messages import pushed
-from tests.engine import WORKER, claim, hash_of, places
-from tests.sample import jobs as sample
+from tests.engine import WORKER, claim, places
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -80,19 +77,6 @@ def test_a_refusal_for_one_is_raised_once_the_others_were_tried(held, monkeypatc
     with pytest.raises(BrokerUnavailable):
         housekeeping.reclaim_all_silent(["ghost", WORKER.id])
     assert places(held) == ["queued:default"]
-
-
-def test_a_run_that_had_not_begun_is_handed_back_and_counts_for_nobody():
-    sample.add.enqueue_many([(1, 1), (2, 2)])
-    begun, waiting = claim(2)
-    assert housekeeping.reclaim_dead(WORKER, crashed=True, not_begun={waiting.token}) == 2
-    assert places(waiting.run_id) == ["queued:default"]
-    assert hash_of(waiting.run_id)["attempts"] == "0"
-    # The other one was alone, so the crash is its own.
-    assert hash_of(begun.run_id)["crashes"] == "1"
-    recorder.record_all()
-    outcomes = dict(JobAttempt.objects.values_list("run__rq_id", "outcome"))
-    assert outcomes == {waiting.run_id: "interrupted", begun.run_id: "crashed"}
 
 
 def test_a_server_that_may_lose_jobs_is_told_of(caplog):
