@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench.faults import (
     bad_payload,
+    clock_skew,
     database_down,
     deaths,
     due_jobs,
@@ -102,6 +103,12 @@ SCENARIOS: dict[str, Scenario] = {
         {"quick": (100, 0), "full": (1_000, 0)},
         OURS,
         f"{_NOTHING_LOST}; each bad one refused, buried, put off or in quarantine; no process of a worker ends",
+    ),
+    "clock-skew": Scenario(
+        clock_skew.run,
+        {"quick": (200, 0), "full": (1_000, 0)},
+        OURS,
+        f"{_NOTHING_LOST}; no run taken back from a worker that lives; what is due starts within 2 s",
     ),
     "soak": Scenario(
         soak.run,
