@@ -46,9 +46,10 @@ def run(settings: Settings) -> Result:
         records = one.records()
         reaped = int(one.ours.redis.hget("jobs:counters", "stale_settles") or 0)
         errors = lateness(records)
-        worst = max((abs(error) for error in errors), default=_LATE_SECONDS + 1)
+        worst = max((abs(error) for error in errors), default=0.0)
         broken = [f"{reaped} runs were taken back from workers that live"] if reaped else []
-        broken += [f"a due job was {worst:.2f} s from its time"] if worst > _LATE_SECONDS else []
+        broken += [f"a due job was {worst:.2f} s from its time"] if worst > _LATE_SECONDS * settings.patience else []
+        broken += [] if errors else ["nothing was due"]
         return one.result(
             planned=len(CLOCKS),
             jobs=settings.jobs,

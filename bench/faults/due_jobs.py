@@ -49,7 +49,9 @@ def herd(settings: Settings) -> Result:
         waits = waits_of_probes(records)
         one.until_over(settings.jobs + len(waits))
         p95 = percentile(waits, 95)
-        broken = [f"p95 of the wait in another queue is {p95:.2f} s"] if p95 > _MOST_WAIT_SECONDS else []
+        broken = (
+            [f"p95 of the wait in another queue is {p95:.2f} s"] if p95 > _MOST_WAIT_SECONDS * settings.patience else []
+        )
         return one.result(
             planned=0,
             jobs=settings.jobs,

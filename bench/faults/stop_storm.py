@@ -66,7 +66,7 @@ def run(settings: Settings) -> Result:
         storm = Storm(one, drawn(settings.seed, settings.kills))
         one.until_over(settings.jobs, act=storm.blow)
         longest = max(storm.exits, default=0.0)
-        most = SHUTDOWN_SECONDS + _MARGIN_SECONDS
+        most = SHUTDOWN_SECONDS + _MARGIN_SECONDS * settings.patience
         handed_back = count_cut_off(one.records(), one.hits)
         return one.result(
             planned=settings.kills,

@@ -14,7 +14,7 @@ from typing import Any
 from bench import ledger
 from bench.faults import plan
 from bench.faults.fleet import Fleet, Hit
-from bench.faults.judge import Bookkeeping, Counters, judge, told_deaths
+from bench.faults.judge import RECOVERY_LIMIT_SECONDS, Bookkeeping, Counters, judge, told_deaths
 from bench.faults.sides import SIDES, Ours, Side
 from bench.processes import none_left_behind
 from jobs.broker.embedded import EmbeddedServer
@@ -37,6 +37,11 @@ class Settings:
     @property
     def is_full(self) -> bool:
         return self.profile != "quick"
+
+    @property
+    def patience(self) -> float:
+        """What limits of time are multiplied with: a quick run is one of several on a machine that others use too."""
+        return 1.0 if self.is_full else 3.0
 
 
 @dataclass(frozen=True)
@@ -149,7 +154,6 @@ class Trial:
         figures: dict[str, Any] | None = None,
         lines: list[str] | None = None,
         books: Bookkeeping | None = None,
-        recovery_limit: float | None = None,
     ) -> Result:
         """Stop the fleet and judge. `may` names counters that this scenario leaves open; `broken` are promises of its
         own that did not hold."""
@@ -158,10 +162,10 @@ class Trial:
         records = self.records()
         hits = [*self.hits, *self.fleet.hits, *told_deaths(records)]
         counters = judge(records, books or self.side.books(), hits, planned=planned, jobs=jobs)
-        limits = {} if recovery_limit is None else {"recovery_limit": recovery_limit}
+        recovery_limit = RECOVERY_LIMIT_SECONDS * self.settings.patience
         return Result(
             counters,
-            counters.broken(may=may, **limits) + (broken or []),
+            counters.broken(may=may, recovery_limit=recovery_limit) + (broken or []),
             round(wall, 1),
             round(self.limit_seconds, 1),
             self.log.read_text()[-4000:] if self.log.exists() else "",

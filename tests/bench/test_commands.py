@@ -112,6 +112,29 @@ def test_killed_workers_lose_nothing() -> None:
     assert (told["hits"], told["acknowledged"], told["ok"]) == (2, 200, 200)
 
 
+def test_stopped_workers_lose_nothing() -> None:
+    told = bench("faults", "--scenario", "stop-storm", "--jobs", "100", "--kills", "3")
+    assert (told["verdict"], told["hits"], told["ok"]) == ("PASS", 3, 100)
+    assert told["longest_exit_s"] > 0
+
+
+def test_what_cannot_be_read_ends_where_a_person_finds_it() -> None:
+    told = bench("faults", "--scenario", "bad-payload", "--jobs", "20")
+    assert told["outcomes"]["a string in place of the hash"] == "quarantined"
+    assert (told["worker_deaths"], told["ok"]) == (0, 20)
+
+
+def test_a_scenario_that_stock_cannot_play_is_refused() -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "bench", "faults", "--scenario", "poison", "--target", "stock"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode != 0
+    assert "only ours" in process.stderr
+
+
 def test_an_interrupted_run_leaves_no_process_and_no_folder() -> None:
     with tempfile.TemporaryDirectory() as name:
         process = start(["faults", "--scenario", "worker-kill", "--jobs", "5000", "--kills", "1"], Path(name))
