@@ -8,11 +8,13 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
 
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
-from jobs import Bury, Discard, DiscardJob, HandBackJob, RetryLater, RetryPolicy, current_run, fixed, job
+from jobs import Bury, Discard, DiscardJob, HandBackJob, RetryLater, RetryPolicy, current_run, effects, fixed, job
 from jobs.models import SentEmail
 
 QUICK = fixed(0.05)
@@ -206,6 +208,24 @@ def flood(number: int, fails: bool = False) -> None:
 @job(retry=RetryPolicy(attempts=2, backoff=QUICK), sensitive=["card"])
 def charge(card: str, order_id: int) -> None:
     raise ValueError(f"card {card} refused for order {order_id}")
+
+
+@job(retry=RetryPolicy(attempts=10, backoff=QUICK))
+def pay(number: int, dies: str, in_doubt: Literal["call", "ask"] = "call") -> int:
+    """Pay once, and lose the process at the first attempt: `in` the call or `after` it."""
+    note(f"begin {number}")
+    first = Path(os.environ["SAMPLE_LEDGER"]).read_text().splitlines().count(f"begin {number}") == 1
+
+    def call() -> int:
+        note(f"paid {number}")
+        if first and dies == "in":
+            os._exit(9)
+        return number * 100
+
+    paid: int = effects.once(f"pay-{number}", call, in_doubt=in_doubt)
+    if first and dies == "after":
+        os._exit(9)
+    return paid
 
 
 @job(unique="args")
