@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bench.place import Place, own_place, wait_until
@@ -39,18 +40,30 @@ class Reading:
 
 
 def main(options: argparse.Namespace) -> int:
-    """Measure all targets in turn, `--rounds` times; print the medians."""
+    """Measure all targets in turn, `--rounds` times, for each length of jobs; print the medians."""
+    results = {}
     with own_place(options.targets) as (place, targets):
-        samples: dict[str, list[dict[str, float]]] = {target.name: [] for target in targets}
-        for _ in range(options.rounds):
-            for target in targets:
-                jobs = max(_FEWEST, round(options.jobs * target.share))
-                samples[target.name].append(measure(target, place, jobs=jobs, ms=options.ms))
-    results = medians(samples)
-    print(table(results, ratio_of="jobs_per_s", to=REFERENCE, left_out=place.left_out))
+        for ms in options.ms:
+            results[ms] = medians(_samples(targets, place, jobs=options.jobs, ms=ms, rounds=options.rounds))
+            print(f"jobs of {ms} ms" if ms else "no-ops")
+            print(table(results[ms], ratio_of="jobs_per_s", to=REFERENCE, left_out=place.left_out))
     if options.json:
-        print(as_json("drain", results, job_ms=options.ms, left_out=place.left_out))
+        first, *others = results
+        more = {f"results_{ms}_ms": results[ms] for ms in others}
+        print(as_json("drain", results[first], job_ms=first, left_out=place.left_out, **more))
     return 0
+
+
+def _samples(
+    targets: Sequence[Target], place: Place, *, jobs: int, ms: int, rounds: int
+) -> dict[str, list[dict[str, float]]]:
+    samples: dict[str, list[dict[str, float]]] = {target.name: [] for target in targets}
+    for _ in range(rounds):
+        for target in targets:
+            # Jobs that take their time need not be as many to be timed.
+            count = max(_FEWEST, round(jobs * target.share / (1 + ms / 5)))
+            samples[target.name].append(measure(target, place, jobs=count, ms=ms))
+    return samples
 
 
 def measure(target: Target, place: Place, *, jobs: int, ms: int = 0) -> dict[str, float]:
@@ -88,7 +101,7 @@ def _figures(before: Reading, after: Reading, *, jobs: int, looks: int) -> dict[
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=10_000, help="Jobs for ours; slow peers get a part of them")
-    parser.add_argument("--ms", type=int, default=0, help="How long each job sleeps (default 0, a no-op)")
+    parser.add_argument("--ms", type=int, nargs="+", default=[0, 10], help="How long each job sleeps; 0 is a no-op")
     parser.add_argument("--rounds", type=int, default=3, help="Times that all targets take their turn")
     parser.add_argument("--targets", nargs="+", metavar="NAME", help="Only these")
     parser.add_argument("--json", action="store_true", help="Print one line of JSON at the end")

@@ -6,6 +6,8 @@ import os
 import signal
 from collections import Counter
 
+import pytest
+
 from jobs.broker.connection import client
 from jobs.models import JobAttempt
 from tests.sample import jobs as sample
@@ -44,6 +46,7 @@ def test_a_kill_in_mid_iteration_repeats_one_item_at_the_most(workers: Workers) 
     assert run.row().result == COUNT
 
 
+@pytest.mark.slow
 def test_a_stop_in_mid_iteration_repeats_nothing_and_burns_no_attempt(workers: Workers) -> None:
     run = sample.walk.enqueue(COUNT, 0.03)
     for _ in range(2):
@@ -58,6 +61,7 @@ def test_a_stop_in_mid_iteration_repeats_nothing_and_burns_no_attempt(workers: W
     assert list(JobAttempt.objects.filter(run=run.id).values_list("outcome", flat=True)) == ["interrupted"] * 2
 
 
+@pytest.mark.slow
 def test_what_redis_lost_is_gone_on_with_from_the_row(workers: Workers) -> None:
     run = sample.walk.enqueue(COUNT, 0.03)
     worker = workers.start("--concurrency", "2")
