@@ -9,7 +9,7 @@ from django_rq.queues import DjangoRQ
 from rq.job import Job as RQJob
 from rq.serializers import JSONSerializer, resolve_serializer
 
-from jobs import conf, registry
+from jobs import conf, registry, runs
 from jobs.broker import foreign
 from jobs.broker.connection import client
 from jobs.broker.unpickling import TrustedPickle
@@ -26,6 +26,12 @@ class JobsJob(RQJob):
         if (found := registry.find(name)) is not None:
             return found.function
         return foreign.function(name) if self.instance is None else foreign.method(self.instance, name)
+
+    def cancel(self, *args: Any, **kwargs: Any) -> dict[str, list[str]]:
+        """As RQ's, and the run's row follows if there is one."""
+        enqueued: dict[str, list[str]] = super().cancel(*args, **kwargs)
+        runs.follow_cancel(self.id)
+        return enqueued
 
     @property
     def success_callback(self) -> Callable[..., Any] | None:

@@ -121,6 +121,17 @@ def cancel(run: JobRun, *, actor: str, reason: str = "", address: str = "") -> N
             raise NotCancellable(f"{run.name} {run.pk} has just started; stop it, or wait for its end.")
 
 
+def follow_cancel(rq_id: str) -> int:
+    """End the pending runs of an id whose message RQ's own `job.cancel()` has just taken back. Returns how many."""
+    with transaction.atomic():
+        rows = lock(JobRun.objects.filter(rq_id=rq_id, state__in=CANCELLABLE).values_list("pk", flat=True))
+        rows = [row for row in rows if transition(row, RunState.CANCELLED, at=timezone.now())]
+        save_all(rows)
+        for row in rows:
+            audit.record(actor="job.cancel()", action="cancel", target=str(row.pk), after={"state": row.state})
+    return len(rows)
+
+
 def stop(run: JobRun, *, actor: str, reason: str = "", address: str = "") -> None:
     """End a run that is running, for good: its worker raises `JobStopped` in it within about two seconds.
 
@@ -143,7 +154,7 @@ def stop(run: JobRun, *, actor: str, reason: str = "", address: str = "") -> Non
             after={"state": row.state, "stop_ordered": True},
             address=address,
         )
-        order(row.rq_id, StopOrder(row.life, actor, reason))
+        order(str(row.pk), StopOrder(row.life, actor, reason))
 
 
 def prune(*, states: Iterable[str] | None = None, older_than: timedelta | None = None) -> dict[str, int]:

@@ -6,6 +6,7 @@ import json
 import pickletools
 import zlib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from jobs.errors import BadArguments
@@ -23,6 +24,16 @@ def name_of(raw: Mapping[bytes, bytes]) -> str:
         return ""
     parts = as_json(data)
     return parts[0] if parts else _first_text(data)
+
+
+def enqueued_ms(fields: Mapping[str, str]) -> str:
+    """When RQ put it into its queue, on the clock of who did; empty where it does not say."""
+    try:
+        moment = datetime.fromisoformat(fields["enqueued_at"])
+    except (KeyError, ValueError):
+        return ""
+    # RQ writes UTC, and once wrote it without saying so.
+    return str(int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000))
 
 
 def unpacked(raw: Mapping[bytes, bytes]) -> bytes:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from jobs.broker import keys
 from jobs.broker.claim import Claim
 from jobs.broker.connection import client, errors_named
+from jobs.broker.foreign import row_id
 
 # A run that fails as it is ordered to stop may wait for its retry; the order is to be there then.
 _LIFE_SECONDS = 7 * 86_400
@@ -24,7 +25,10 @@ class StopOrder:
 
 
 def order(run_id: str, stop: StopOrder) -> None:
-    """Have the run stopped wherever it runs, now or later in this life. Raises `BrokerUnavailable`."""
+    """Have the run stopped wherever it runs, now or later in this life; `run_id` is its row's.
+
+    Raises `BrokerUnavailable`.
+    """
     with errors_named():
         client().set(keys.stop(run_id), json.dumps(asdict(stop)), ex=_LIFE_SECONDS)
 
@@ -34,7 +38,9 @@ def orders(claims: Sequence[Claim]) -> dict[str, StopOrder]:
     if not claims:
         return {}
     with errors_named():
-        answers = client().mget([keys.stop(claim.run_id) for claim in claims])
+        # An id of plain RQ's may come again; an order is for one run.
+        ids = [row_id(claim) if claim.is_foreign else claim.run_id for claim in claims]
+        answers = client().mget([keys.stop(run_id) for run_id in ids])
     found = {claim.token: _read(answer) for claim, answer in zip(claims, answers, strict=True) if answer is not None}
     lives = {claim.token: claim.life for claim in claims}
     return {token: stop for token, stop in found.items() if stop is not None and stop.life == lives[token]}

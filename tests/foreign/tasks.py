@@ -63,6 +63,10 @@ def on_failure(rq_job: Any, connection: Any, kind: Any, error: Any, traceback: A
     calls.append(("on_failure", kind.__name__, str(error)))
 
 
+def on_stopped(rq_job: Any, connection: Any) -> None:
+    calls.append(("on_stopped", rq_job.id))
+
+
 def on_success_badly(rq_job: Any, connection: Any, result: Any) -> None:
     raise RuntimeError("the callback failed")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,15 +13,19 @@ from django.contrib.auth import get_user_model
 from rq import Callback, Queue, Repeat, Retry
 from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry, FinishedJobRegistry
+from rq.utils import utcformat
 
 from jobs import dead, lost, reconciling, recorder
+from jobs.broker import stops
 from jobs.broker.connection import client
+from jobs.broker.foreign import row_id
 from jobs.broker.schedule import tick
 from jobs.broker.settle import settle
+from jobs.broker.stops import StopOrder
 from jobs.models import DeadJob, JobAttempt, JobRun
-from jobs.policy.outcome import Abandoned, Crashed, Interrupted
+from jobs.policy.outcome import Abandoned, Crashed, Interrupted, Raised
 from jobs.rq_classes import JobsQueue
-from jobs.worker import lifecycle
+from jobs.worker import foreign, lifecycle, orders
 from tests.engine import WORKER, claim, places, work_off
 from tests.foreign import tasks
 
@@ -282,6 +287,55 @@ def test_a_success_callback_that_fails_fails_the_job(queue: Queue) -> None:
     queue.enqueue(tasks.add, 1, 2, on_success=Callback(tasks.on_success_badly))
     work_off()
     assert DeadJob.objects.get().error_message == "the callback failed"
+
+
+def test_a_stopped_run_is_cancelled_and_told_to_its_callback(queue: Queue, called: list[Any]) -> None:
+    rq_job = queue.enqueue(tasks.fail, on_stopped=Callback(tasks.on_stopped), on_failure=Callback(tasks.on_failure))
+    (taken,) = claim()
+    stops.order(row_id(taken), StopOrder(0, "ann", "wrong customer"))
+    orders.note(stops.orders([taken]))
+    # As when the order comes while it runs.
+    perform = functools.partial(foreign.outcome_of, taken, worker=WORKER.name, unknown_for=0.0)
+    outcome = perform(perform=lambda run: Raised(ValueError("struck")))
+    settle(WORKER, [lifecycle.conclude(taken, outcome, worker=WORKER.name, run_ms=5)])
+    orders.forget([taken.token])
+    recorder.record_all()
+    assert called == [("on_stopped", rq_job.id)]
+    assert the_row().state == "cancelled"
+    assert rq_job.get_status() == JobStatus.STOPPED
+    assert FailedJobRegistry(queue=queue).get_job_ids() == [rq_job.id]
+
+
+def test_an_order_to_stop_concerns_no_later_run_of_the_same_id(queue: Queue) -> None:
+    queue.enqueue(tasks.add, 1, 2, job_id="nightly")
+    (first,) = claim()
+    stops.order(row_id(first), StopOrder(0, "ann", ""))
+    settle(WORKER, [lifecycle.attempt(first, worker=WORKER.name)])
+    queue.enqueue(tasks.add, 1, 2, job_id="nightly")
+    assert stops.orders(claim()) == {}
+
+
+def test_cancelling_by_rq_is_recorded(queue: Queue) -> None:
+    rq_job = JobsQueue("default", serializer=queue.serializer).enqueue(
+        tasks.fail, retry=Retry(max=1, interval=60), job_id="again"
+    )
+    work_off()
+    assert the_row().state == "retrying"
+    rq_job.cancel()
+    assert the_row().state == "cancelled"
+    assert (rq_job.get_status(), places(rq_job.id)) == (JobStatus.CANCELED, [])
+
+
+def test_a_queue_that_is_not_async_runs_at_once(called: list[Any]) -> None:
+    rq_job = JobsQueue("default", is_async=False).enqueue(tasks.add, timedelta(1), timedelta(2))
+    assert rq_job.return_value() == timedelta(3)
+
+
+def test_how_long_it_waited_is_told(queue: Queue) -> None:
+    rq_job = queue.enqueue(tasks.add, 1, 2)
+    client().hset(rq_job.key, "enqueued_at", utcformat(datetime.now(UTC) - timedelta(seconds=90)))
+    work_off()
+    assert 89_000 < (the_row().wait_ms or 0) < 200_000
 
 
 def test_a_repeated_job_runs_as_often_each_a_run(queue: Queue, called: list[Any]) -> None:
