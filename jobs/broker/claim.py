@@ -255,7 +255,7 @@ def _claim(run_id: str, queue: str, token: str, fields: dict[str, str], flat: li
     if "life" in fields and "foreign" not in fields:
         return Claim(run_id, queue, token, fields)
     raw = dict(zip(flat[::2], flat[1::2], strict=True)) if "data" in fields else None
-    if "ready_ms" not in fields:
+    if raw is not None and "ready_ms" not in fields:
         fields["ready_ms"] = foreign_message.enqueued_ms(fields)
     return Claim(run_id, queue, token, fields, raw)
 
