@@ -49,9 +49,14 @@ def test_a_weighted_queue_that_is_unknown_is_refused_with_the_nearest_name() -> 
         call_command("rqworker", "critcal=2", "low=1")
 
 
+def test_a_limit_on_memory_that_every_process_passes_at_once_is_refused() -> None:
+    with pytest.raises(CommandError, match=r"--max-memory must be above the \d+ MB"):
+        call_command("rqworker", "--max-memory=1")
+
+
 def test_ending_after_so_many_jobs_does_not_go_with_replacing(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
-    for option in ("--max-memory=100", "--max-jobs-per-child=5"):
+    for option in ("--max-memory=100000", "--max-jobs-per-child=5"):
         with pytest.raises(CommandError, match="leave one out"):
             call_command("rqworker", "--max-jobs=10", option, pid=str(pid_file))
     assert not pid_file.exists(), "a worker that does not start has no process to signal"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, connection, connections, transaction
 
-from jobs import JobTimedOut
+from jobs import JobStopped, JobTimedOut
 from jobs.context import CurrentRun
 from jobs.models import AuditEntry, JobRun
 from jobs.worker import deadlines
@@ -116,12 +116,13 @@ def test_a_transaction_that_a_job_left_open_does_not_reach_the_next_one():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_connection_is_closed_after_a_time_limit_struck():
+@pytest.mark.parametrize("error", [JobTimedOut, JobStopped])
+def test_a_connection_is_closed_after_a_strike(error):
     def be_struck() -> None:
         JobRun.objects.exists()
-        raise JobTimedOut
+        raise error
 
-    with pytest.raises(JobTimedOut):
+    with pytest.raises(error):
         guarded(be_struck)
     assert connection.connection is None
 

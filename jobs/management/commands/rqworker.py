@@ -20,6 +20,7 @@ from django_rq.management.commands.rqworker import Command as DjangoRQCommand
 from jobs import conf
 from jobs.broker import stock
 from jobs.errors import BrokerUnavailable, did_you_mean
+from jobs.worker import memory
 from jobs.worker.options import WorkerOptions
 from jobs.worker.reloading import run_with_reloading
 from jobs.worker.supervisor import Supervisor
@@ -114,6 +115,9 @@ def _check_numbers(options: dict[str, Any]) -> None:
     for option in ("max_jobs", "max_jobs_per_child", "max_memory"):
         if options[option] is not None and options[option] < 1:
             raise CommandError(f"--{option.replace('_', '-')} must be 1 or more; leave it out for no limit.")
+    takes = memory.resident_bytes() / _MEGABYTE
+    if options["max_memory"] is not None and options["max_memory"] <= takes:
+        raise CommandError(f"--max-memory must be above the {takes:.0f} MB that a process takes before its first job.")
     if options["max_jobs"] and (options["max_jobs_per_child"] or options["max_memory"]):
         raise CommandError(
             "--max-jobs ends the worker, --max-jobs-per-child and --max-memory replace its processes: leave one out."
