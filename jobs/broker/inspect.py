@@ -43,6 +43,30 @@ def queues_now(names: Sequence[str]) -> list[QueueNow]:
     return [QueueNow(name, *answers[3 * index : 3 * index + 3]) for index, name in enumerate(names)]
 
 
+@dataclass(frozen=True)
+class JournalNow:
+    """What waits to be stored: `length` counts positions of the stream, each of one entry or of a few that were
+    written together. `lag_seconds` is the age of the first, by the server's clock; 0 when there is none.
+    """
+
+    length: int
+    lag_seconds: float
+
+
+def journal_now() -> JournalNow:
+    """How far the recorder is behind, in one round trip. Needs no database. Raises `BrokerUnavailable`."""
+    pipeline = client().pipeline(transaction=False)
+    pipeline.xlen(keys.JOURNAL)
+    pipeline.xrange(keys.JOURNAL, count=1)
+    pipeline.time()
+    with errors_named():
+        length, first, (seconds, microseconds) = pipeline.execute()
+    if not first:
+        return JournalNow(length, 0.0)
+    written_ms = int(first[0][0].split(b"-")[0])
+    return JournalNow(length, max(0.0, seconds + microseconds / 1e6 - written_ms / 1000))
+
+
 def anything_queued(names: Sequence[str]) -> bool:
     """Whether one of the queues has a run that could start now. Raises `BrokerUnavailable`."""
     with errors_named():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from jobs.broker import keys, lua
@@ -11,6 +11,8 @@ from jobs.broker.claim import WorkerId
 from jobs.broker.connection import client, errors_named
 
 FIRST = "0-0"
+# One script call of this many runs holds the server for about 2 ms.
+_FORGOTTEN_AT_ONCE = 500
 # The last moment that a datetime can be.
 LATEST_MS = 253_402_300_799_999
 
@@ -47,9 +49,15 @@ def read_stored(up_to: str, *, most: int) -> list[Entry]:
         return [entry for one in client().xrange(keys.JOURNAL, "-", up_to, count=most) for entry in _entries(*one)]
 
 
-def forget(up_to: str, ended: Iterable[tuple[str, int]]) -> None:
-    """Trim the journal to what follows `up_to`, and shrink the hashes of ended runs, given by id and life."""
-    lua.run("forget", [up_to, *[word for pair in ended for word in pair]])
+def forget(up_to: str, ended: Sequence[tuple[str, int]]) -> None:
+    """Trim the journal to what follows `up_to`, and shrink the hashes of ended runs, given by id and life.
+
+    Raises `BrokerUnavailable`, and may be repeated.
+    """
+    chunks = [ended[first : first + _FORGOTTEN_AT_ONCE] for first in range(0, len(ended), _FORGOTTEN_AT_ONCE)] or [[]]
+    # Trimmed last: if we die before it, what is left can be found again.
+    for chunk, trim_to in zip(chunks, [*[""] * (len(chunks) - 1), up_to], strict=True):
+        lua.run("forget", [trim_to, *[word for pair in chunk for word in pair]])
 
 
 def announce(worker: WorkerId, entries: Sequence[tuple[str, dict[str, Any]]]) -> None:

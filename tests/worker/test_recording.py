@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import pytest
 from django.db import connection
+from django.db.models import Sum
 
-from jobs.broker import journal
+from jobs import failpoints
+from jobs.broker import journal, keys
+from jobs.broker.connection import client
 from jobs.errors import BrokerUnavailable
+from jobs.models import DeadJob, JobAttempt, MetricMinute
 from jobs.recorder import successes
 from jobs.worker import recording
 from jobs.worker.recording import Recording
-from tests.engine import attempt_next
+from tests.engine import attempt_next, hash_of, make_job
 from tests.sample import jobs as sample
+
+__all__ = ["make_job"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -63,3 +69,36 @@ def test_the_connection_stays_from_one_transaction_to_the_next():
     process.turn()
     assert run.state == "succeeded"
     assert connection.connection is before is not None
+
+
+class Died(BaseException):
+    """The process is gone at once: nothing catches it."""
+
+
+@pytest.mark.parametrize("place", ["before_commit", "after_commit", "after_forget"])
+def test_another_process_goes_on_where_one_died(place, monkeypatch, make_job):
+    def fail():
+        raise OSError("down")
+
+    done, dead = sample.add.enqueue(1, 2), make_job(fail, retry=1).enqueue()
+    for _ in range(2):
+        attempt_next()
+
+    def die(reached):
+        if reached == place:
+            raise Died
+
+    with monkeypatch.context() as death:
+        death.setattr(failpoints, "armed", True)
+        death.setattr(failpoints, "reach", die)
+        with pytest.raises(Died):
+            Recording().turn()
+    # Its life has ended.
+    client().delete(keys.RECORDER)
+    for _ in range(2):
+        Recording().turn()
+    assert (done.state, dead.state, journal.length()) == ("succeeded", "dead", 0)
+    assert hash_of(done.id) == {"life": "0", "status": "finished"}
+    assert (JobAttempt.objects.count(), DeadJob.objects.count()) == (1, 1)
+    sums = MetricMinute.objects.aggregate(*map(Sum, ("started", "succeeded", "dead")))
+    assert list(sums.values()) == [2, 1, 1]
