@@ -26,7 +26,7 @@ from jobs import failpoints
 
 WORKERS = 2
 OTHER = "other"
-ALIASES = ("default",)
+ALIASES = ("default", OTHER)
 _ROLLED_BACK, _KILLED = 0.3, 0.1
 _CLIENT_SECONDS = 120.0
 
