@@ -15,8 +15,10 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.faults import dying_stock
 from bench.faults.hot_place import Deaths, HotPlace
 from bench.faults.judge import NO_KEY, Bookkeeping, judge, told_deaths
+from bench.faults.sides import Ours, Stock
 from bench.faults.trial import Result, Settings, Trial, trial
 from bench.ledger import Record
 from bench.telling import as_table
@@ -34,7 +36,7 @@ _SECONDS_PER_KILL = 6.0
 
 def run(settings: Settings) -> Result:
     """Let it happen; `kills` are at each place, and `jobs` are enqueued at a time."""
-    points = list(failpoints.POINTS)
+    points = list(failpoints.POINTS if settings.target == "ours" else dying_stock.POINTS)
     limit = len(points) * (_POINT_SECONDS + settings.kills * _SECONDS_PER_KILL)
     with trial(settings, workers=WORKERS, limit_seconds=limit) as one:
         sweep = Sweep(one, points)
@@ -51,7 +53,9 @@ def run(settings: Settings) -> Result:
             jobs=sweep.asked,
             broken=short + ([] if over else ["not all runs came to their end"]),
             figures={"points": rows},
-            lines=as_table(rows, ("point", "hits", "jobs", "lost", "dup_runs", "dup_effects")).splitlines(),
+            lines=as_table(
+                rows, ("point", "hits", "jobs", "lost", "failed", "stuck", "dup_runs", "dup_effects")
+            ).splitlines(),
             books=books,
         )
 
@@ -63,9 +67,16 @@ class Sweep:
         self.asked = 0
         self.hot = HotPlace(trial.folder / "hot", seed=trial.settings.seed)
         self._trial = trial
+        # Places of ours; stock RQ has one of the same name.
+        is_ours = isinstance(trial.side, Ours)
+        self._relay = RELAY if is_ours else ()
+        self._of_recording = RELAY + RECORDER if is_ours else ()
         self._ranges: dict[int, int] = {}
         deaths = Deaths(self.hot)
-        trial.ours.before_work = deaths.begin
+        trial.side.before_work = deaths.begin
+        if isinstance(trial.side, Stock):
+            trial.side.come = deaths.come
+            return
         for point in points:
             failpoints.arm(point, lambda point=point: deaths.come(point))  # type: ignore[misc]
 
@@ -73,17 +84,18 @@ class Sweep:
         """Enqueue and wait until as many have died there as are planned."""
         settings = self._trial.settings
         # Those that many jobs share a visit to come by less often.
-        self.hot.turn(point, most=settings.kills, one_in=2 if point in RELAY + RECORDER else 10)
+        self.hot.turn(point, most=settings.kills, one_in=2 if point in self._of_recording else 10)
         key = number * _KEYS
         while self.hot.hits < settings.kills and not self._trial.is_late:
-            client = self._enqueue(key, settings.jobs, broken=point in RELAY)
+            client = self._enqueue(key, settings.jobs, broken=point in self._relay)
             self._trial.wait(lambda client=client: self._has_ended(client, point), seconds=_POINT_SECONDS)  # type: ignore[misc]
             key = max(key, last_key(self._trial.folder / "ledger" / f"{client}.ledger") + 1)
-            if point in RELAY:
+            if point in self._relay:
                 self._wait_for_relay(point)
         self._ranges[number] = key - number * _KEYS
         self.asked = sum(self._ranges.values())
-        if settings.is_full:
+        # What waits would be hit in place of the next jobs. Ours works it off as fast as it comes.
+        if settings.is_full or settings.target == "stock":
             self.hot.cool()
             self._trial.until_over(self.asked)
 
@@ -112,22 +124,25 @@ class Sweep:
 
     def _free_the_lead(self, point: str) -> None:
         # A recording process that died leads for up to 10 s more. That is a courtesy only: without it more can die.
-        if point in RELAY + RECORDER and self.hot.has_news():
+        if point in self._of_recording and self.hot.has_news():
             self._trial.ours.redis.delete("jobs:recorder")
 
     def row(self, number: int, point: str, records: Sequence[Record], books: Bookkeeping) -> dict[str, object]:
         """What came of one place."""
         mine = range(number * _KEYS, (number + 1) * _KEYS)
         own = [one for one in records if one.key in mine]
-        effects = {key for key in books.effects or () if key in mine}
+        if books.effects is not None:
+            books = dataclasses.replace(books, effects={key for key in books.effects if key in mine})
         jobs = self._ranges[number]
         died = sum(one.kind == "fault" and one.fact[0] == point for one in records)
-        found = judge(own, dataclasses.replace(books, effects=effects), told_deaths(records), planned=0, jobs=jobs)
+        found = judge(own, books, told_deaths(records), planned=0, jobs=jobs)
         return {
             "point": point,
             "hits": died,
             "jobs": found.acknowledged,
             "lost": found.lost,
+            "failed": found.failed,
+            "stuck": found.stuck,
             "dup_runs": found.duplicate_runs,
             "dup_effects": found.duplicate_effects,
             "short": died < self._trial.settings.kills,

@@ -53,7 +53,7 @@ SCENARIOS: dict[str, Scenario] = {
     "failpoints": Scenario(
         failpoint_sweep.run,
         {"quick": (40, 3), "full": (200, 50)},
-        OURS,
+        BOTH,
         f"{_NOTHING_LOST}, at every place; as many deaths at each as planned",
     ),
     "process-death": Scenario(

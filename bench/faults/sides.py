@@ -20,12 +20,13 @@ QUEUES = ("critical", "default")
 class Side(Protocol):
     """One that is put to the test. `at_once` jobs run at a time in a worker; each costs `overhead_ms` besides.
 
-    Nothing moves any more when no job has ended for `quiet_seconds`.
+    Nothing moves any more when no job has ended for `quiet_seconds`. Each worker calls `before_work` first.
     """
 
     at_once: int
     overhead_ms: float
     quiet_seconds: float
+    before_work: Callable[[int], None]
 
     def enqueue_all(self, jobs: int, ms: Callable[[int], int], *, start: int = 0) -> None:
         """Enqueue jobs by the keys from `start`, with a word in the ledger before and after each. Runs in a process
@@ -122,6 +123,9 @@ class Stock:
 
     def __init__(self, folder: Path, redis_url: str, database: Callable[[Path], Any] | None = None) -> None:
         self._url = redis_url
+        self.before_work: Callable[[int], None] = lambda number: None
+        # Called where a worker may die; None for RQ's own.
+        self.come: Callable[[str], None] | None = None
         self._redis: Any = Redis.from_url(redis_url)
 
     def enqueue_all(self, jobs: int, ms: Callable[[int], int], *, start: int = 0) -> None:
@@ -136,9 +140,13 @@ class Stock:
     def work(self, number: int) -> None:
         from rq import Worker
 
+        from bench.faults.dying_stock import dying_worker
+
+        self.before_work(number)
         # With one queue a worker takes and registers in one step, with more in two.
         mine = QUEUES if self.queues_each > 1 else QUEUES[number % len(QUEUES)]
-        Worker(mine, connection=Redis.from_url(self._url)).work(logging_level="WARNING")
+        kind = Worker if self.come is None else dying_worker(self.come)
+        kind(mine, connection=Redis.from_url(self._url)).work(logging_level="WARNING")
 
     def count_over(self) -> int:
         places = [f"rq:{place}:{queue}" for queue in QUEUES for place in ("finished", "failed")]
