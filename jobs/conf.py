@@ -11,6 +11,8 @@ from typing import Any
 from django.conf import settings
 from django.core.signals import setting_changed
 
+from jobs.policy.options import LONGEST_TIMEOUT_SECONDS
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -48,6 +50,10 @@ _MODULES = Kind('a list of modules such as "shop.tasks" or "shop.*"', _are_modul
 _PATHS = Kind("a list of dotted paths", _are_strings)
 _COUNT = Kind("a whole number above 0", _is_count)
 _SECONDS = Kind("a number of seconds above 0", lambda value: _is_number(value) and value > 0)
+_TIMEOUT = Kind(
+    f"a number of seconds above 0, up to {LONGEST_TIMEOUT_SECONDS} (30 days)",
+    lambda value: _is_number(value) and 0 < value <= LONGEST_TIMEOUT_SECONDS,
+)
 # A supervisor renews its leases each second.
 _LEASE = Kind("a number of seconds from 1", lambda value: _is_number(value) and value >= 1)
 _SWITCH = Kind("True or False", lambda value: isinstance(value, bool))
@@ -77,7 +83,7 @@ class Conf:
         default_factory=_default_middleware,
         metadata={"help": "Functions around an attempt, outermost first", "kind": _PATHS},
     )
-    DEFAULT_TIMEOUT: float = field(default=300.0, metadata={"help": "Seconds one attempt may take", "kind": _SECONDS})
+    DEFAULT_TIMEOUT: float = field(default=300.0, metadata={"help": "Seconds one attempt may take", "kind": _TIMEOUT})
     MAX_ARGUMENT_BYTES: int = field(
         default=100_000, metadata={"help": "Bytes of JSON that arguments may be", "kind": _COUNT}
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, router, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -181,7 +181,8 @@ def _resolve_together(
     address: str,
     filter: dict[str, Any] | None,
 ) -> Tally:
-    with transaction.atomic():
+    using = router.db_for_write(JobRun)
+    with transaction.atomic(using=using):
         run_ids = DeadJob.objects.filter(pk__in=keys).values_list("run_id", flat=True)
         # Runs before burials, as everybody locks them.
         locked = {row.pk: row for row in runs.lock(run_ids)}
@@ -192,7 +193,7 @@ def _resolve_together(
         if fit:
             _mark(fit, resolution, actor=actor, note=reason)
             _audit(fit, resolution, actor=actor, reason=reason, address=address, filter=filter)
-            transaction.on_commit(lambda: _after_commit(fit, resolution))
+            transaction.on_commit(lambda: _after_commit(fit, resolution), using=using)
     return Tally(len(fit), left)
 
 

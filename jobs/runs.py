@@ -10,10 +10,10 @@ from typing import Any
 from django.db import connections, router, transaction
 from django.utils import timezone
 
-from jobs import audit, conf
+from jobs import audit, conf, outbox
 from jobs.broker.push import withdraw
 from jobs.broker.stops import StopOrder, order
-from jobs.errors import NotCancellable, NotStoppable
+from jobs.errors import BrokerUnavailable, NotCancellable, NotStoppable
 from jobs.models import JobRun, RunState
 from jobs.models.runs import ENDED_STATES, PENDING_STATES
 
@@ -34,6 +34,8 @@ _FROM: dict[RunState, Sequence[RunState]] = {
 CANCELLABLE = tuple(state for state in PENDING_STATES if state != RunState.RUNNING)
 MAY_SUCCEED = _FROM[RunState.SUCCEEDED]
 _PRUNED_AT_ONCE = 500
+# How long a cancelled run stays out of the workers' reach while its caller's transaction is open.
+_ASIDE_SECONDS = 60.0
 
 
 def transition(run: JobRun, state: RunState, *, at: datetime, **facts: Any) -> bool:
@@ -94,11 +96,13 @@ def save_all(rows: Sequence[JobRun]) -> None:
 
 
 def cancel(run: JobRun, *, actor: str, reason: str = "", address: str = "") -> None:
-    """End a run that has not started, for good.
+    """End a run that has not started, for good. Inside a transaction of the caller's, when that commits.
 
     Raises `NotCancellable` when it has started or ended, `BrokerUnavailable` when Redis cannot say.
     """
-    with transaction.atomic():
+    using = router.db_for_write(JobRun)
+    in_transaction = outbox.is_in_transaction(connections[using])
+    with transaction.atomic(using=using):
         locked = lock([run.pk])
         if not locked or locked[0].state not in CANCELLABLE:
             state = locked[0].get_state_display() if locked else "gone"
@@ -116,9 +120,26 @@ def cancel(run: JobRun, *, actor: str, reason: str = "", address: str = "") -> N
             after={"state": row.state},
             address=address,
         )
-        # Last, for nothing gives back to Redis what a failure after it would leave pending here.
-        if withdraw(row.rq_id, queue=row.queue, life=row.life) in ("started", "ended"):
+        # Last, for nothing gives back to Redis what a failure after it would leave pending here. The caller's own
+        # transaction may still fail: until it has committed, the run is only out of the workers' reach.
+        aside = _ASIDE_SECONDS if in_transaction else None
+        if withdraw(row.rq_id, queue=row.queue, life=row.life, aside_seconds=aside) in ("started", "ended"):
             raise NotCancellable(f"{run.name} {run.pk} has just started; stop it, or wait for its end.")
+        if in_transaction:
+            transaction.on_commit(lambda: _withdraw_cancelled(row), using=using)
+
+
+def _withdraw_cancelled(row: JobRun) -> None:
+    """Take a run from Redis whose row is cancelled already."""
+    facts = {"job": row.name, "run": str(row.pk)}
+    try:
+        if withdraw(row.rq_id, queue=row.queue, life=row.life) == "started":
+            logger.error("a run started while the transaction that cancelled it was open; it runs on", extra=facts)
+    except BrokerUnavailable as error:
+        # It comes back when it was aside for long enough.
+        logger.exception(
+            "a cancelled run could not be taken from Redis and may run", extra=facts | {"error": str(error)}
+        )
 
 
 def follow_cancel(rq_id: str) -> int:
@@ -139,7 +160,7 @@ def stop(run: JobRun, *, actor: str, reason: str = "", address: str = "") -> Non
     retry by then is stopped when it starts. Raises `NotStoppable` when it does not run, `BrokerUnavailable` when Redis
     cannot be told.
     """
-    with transaction.atomic():
+    with transaction.atomic(using=router.db_for_write(JobRun)):
         locked = lock([run.pk])
         if not locked or locked[0].state != RunState.RUNNING:
             state = locked[0].get_state_display() if locked else "gone"

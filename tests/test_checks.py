@@ -123,6 +123,8 @@ def test_jobs_that_is_no_dict_is_an_error_and_counts_as_empty(settings, choices)
         ("MIDDLEWARE", [print], "a list of dotted paths"),
         ("DEFAULT_TIMEOUT", 0, "seconds above 0"),
         ("DEFAULT_TIMEOUT", "300", "seconds above 0"),
+        ("DEFAULT_TIMEOUT", float("inf"), "up to 2592000 (30 days)"),
+        ("DEFAULT_TIMEOUT", 30 * 86_400 + 1, "up to 2592000 (30 days)"),
         ("MAX_ARGUMENT_BYTES", 0, "a whole number above 0"),
         ("MAX_RESULT_BYTES", 1.5, "a whole number above 0"),
         ("SENSITIVE", "card", "a list of strings"),

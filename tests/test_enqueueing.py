@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from jobs import context, enqueueing, outbox
+from jobs import context, enqueueing, outbox, spool
 from jobs.broker import keys
 from jobs.broker.connection import client
 from jobs.broker.embedded import EmbeddedServer
@@ -142,6 +143,42 @@ def test_an_error_while_many_unique_rows_are_written_leaves_none(make_job, monke
         job.enqueue_many([(number,) for number in range(1500)])
     assert written == [1000, 500]
     assert not JobRun.objects.exists()
+
+
+@every_kind
+def test_a_bad_call_after_thousands_leaves_none_in_a_transaction_that_goes_on(add):
+    calls = [*((number, 1) for number in range(2200)), (1,)]
+    with transaction.atomic():
+        kept = add.enqueue(-1, -1)
+        with pytest.raises(BadArguments):
+            add.enqueue_many(iter(calls))
+    assert client().lrange(keys.queue("default"), 0, -1) == [str(kept.id).encode()]
+    assert JobRun.objects.count() == (1 if add.options.durable else 0)
+
+
+def test_of_many_equal_ones_over_several_slices_one_is_created():
+    pending = sample.once.enqueue("1500")
+    runs = sample.once.enqueue_many([(str(number % 2000),) for number in range(2500)])
+    assert [place for place, run in enumerate(runs) if not run.created] == [1500, *range(2000, 2500)]
+    assert runs[1500].id == pending.id
+    assert [run.id for run in runs[2000:]] == [run.id for run in runs[:500]]
+    assert JobRun.objects.count() == 2000
+    assert client().llen(keys.queue("default")) == 2000
+
+
+@pytest.mark.slow
+def test_a_stream_of_many_calls_takes_little_memory(monkeypatch):
+    """In bytes that Python holds: to keep 20,000 calls would take more than 20 MB."""
+    monkeypatch.setattr(spool, "_MOST_CHARACTERS", 500_000)
+    sample.add.enqueue_many([(1, 2)] * 3000)
+    tracemalloc.start()
+    try:
+        runs = sample.add.enqueue_many((number, 1) for number in range(20_000))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10_000_000
+    assert 3000 + len(runs) == JobRun.objects.count() == client().llen(keys.queue("default")) == 23_000
 
 
 @pytest.mark.parametrize("calls", [["abc"], [5], [None], [b"ab"]], ids=str)

@@ -200,10 +200,14 @@ def test_two_relays_at_once_push_each_row_once():
 
 
 def test_the_backlog_says_how_many_and_since_when():
-    assert backlog().oldest_at is None
+    assert (backlog().oldest_at, backlog().lag) == (None, timedelta(0))
     oldest = left_behind(created_at=timezone.now() - 2 * MINUTE)
     left_behind()
-    assert (backlog().count, backlog().oldest_at) == (2, oldest.created_at)
+    with CaptureQueriesContext(connection) as captured:
+        found = backlog()
+    assert len(captured.captured_queries) == 1
+    assert (found.count, found.oldest_at) == (2, oldest.created_at)
+    assert 2 * MINUTE <= found.lag < 3 * MINUTE
 
 
 def test_an_idle_relay_is_one_look():

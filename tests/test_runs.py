@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -15,6 +17,7 @@ from jobs import audit, recorder, runs
 from jobs.broker.connection import client
 from jobs.broker.embedded import EmbeddedServer
 from jobs.broker.keys import scheduled
+from jobs.broker.schedule import tick
 from jobs.errors import BrokerUnavailable, NotCancellable, NotStoppable
 from jobs.models import AuditEntry, DeadJob, JobAttempt, JobRun, RunState
 from jobs.models.runs import ENDED_STATES, PENDING_STATES
@@ -158,6 +161,86 @@ def test_a_cancel_that_fails_leaves_the_run_where_it_was(monkeypatch):
     with pytest.raises(RuntimeError):
         runs.cancel(run.row(), actor="ann")
     assert (run.state, places(run.id)) == ("queued", ["queued:default"])
+
+
+def roll_back_a_cancel(row: JobRun) -> None:
+    with contextlib.suppress(_Rollback), transaction.atomic():
+        runs.cancel(row, actor="ann")
+        assert claim() == []
+        raise _Rollback
+
+
+def come_due(run_id: object) -> None:
+    """Let a run that is scheduled be due, as if its time had come."""
+    client().zadd(scheduled("default"), {str(run_id): 1}, xx=True)
+    tick([], ["default", "jobs.suspects.default"])
+
+
+class _Rollback(Exception):
+    pass
+
+
+def test_a_cancel_whose_callers_transaction_rolls_back_gives_the_run_back():
+    run = sample.add.enqueue(1, 2)
+    roll_back_a_cancel(run.row())
+    assert run.state == "queued"
+    # It comes back by itself, within a minute.
+    assert places(run.id) == ["scheduled:default"]
+    assert 50 <= client().zscore(scheduled("default"), str(run.id)) - time.time() <= 60
+    come_due(run.id)
+    work_off()
+    assert run.state == "succeeded"
+
+
+def test_a_cancel_that_is_rolled_back_does_not_bring_a_due_time_nearer():
+    run = sample.add.enqueue_in(timedelta(hours=1), 1, 2)
+    before = client().zscore(scheduled("default"), str(run.id))
+    roll_back_a_cancel(run.row())
+    assert client().zscore(scheduled("default"), str(run.id)) == before
+
+
+def test_a_suspect_whose_cancel_is_rolled_back_stays_one():
+    run = sample.add.enqueue(1, 2)
+    client().lmove("rq:queue:default", "rq:queue:jobs.suspects.default")
+    roll_back_a_cancel(run.row())
+    client().zadd(scheduled("jobs.suspects.default"), {str(run.id): 1}, xx=True)
+    tick([], ["default", "jobs.suspects.default"])
+    assert places(run.id) == ["queued:jobs.suspects.default"]
+
+
+def test_a_cancel_in_a_transaction_counts_when_that_commits():
+    run, fresh = sample.add.enqueue(1, 2), None
+    with transaction.atomic():
+        runs.cancel(run.row(), actor="ann")
+        fresh = sample.add.enqueue(1, 2)
+        runs.cancel(fresh.row(), actor="ann")
+    assert [one.state for one in (run, fresh)] == ["cancelled", "cancelled"]
+    assert places(run.id) == places(fresh.id) == []
+    assert claim() == []
+
+
+def test_a_started_run_is_not_cancelled_in_a_transaction_either():
+    run = sample.add.enqueue(1, 2)
+    claim()
+    with transaction.atomic(), pytest.raises(NotCancellable, match="just started"):
+        runs.cancel(run.row(), actor="ann")
+    assert (run.state, places(run.id)) == ("queued", ["started:default"])
+
+
+def test_a_cancelled_run_that_redis_keeps_is_told_of(monkeypatch, caplog):
+    run = sample.add.enqueue(1, 2)
+    real = runs.withdraw
+
+    def away_after_the_commit(*args, aside_seconds=None, **facts):
+        if aside_seconds is None:
+            raise BrokerUnavailable("away")
+        return real(*args, aside_seconds=aside_seconds, **facts)
+
+    monkeypatch.setattr(runs, "withdraw", away_after_the_commit)
+    with transaction.atomic():
+        runs.cancel(run.row(), actor="ann")
+    assert run.state == "cancelled"
+    assert "may run" in caplog.text
 
 
 def test_without_redis_nobody_can_say_whether_it_started(settings):

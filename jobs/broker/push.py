@@ -67,9 +67,10 @@ def missing(runs: Sequence[tuple[str, int]]) -> list[int]:
     return found
 
 
-def withdraw(run_id: str, *, queue: str, life: int) -> Withdrawn:
-    """Take a run back before it starts. Raises `BrokerUnavailable`."""
-    answer: Withdrawn = lua.run("withdraw", [run_id, queue, life]).decode()
+def withdraw(run_id: str, *, queue: str, life: int, aside_seconds: float | None = None) -> Withdrawn:
+    """Take a run back before it starts: for good, or for so many seconds. Raises `BrokerUnavailable`."""
+    aside = "" if aside_seconds is None else int(aside_seconds * 1000)
+    answer: Withdrawn = lua.run("withdraw", [run_id, queue, life, aside]).decode()
     return answer
 
 

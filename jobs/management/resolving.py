@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import transaction
+from django.db import router, transaction
 from django.db.models import Count, QuerySet
 
 from jobs import conf, dead, registry
@@ -163,7 +163,7 @@ class ResolveDead(BaseCommand):
         return tally, False
 
     def _rehearse(self, chosen: QuerySet[DeadJob], **words: Any) -> tuple[dead.Tally, bool]:
-        with transaction.atomic():
+        with transaction.atomic(using=router.db_for_write(DeadJob)):
             found = self._work(chosen, **words)
             transaction.set_rollback(True)
         return found

@@ -216,7 +216,8 @@ def _carried_wait(error: BaseException) -> float | None:
 
 def _spread(seconds: float, *, jitter: float, roll: float) -> float:
     """The wait with its jitter; from 0 to the longest, whatever a back-off of the job's own says."""
-    wait = seconds * (1 + jitter * roll)
+    # A back-off may give numbers of other libraries, which the journal's JSON does not know.
+    wait = float(seconds) * (1 + jitter * roll)
     return LONGEST_WAIT_SECONDS if math.isnan(wait) else min(max(0.0, wait), LONGEST_WAIT_SECONDS)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -227,3 +229,14 @@ def test_a_run_is_never_tried_more_often_than_its_policy_says(limit, attempt):
 def test_a_policy_that_cannot_be_is_refused_with_the_cure(options, named):
     with pytest.raises(BadOptions, match=named):
         RetryPolicy(**options)
+
+
+class OtherFloat(float):
+    """As other libraries have them: of a class that does not say what JSON needs."""
+
+
+@pytest.mark.parametrize("seconds", [60, OtherFloat(60), Decimal(60), Fraction(60)])
+def test_a_wait_is_a_plain_number_whatever_a_back_off_gives(seconds):
+    policy = RetryPolicy(attempts=5, backoff=lambda attempts: seconds)
+    verdict = verdict_on(Raised(OSError()), policy, roll=0.5)
+    assert type(verdict.seconds) is float

@@ -1,9 +1,10 @@
 -- Take a run back before it starts.
 --
--- ARGV: id, queue, life.
+-- ARGV: id, queue, life, and for how long it is only put aside (milliseconds), empty for good: then it is scheduled,
+--       and comes back by itself.
 -- Returns 'withdrawn', 'absent' (in no place here), 'started' or 'ended'.
 
-local id, queue, life = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local id, queue, life, aside = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local MARKER_SECONDS = 60
 local key = 'rq:job:' .. id
 local status = false
@@ -17,6 +18,29 @@ if status == 'finished' or status == 'failed' then return 'ended' end
 
 local function removed_from(key, id)
   return redis.call('TYPE', key)['ok'] == 'zset' and redis.call('ZREM', key, id) or 0
+end
+
+if aside then
+  local time = redis.call('TIME')
+  local back = time[1] + time[2] / 1000000 + aside / 1000
+  for _, place in ipairs({ queue, 'jobs.suspects.' .. queue }) do
+    local list, scheduled = 'rq:queue:' .. place, 'rq:scheduled:' .. place
+    local kind = redis.call('TYPE', scheduled)['ok']
+    local due = kind == 'zset' and redis.call('ZSCORE', scheduled, id)
+    local waits = not due and redis.call('TYPE', list)['ok'] == 'list' and redis.call('LPOS', list, id)
+    if waits and kind ~= 'zset' and kind ~= 'none' then
+      return redis.error_reply('WRONGTYPE ' .. scheduled .. ' is in use for something else; rename or delete that key')
+    end
+    if waits then
+      redis.call('LREM', list, 1, id)
+      redis.call('HSET', key, 'status', 'scheduled')
+    end
+    if waits or due then
+      redis.call('ZADD', scheduled, math.max(back, tonumber(due or 0)), id)
+      return 'withdrawn'
+    end
+  end
+  return 'absent'
 end
 
 -- A place of the wrong type must not end the script half-way.
