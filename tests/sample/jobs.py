@@ -151,7 +151,7 @@ def numbers(count: int, pause: float, cursor: int | None) -> Iterator[tuple[int,
 
 @job(iterates=numbers, retry=RetryPolicy(attempts=5, backoff=QUICK))
 def walk(number: int, count: int, pause: float) -> None:
-    note(f"item {number}")
+    note(f"item {number} {os.getpid()}")
     time.sleep(pause)
 
 
