@@ -24,7 +24,7 @@ from jobs.broker.foreign_message import as_json, unpacked
 from jobs.broker.unpickling import TrustedPickle, own_name
 from jobs.errors import BadArguments, NotAllowed, UnknownJob
 from jobs.policy import ids
-from jobs.policy.foreign import places, retry_policy
+from jobs.policy.foreign import allows, places, retry_policy
 from jobs.policy.retry import LONGEST_WAIT_SECONDS, RetryPolicy
 
 _LATEST_NS = 253_402_300_799 * 10**9
@@ -97,7 +97,7 @@ def function(path: str) -> Callable[..., Any]:
 def method(instance: Any, name: str) -> Callable[..., Any]:
     """A method of an unpickled instance, whose class an allowed module defines. Raises `NotAllowed` or `UnknownJob`."""
     home = type(instance).__module__
-    if not places(f"{home}.{type(instance).__qualname__}", conf.get().FOREIGN_JOBS):
+    if not allows(conf.get().FOREIGN_JOBS, home):
         raise NotAllowed(
             f"Plain RQ enqueued the method {name} of a {home}.{type(instance).__qualname__}, which is not allowed "
             f'here. Add "{home}" to JOBS["FOREIGN_JOBS"], restart the workers, and retry.'

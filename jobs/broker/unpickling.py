@@ -6,6 +6,7 @@ import builtins
 import importlib
 import io
 import pickle
+from types import ModuleType
 from typing import Any
 
 from jobs import conf
@@ -76,8 +77,9 @@ def own_name(module: Any, names: list[str]) -> Any:
         if found is not module and not isinstance(found, type):
             raise BadArguments(f"{module.__name__}.{'.'.join(names)} does not lead through classes only.")
         found = getattr(found, name)
-        home = getattr(found, "__module__", None)
-        if not isinstance(home, str) or not allows(conf.get().FOREIGN_JOBS, home):
+        # A module is its own home, and another one than this.
+        home = getattr(found, "__module__", getattr(found, "__name__", None))
+        if isinstance(found, ModuleType) or not isinstance(home, str) or not allows(conf.get().FOREIGN_JOBS, home):
             raise BadArguments(
                 f"{module.__name__}.{name} is defined in {home or 'no module'}, which "
                 'JOBS["FOREIGN_JOBS"] does not allow. Add that module if it is yours, and retry.'

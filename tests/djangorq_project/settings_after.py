@@ -40,7 +40,7 @@ JOBS = {
     # The tests close each of them, to see what becomes of jobs that are not allowed.
     "FOREIGN_JOBS": os.environ.get("PARCELS_ALLOWED", "parcels.*").split(),
     "FOREIGN_PICKLE": os.environ.get("PARCELS_PICKLE", "1") == "1",
-    "LEASE": 3.0,
+    "LEASE": 5.0,
 }
 if not JOBS["FOREIGN_PICKLE"]:
     # As the guide says for the time after the migration.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -22,13 +23,18 @@ BEFORE, AFTER = "settings_before", "settings_after"
 class Project:
     """One database and one server; each command says under which settings it runs."""
 
-    def __init__(self, folder: Path, redis_url: str) -> None:
+    def __init__(self, folder: Path, redis_url: str, *, tables: Path) -> None:
+        """`tables` is a copy of the empty database, made when it is first wanted."""
         self.database = folder / "parcels.sqlite3"
         self.log_path = folder / "worker.log"
         self._redis_url = redis_url
         self._workers: list[subprocess.Popen[bytes]] = []
+        if tables.exists():
+            shutil.copy(tables, self.database)
+            return
         # The tables of both, so that there is something to switch to.
         self.manage(AFTER, "migrate", "-v", "0")
+        shutil.copy(self.database, tables)
 
     def manage(self, settings: str, *words: str, **environment: str) -> str:
         """What `manage.py` printed."""
@@ -113,8 +119,8 @@ def kill_family(worker: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def project_in(folder: Path, redis_url: str) -> Iterator[Project]:
-    project = Project(folder, redis_url)
+def project_in(folder: Path, redis_url: str, *, tables: Path) -> Iterator[Project]:
+    project = Project(folder, redis_url, tables=tables)
     try:
         yield project
     finally:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from rq import Callback, Queue
 
 from jobs import dead
@@ -73,6 +74,24 @@ def test_what_an_allowed_module_only_imported_is_not_allowed(queue: Queue, allow
     queue.enqueue(path)
     work_off()
     assert DeadJob.objects.get().reason == "unknown_job"
+
+
+def test_a_package_that_is_allowed_alone_allows_nothing_below_it(
+    queue: Queue, pickling: Queue, jobs_settings: Change
+) -> None:
+    jobs_settings(FOREIGN_JOBS=["tests.foreign"], FOREIGN_PICKLE=True)
+    queue.enqueue(tasks.add, 1, 2)
+    pickling.enqueue(tasks.Report("May").build, 3)
+    work_off()
+    assert [burial.reason for burial in DeadJob.objects.order_by("pk")] == ["unknown_job", "bad_arguments"]
+
+
+def test_a_method_of_a_model_needs_its_module(pickling: Queue, jobs_settings: Change) -> None:
+    jobs_settings(FOREIGN_JOBS=["django.contrib"], FOREIGN_PICKLE=True)
+    pickling.enqueue(get_user_model()(username="ann").get_username)
+    work_off()
+    assert DeadJob.objects.get().reason == "unknown_job"
+    assert 'Add "django.contrib.auth' in DeadJob.objects.get().error_message
 
 
 def test_a_function_that_is_not_there_yet_is_waited_for(queue: Queue, allowed: None) -> None:
