@@ -1,9 +1,9 @@
 """One process that works: claims runs, lets threads run them, settles what has ended.
 
-1. `_exchange` settles what the threads have finished and claims as many runs as there are free threads, in one
-   round trip.
-2. The threads run them; each that ends wakes the loop.
-3. With nothing to settle and nothing to claim, `_wait` blocks until there is work, an end, or a signal.
+1. `_exchange` settles what the threads have finished and claims as many runs as there are free threads, and a few
+   more while they are short, in one round trip.
+2. The threads run them; what ends wakes the loop, unless enough is still in hand.
+3. `_wait` blocks until there is work, an end, or a signal.
 4. At SIGTERM it stops claiming, waits for what runs, hands the rest back, and ends.
 5. At SIGTSTP it is quiet: it stops claiming, and goes on with what runs until SIGTERM comes.
 6. When its memory or its number of jobs passes a limit, it retires: it stops claiming, waits for what runs however
@@ -22,8 +22,8 @@ import math
 import os
 import secrets
 import signal
+import sys
 import time
-from collections import deque
 
 from jobs import conf, failpoints
 from jobs.broker import claim as claims
@@ -34,17 +34,22 @@ from jobs.broker.settle import Settlement, settle, settle_and_claim
 from jobs.broker.waiting import Waiting
 from jobs.errors import BrokerUnavailable, JobTimedOut
 from jobs.policy.backoff import exponential
-from jobs.policy.outcome import Interrupted, TimedOut
+from jobs.policy.outcome import Interrupted, Outcome, TimedOut
 from jobs.worker import deadlines, entries, lifecycle, memory, orders, stopping
+from jobs.worker.hand import Hand
 from jobs.worker.options import WorkerOptions
 from jobs.worker.pulse import Pulse
 from jobs.worker.registration import Registration
-from jobs.worker.threads import Threads
+from jobs.worker.threads import Running
+from jobs.worker.tokens import number_of
 
 logger = logging.getLogger(__name__)
 
 # How long the loop may sleep: what is late in it is late by this much at the most.
 _NAP_SECONDS = 1.0
+# The same while runs wait in hand: what has ended is settled this late at the most.
+_BUSY_NAP_SECONDS = 0.01
+_SWITCH_SECONDS = 0.001
 # An attempt that runs longer is shown as running; a shorter one is told of when it ends.
 _ANNOUNCED_AFTER_SECONDS = 0.5
 # What a job may take to end after its time limit struck: enough to roll back and to close a connection.
@@ -67,11 +72,15 @@ class Child:
         self._pulse = pulse
         self._options = options
         self._waiting = Waiting(options.queues)
-        self._threads = Threads(options.concurrency, worker=worker.name, ended=self._waiting.wake)
+        self._hand = Hand(
+            options.concurrency,
+            worker=worker.name,
+            pulse=pulse,
+            is_alone=options.is_alone,
+            ended=self._waiting.wake,
+        )
         self._registration: Registration | None = None
-        self._running: dict[str, tuple[Claim, float]] = {}
         self._announced: set[str] = set()
-        self._unsettled: deque[Settlement] = deque()
         self._claimed_in_all = 0
         self._renewed_at = 0.0
         self._failures = 0
@@ -88,6 +97,8 @@ class Child:
     def run(self) -> None:
         stopping.on_stop(self._on_stop)
         stopping.on_quiet(self._on_quiet)
+        # The loop must come to its turn while jobs compute, or what is in hand runs out before the next is claimed.
+        sys.setswitchinterval(_SWITCH_SECONDS)
         # A process that a job forks is none of ours: it ends when it is told to.
         os.register_at_fork(after_in_child=_forget_signals)
         while not self._is_over():
@@ -102,7 +113,7 @@ class Child:
         self._pulse.beat()
         if self._failures:
             self._hand_back_unknown()
-        claimed = self._exchange()
+        self._exchange()
         self._pulse.beat()
         self._hear_orders()
         next_limit = deadlines.strike_late()
@@ -110,22 +121,23 @@ class Child:
         self._retire_if_due()
         self._renew()
         self._beat()
-        if not claimed and not self._is_over():
+        if not self._is_over():
             self._wait(next_limit)
         self._announce()
 
-    def _exchange(self) -> bool:
-        """Settle and claim; whether it claimed anything."""
+    def _exchange(self) -> None:
+        """Settle and claim."""
         self._collect()
+        if self._may_not_claim() or self._hand.is_overdue():
+            self._claimed_in_all -= self._hand.put_back()
         room = self._room()
-        if not self._unsettled and not room:
-            return False
-        ended = list(self._unsettled)
+        ended = list(self._hand.unsettled)
+        if not ended and not room:
+            return
         if failpoints.armed and ended:
             failpoints.reach("before_settle")
         if room:
-            tokens = [secrets.token_hex(8) for _ in range(room)]
-            accepted, claimed = self._settle_and_claim(ended, tokens)
+            accepted, claimed = self._settle_and_claim(ended, self._hand.fresh_tokens(room))
         else:
             accepted, claimed = settle(self._worker, ended), []
         if failpoints.armed and ended:
@@ -133,11 +145,8 @@ class Child:
         self._forget_settled(ended, accepted)
         if failpoints.armed and claimed:
             failpoints.reach("after_claim")
-        for claim in claimed:
-            self._running[claim.token] = (claim, time.monotonic())
-            self._threads.hand_out(claim)
+        self._hand.take(claimed, asked=room)
         self._claimed_in_all += len(claimed)
-        return bool(claimed)
 
     def _settle_and_claim(self, ended: list[Settlement], tokens: list[str]) -> tuple[list[bool], list[Claim]]:
         try:
@@ -162,32 +171,32 @@ class Child:
                 journal.wake()
 
     def _collect(self) -> None:
-        for settlement in self._threads.collect():
-            self._running.pop(settlement.claim.token, None)
-            self._announced.discard(settlement.claim.token)
-            orders.forget([settlement.claim.token])
-            self._unsettled.append(settlement)
+        if self._hand.collect():
+            self._announced = {token for token in self._announced if token in self._hand}
             self._idle_since = time.monotonic()
 
     def _room(self) -> int:
         """How many runs may be claimed now."""
-        if self._stop_at is not None or self._quiet:
+        if self._may_not_claim():
             return 0
-        free = self._options.concurrency - len(self._running)
+        room = self._hand.room()
         for most in (self._options.max_jobs, self._options.max_jobs_per_child):
             if most is not None:
-                free = min(free, most - self._claimed_in_all)
-        return max(0, free)
+                room = min(room, most - self._claimed_in_all)
+        return max(0, room)
+
+    def _may_not_claim(self) -> bool:
+        return self._stop_at is not None or self._quiet
 
     def _forget_settled(self, ended: list[Settlement], accepted: list[bool]) -> None:
         for settlement, fine in zip(ended, accepted, strict=True):
-            self._unsettled.popleft()
+            self._hand.unsettled.popleft()
             if not fine:
                 facts = {"job": settlement.claim.name, "run": settlement.claim.run_id}
                 logger.warning("%s was settled by another worker meanwhile", settlement.claim.name, extra=facts)
 
     def _wait(self, next_limit: float | None) -> None:
-        nap = _PAUSE_SECONDS if self._paused else _NAP_SECONDS
+        nap = _PAUSE_SECONDS if self._paused else _BUSY_NAP_SECONDS if self._hand.waits else _NAP_SECONDS
         seconds = nap if next_limit is None else min(nap, next_limit)
         # Work that may not be claimed would end the wait at once.
         self._waiting.wait(max(0.0, seconds), for_work=self._room() > 0 and not self._paused)
@@ -200,9 +209,9 @@ class Child:
         self._announce_at = now + _ANNOUNCED_AFTER_SECONDS
         before = now - _ANNOUNCED_AFTER_SECONDS
         fresh = [
-            (token, entries.started(claim, worker=self._worker.name))
-            for token, (claim, since) in self._running.items()
-            if since < before and token not in self._announced and claim.durable
+            (claim.token, entries.started(claim, worker=self._worker.name))
+            for claim, since in self._hand.at_work()
+            if since < before and claim.token not in self._announced and claim.durable
         ]
         if fresh:
             journal.announce(self._worker, fresh)
@@ -214,10 +223,10 @@ class Child:
         if now < self._orders_at:
             return
         self._orders_at = now + _NAP_SECONDS
-        long = [claim for claim, since in self._running.values() if since < now - _ANNOUNCED_AFTER_SECONDS]
+        long = [claim for claim, since in self._hand.at_work() if since < now - _ANNOUNCED_AFTER_SECONDS]
         found = stops.orders(long)
         orders.note(found)
-        self._threads.stop_attempts(found.keys(), grace=_STOP_GRACE_SECONDS)
+        self._hand.stop_attempts(found.keys(), grace=_STOP_GRACE_SECONDS)
 
     def _renew(self) -> None:
         """Keep the lease while there is no room to claim: the supervisor does it too, and may be gone."""
@@ -226,12 +235,12 @@ class Child:
             self._renewed_at = time.monotonic()
 
     def _retire_if_stuck(self) -> None:
-        stuck = {claim.token: claim for claim in self._threads.stuck(_STUCK_SECONDS)}
+        stuck = self._hand.stuck(_STUCK_SECONDS)
         for claim in [claim for token, claim in stuck.items() if token not in self._stuck]:
             facts = {"job": claim.name, "run": claim.run_id, "worker": self._worker.name}
             logger.error("%s does not end after its time limit; its process is replaced", claim.name, extra=facts)
             self._retire(time.monotonic() + self._options.shutdown_timeout)
-        self._stuck = stuck.keys() & self._running.keys()
+        self._stuck = set(stuck)
 
     def _retire_if_due(self) -> None:
         """Make room for a fresh process once this one has done enough, or grown too large by its jobs."""
@@ -260,14 +269,14 @@ class Child:
         if self._registration is None:
             self._registration = Registration(self._worker.name, self._options.queues)
             self._registration.birth()
-        self._registration.beat(busy=bool(self._running), quiet=self._quiet)
+        self._registration.beat(busy=bool(self._hand), quiet=self._quiet)
 
     def _is_over(self) -> bool:
         if self._stop_at is not None:
-            others = self._running.keys() - self._stuck
-            done = not others and not self._unsettled and not self._threads_have_news()
+            self._collect()
+            done = not self._hand.unsettled and len(self._hand) == len(self._stuck)
             return done or time.monotonic() >= self._stop_at
-        if self._running or self._unsettled or self._quiet:
+        if self._hand or self._hand.unsettled or self._quiet:
             return False
         if self._options.max_jobs is not None and self._claimed_in_all >= self._options.max_jobs:
             return True
@@ -275,10 +284,6 @@ class Child:
             return True
         idle = time.monotonic() - self._idle_since
         return self._options.max_idle_time is not None and idle >= self._options.max_idle_time
-
-    def _threads_have_news(self) -> bool:
-        self._collect()
-        return bool(self._unsettled)
 
     def _claimed_nothing(self) -> bool:
         try:
@@ -288,12 +293,11 @@ class Child:
 
     def _hand_back_unknown(self) -> None:
         """After a lost answer we may hold runs that we do not know of."""
-        known = self._running.keys() | {settlement.claim.token for settlement in self._unsettled}
-        unknown = [claim for claim in claims.held_by(self._worker.id) if claim.token not in known]
-        settle(self._worker, [self._interrupted(claim) for claim in unknown])
-
-    def _interrupted(self, claim: Claim, run_ms: int = 0) -> Settlement:
-        return lifecycle.conclude(claim, Interrupted(), worker=self._worker.name, run_ms=run_ms)
+        ended = {settlement.claim.token for settlement in self._hand.unsettled}
+        held = claims.held_by(self._worker.id)
+        unknown = [claim for claim in held if claim.token not in self._hand and claim.token not in ended]
+        in_order = sorted(unknown, key=lambda claim: number_of(claim.token))
+        settle(self._worker, lifecycle.returned_unbegun(in_order))
 
     def _outlive(self, error: BrokerUnavailable) -> None:
         self._failures += 1
@@ -305,14 +309,10 @@ class Child:
         self._retire_if_stuck()
 
     def _leave(self) -> None:
-        self._threads.stop()
-        self._collect()
-        left = [
-            self._given_up(claim, run_ms=round((time.monotonic() - since) * 1000))
-            for claim, since in self._running.values()
-        ]
+        self._hand.put_back()
+        left = self._hand.drop()
         try:
-            settle(self._worker, [*self._unsettled, *left])
+            settle(self._worker, [*self._hand.unsettled, *[self._given_up(running) for running in left]])
             claims.forget_worker(self._worker.id)
             if self._registration is not None:
                 self._registration.death()
@@ -326,11 +326,12 @@ class Child:
         else:
             self._pulse.say_over()
 
-    def _given_up(self, claim: Claim, *, run_ms: int) -> Settlement:
-        if claim.token not in self._stuck:
-            return self._interrupted(claim, run_ms=run_ms)
-        outcome = TimedOut(JobTimedOut("it passed its time limit and would not end"))
-        return lifecycle.conclude(claim, outcome, worker=self._worker.name, run_ms=run_ms)
+    def _given_up(self, running: Running) -> Settlement:
+        outcome: Outcome = Interrupted()
+        if running.claim.token in self._stuck:
+            outcome = TimedOut(JobTimedOut("it passed its time limit and would not end"))
+        run_ms = round((time.monotonic() - running.since) * 1000)
+        return lifecycle.conclude(running.claim, outcome, worker=self._worker.name, run_ms=run_ms)
 
     def _on_quiet(self, signum: int, frame: object) -> None:
         self._quiet = True

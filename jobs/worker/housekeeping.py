@@ -13,6 +13,7 @@ from jobs.broker.settle import settle
 from jobs.errors import BrokerUnavailable
 from jobs.policy.outcome import Abandoned, Crashed
 from jobs.worker import lifecycle, orders
+from jobs.worker.tokens import number_of
 
 logger = logging.getLogger(__name__)
 
@@ -23,13 +24,16 @@ def tell_of_server() -> None:
         logger.warning("%s %s (%s)", one.problem, one.cure, one.check)
 
 
-def reclaim_dead(worker: WorkerId, *, crashed: bool) -> int:
+def reclaim_dead(worker: WorkerId, *, crashed: bool, latest_begun: int | None = None) -> int:
     """Take back what a process held whose death is certain. Returns how many runs that were.
+
+    `latest_begun` is the number of the last claim that it began with: what it claimed after that never started, and
+    had no part in its end. None is for one that nobody knows.
 
     Raises `BrokerUnavailable`. What fails otherwise is logged, and left to `reclaim_silent`.
     """
     claims.end_lease(worker.id)
-    return _guarded(worker, crashed=crashed)
+    return _guarded(worker, crashed=crashed, latest_begun=latest_begun)
 
 
 def reclaim_silent(worker_id: str) -> int:
@@ -72,9 +76,9 @@ def release_waiting(queues: Sequence[str]) -> None:
         logger.exception("what waits for other jobs of plain RQ could not be looked at")
 
 
-def _guarded(worker: WorkerId, *, crashed: bool) -> int:
+def _guarded(worker: WorkerId, *, crashed: bool, latest_begun: int | None = None) -> int:
     try:
-        return _reclaim(worker, crashed=crashed)
+        return _reclaim(worker, crashed=crashed, latest_begun=latest_begun)
     except BrokerUnavailable:
         raise
     # Who supervises must go on, whatever one worker left.
@@ -83,13 +87,16 @@ def _guarded(worker: WorkerId, *, crashed: bool) -> int:
         return 0
 
 
-def _reclaim(worker: WorkerId, *, crashed: bool) -> int:
+def _reclaim(worker: WorkerId, *, crashed: bool, latest_begun: int | None) -> int:
     held = claims.held_by(worker.id)
-    ordered = stops.orders(held)
+    unbegun = [claim for claim in held if latest_begun is not None and number_of(claim.token) > latest_begun]
+    begun = [claim for claim in held if claim not in unbegun]
+    ordered = stops.orders(begun)
     orders.note(ordered)
-    outcome = Crashed(alone=len(held) == 1) if crashed else Abandoned()
-    ended = [lifecycle.conclude(claim, outcome, worker=worker.name, run_ms=0) for claim in held]
+    outcome = Crashed(alone=len(begun) == 1) if crashed else Abandoned()
+    ended = [lifecycle.conclude(claim, outcome, worker=worker.name, run_ms=0) for claim in begun]
     orders.forget(ordered)
+    ended += lifecycle.returned_unbegun(sorted(unbegun, key=lambda claim: number_of(claim.token)))
     taken = sum(settle(worker, ended, only_ended=True))
     claims.forget_worker(worker.id)
     if taken:

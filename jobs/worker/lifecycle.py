@@ -153,6 +153,12 @@ def _concluded(
     return foreign.completed(settlement, outcome, verdict, worker=worker) if claim.is_foreign else settlement
 
 
+def returned_unbegun(claims: Sequence[Claim]) -> list[Settlement]:
+    """What becomes of claims that nothing was begun of, given in the order they were made: as if they had not been."""
+    # Each is put before what is there, so the first comes last.
+    return [Settlement(claim, "front", fields={"attempts": max(0, claim.attempt - 1)}) for claim in reversed(claims)]
+
+
 def policy_of(claim: Claim, job: Job[Any, Any] | None) -> RetryPolicy:
     """The job's retry policy, with the number of attempts that this run was given."""
     policy = job.options.retry if job is not None else RetryPolicy()

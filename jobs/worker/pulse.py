@@ -1,4 +1,4 @@
-"""What a child tells its supervisor without Redis: that its loop turns, and how it ended.
+"""What a child tells its supervisor without Redis: that its loop turns, what it has begun, and how it ended.
 
 It lies in memory that both share, so neither a job that closes every file nor one that calls `os._exit` can fake it.
 """
@@ -11,15 +11,28 @@ import time
 
 _BEAT = struct.Struct("d")
 _END_AT = _BEAT.size
+_BEGUN = struct.Struct("Q")
+_BEGUN_AT = 2 * _BEAT.size
 _OVER, _RETIRED = 1, 2
 
 
 class Pulse:
-    """Made before the fork. The child beats and says how it ended; the supervisor reads."""
+    """Made before the fork, for a child of so many threads. It beats and says how it ended; the supervisor reads."""
 
-    def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, mmap.PAGESIZE)
+    def __init__(self, threads: int = 1) -> None:
+        self._threads = threads
+        self._memory = mmap.mmap(-1, _BEGUN_AT + threads * _BEGUN.size)
         self.beat()
+
+    def begin(self, thread: int, number: int) -> None:
+        """Say that a thread, counted from 0, begins with the run whose claim has this number. Numbers rise."""
+        _BEGUN.pack_into(self._memory, _BEGUN_AT + thread * _BEGUN.size, number)
+
+    @property
+    def latest_begun(self) -> int:
+        """The highest number that was begun, 0 when none was: whatever has a higher one never started."""
+        # One place for each thread, for two that begin at once may write in any order.
+        return int(max(struct.unpack_from(f"{self._threads}Q", self._memory, _BEGUN_AT)))
 
     def beat(self) -> None:
         """Say that the loop turns."""

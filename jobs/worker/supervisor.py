@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.db import connections
 
@@ -63,6 +64,14 @@ class _Process:
     finished: bool = False
 
 
+class _Left(NamedTuple):
+    """A process that has ended, and the number of the last claim that it began with."""
+
+    worker: WorkerId
+    crashed: bool
+    latest_begun: int | None
+
+
 class Supervisor:
     """`run` returns when the work is over or a signal has stopped it."""
 
@@ -82,7 +91,7 @@ class Supervisor:
         self._forget_workers_at = 0.0
         self._unreachable = False
         self._told_of_server = False
-        self._left_behind: list[tuple[WorkerId, bool]] = []
+        self._left_behind: list[_Left] = []
 
     def run(self) -> None:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -123,6 +132,7 @@ class Supervisor:
                 name=f"{self._options.name}.alone",
                 queues=self._suspects_queues,
                 concurrency=1,
+                is_alone=True,
                 burst=True,
                 shutdown_timeout=self._options.shutdown_timeout,
             )
@@ -130,7 +140,7 @@ class Supervisor:
 
     def _fork_child(self, child: _Process, name: str, options: WorkerOptions) -> None:
         child.worker = worker = fresh_id(name)
-        child.pulse = pulse = Pulse()
+        child.pulse = pulse = Pulse(options.concurrency)
         child.work = lambda: Child(worker, options, pulse).run()
         self._fork(child)
 
@@ -180,9 +190,9 @@ class Supervisor:
 
     def _take_back(self) -> None:
         while self._left_behind:
-            worker, crashed = self._left_behind[0]
-            taken = housekeeping.reclaim_dead(worker, crashed=crashed)
-            self._suspects += taken if crashed else 0
+            left = self._left_behind[0]
+            taken = housekeeping.reclaim_dead(left.worker, crashed=left.crashed, latest_begun=left.latest_begun)
+            self._suspects += taken if left.crashed else 0
             del self._left_behind[0]
 
     def _working(self) -> list[_Process]:
@@ -239,7 +249,8 @@ class Supervisor:
         process.pid = 0
         if process.worker is not None:
             # Also after a clean end: Redis may have been away when it wanted to hand back what it held.
-            self._left_behind.append((process.worker, not _ended_well(process, status)))
+            latest = process.pulse.latest_begun if process.pulse is not None else None
+            self._left_behind.append(_Left(process.worker, not _ended_well(process, status), latest))
             self._next_tick = 0.0
         if process is not self._recording:
             process.finished = self._stopping or (process.pulse is not None and process.pulse.is_over)

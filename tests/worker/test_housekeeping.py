@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from jobs import recorder
 from jobs.broker import claim as claims
 from jobs.broker import keys
 from jobs.broker.connection import client
 from jobs.broker.schedule import tick
+from jobs.broker.settle import settle_and_claim
 from jobs.errors import BrokerUnavailable
+from jobs.models import JobAttempt
 from jobs.worker import housekeeping
+from jobs.worker.tokens import Tokens
 from tests.broker.messages import pushed
-from tests.engine import WORKER, claim, places
+from tests.engine import WORKER, claim, hash_of, places
+from tests.sample import jobs as sample
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -77,6 +82,20 @@ def test_a_refusal_for_one_is_raised_once_the_others_were_tried(held, monkeypatc
     with pytest.raises(BrokerUnavailable):
         housekeeping.reclaim_all_silent(["ghost", WORKER.id])
     assert places(held) == ["queued:default"]
+
+
+def test_runs_that_had_not_begun_are_as_if_they_had_not_been_claimed():
+    sample.add.enqueue_many([(1, 1), (2, 2), (3, 3)])
+    begun, waiting, last = settle_and_claim(WORKER, [], Tokens().fresh(3), ["default"])[1]
+    assert housekeeping.reclaim_dead(WORKER, crashed=True, latest_begun=1) == 3
+    assert [places(one.run_id) for one in (waiting, last)] == [["queued:default"]] * 2
+    assert client().lrange(keys.queue("default"), 0, -1) == [waiting.run_id.encode(), last.run_id.encode()]
+    assert hash_of(waiting.run_id)["attempts"] == "0"
+    # The other one was alone, so the crash is its own.
+    assert hash_of(begun.run_id)["crashes"] == "1"
+    recorder.record_all()
+    outcomes = dict(JobAttempt.objects.values_list("run__rq_id", "outcome"))
+    assert outcomes == {begun.run_id: "crashed"}
 
 
 def test_a_server_that_may_lose_jobs_is_told_of(caplog):

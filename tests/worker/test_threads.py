@@ -10,6 +10,7 @@ import pytest
 from jobs.broker.claim import Claim
 from jobs.broker.settle import Settlement
 from jobs.worker import lifecycle
+from jobs.worker.pulse import Pulse
 from jobs.worker.threads import Threads
 from tests.scenarios.workers import wait_until
 
@@ -17,7 +18,7 @@ from tests.scenarios.workers import wait_until
 @pytest.fixture
 def threads() -> Iterator[Threads]:
     woken: queue.SimpleQueue[None] = queue.SimpleQueue()
-    threads = Threads(1, worker="tester", ended=lambda: woken.put(None))
+    threads = Threads(1, worker="tester", pulse=Pulse(), ended=lambda: woken.put(None))
     yield threads
     threads.stop()
 
