@@ -227,6 +227,14 @@ def test_who_was_robbed_meanwhile_ends_after_the_item_and_does_not_move_the_curs
     assert json.loads(hash_of(run.id)["checkpoint"]) == [1, 1]
 
 
+def test_when_redis_loses_its_data_the_attempt_ends_and_the_row_knows_how_far_it_came(walk):
+    walk.at[3] = lambda: client().flushall()
+    run = walk.job.enqueue()
+    assert lifecycle.outcome_of(claim()[0], worker=WORKER.name).name == "interrupted"
+    assert walk.items == [1, 2, 3]
+    assert JobCheckpoint.objects.get(pk=run.id).cursor == 3
+
+
 def test_a_late_row_does_not_undo_a_younger_one():
     run_id = uuid.uuid4()
     for items in (3, 7, 5):
