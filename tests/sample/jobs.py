@@ -249,5 +249,6 @@ def whereabouts() -> None:
 
 
 @job(durable=False)
-def pass_through(queue: str) -> None:
+def pass_through(queue: str, seconds: float = 0.0) -> None:
+    time.sleep(seconds)
     note(queue)

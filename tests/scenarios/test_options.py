@@ -50,7 +50,8 @@ def test_each_process_is_replaced_after_so_many_jobs_and_the_worker_goes_on(work
 
 def test_the_lowest_of_weighted_queues_gets_work_while_the_others_are_flooded(workers: Workers) -> None:
     for queue in ("critical", "default", "low"):
-        sample.pass_through.using(queue=queue).enqueue_many([(queue,) for _ in range(1500)])
+        # Long enough that a claim takes only a few: each of them throws the dice once.
+        sample.pass_through.using(queue=queue).enqueue_many([(queue, 0.003) for _ in range(1500)])
     workers.start("--concurrency", "2", "--max-jobs", "1500", queues=("critical=6", "default=3", "low=1")).wait(60)
     share = Counter(workers.ledger())
     assert sum(share.values()) == 1500

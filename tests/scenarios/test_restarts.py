@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from jobs.broker import keys
 from jobs.broker.connection import client
 from tests.sample import jobs as sample
@@ -46,6 +48,7 @@ def broken_worker(workers: Workers, starts: Path) -> Iterator[subprocess.Popen[b
         process.wait()
 
 
+@pytest.mark.slow
 def test_a_child_that_cannot_start_does_not_spin_and_delays_no_other_queue(workers: Workers, tmp_path: Path) -> None:
     starts = tmp_path / "starts"
     with broken_worker(workers, starts) as broken:

@@ -53,6 +53,7 @@ def test_a_job_that_looks_whether_it_should_stop_ends_by_itself_and_is_not_hande
     assert workers.ledger() == ["stroll 1", "stopping 1"]
 
 
+@pytest.mark.slow
 def test_a_job_in_c_that_is_stopped_costs_its_process_and_not_its_neighbours(workers: Workers) -> None:
     victim = sample.sit_on_in_c.enqueue()
     neighbour = sample.nap.enqueue(9.0, 2)
