@@ -53,6 +53,12 @@ def find(rows: Sequence[JobRun], *, waiting: Listed | None) -> list[tuple[JobRun
     ]
 
 
+def search(rows: Sequence[JobRun]) -> list[tuple[JobRun, Place]]:
+    """Where Redis has each of these rows' runs at this moment. Raises `BrokerUnavailable`."""
+    found = places.search([Sought(row.rq_id, row.queue, row.life, _begun(row)) for row in rows])
+    return list(zip(rows, found, strict=True))
+
+
 def restore(ids: Iterable[uuid.UUID], *, ended_too: bool = False) -> list[JobRun]:
     """Put back those of these runs that are pending and in no place. Returns their rows.
 
@@ -84,7 +90,7 @@ def remove_ended(sought: Sequence[Sought]) -> int:
 def ended(sought: Sequence[Sought]) -> list[tuple[Sought, JobRun]]:
     """Those of the runs, which are in a place in Redis, whose rows have ended in this life or a later one."""
     by_id = {run.run_id: run for run in sought if _is_uuid(run.run_id)}
-    rows = JobRun.objects.filter(pk__in=list(by_id), state__in=ENDED_STATES).only(*_FACTS, "name")
+    rows = JobRun.objects.filter(pk__in=list(by_id), state__in=ENDED_STATES).defer("payload")
     found = [(by_id[row.rq_id], row) for row in rows if row.rq_id in by_id]
     return [(Sought(run.run_id, row.queue, row.life), row) for run, row in found if run.life <= row.life]
 

@@ -11,6 +11,7 @@ from jobs.broker.claim import WorkerId
 from jobs.broker.connection import client, errors_named
 
 FIRST = "0-0"
+_AT_ONCE = 500
 # One script call of this many runs holds the server for about 2 ms.
 _FORGOTTEN_AT_ONCE = 500
 # The last moment that a datetime can be.
@@ -47,6 +48,20 @@ def read_stored(up_to: str, *, most: int) -> list[Entry]:
     """Entries that are stored but were not forgotten, as after a crash between the two."""
     with errors_named():
         return [entry for one in client().xrange(keys.JOURNAL, "-", up_to, count=most) for entry in _entries(*one)]
+
+
+def settled_run_ids() -> set[str]:
+    """The runs of which the journal has something to tell. Raises `BrokerUnavailable`."""
+    found: set[str] = set()
+    after = "-"
+    while True:
+        with errors_named():
+            told = client().xrange(keys.JOURNAL, after, "+", count=_AT_ONCE)
+        entries = [entry for one in told for entry in _entries(*one)]
+        found.update(str(entry.data.get("run")) for entry in entries if entry.data and entry.kind == "settled")
+        if len(told) < _AT_ONCE:
+            return found
+        after = f"({told[-1][0].decode()}"
 
 
 def forget(up_to: str, ended: Sequence[tuple[str, int]]) -> None:

@@ -68,10 +68,19 @@ def depth(queues: Iterable[str]) -> int:
 
 def look(runs: Sequence[Sought]) -> list[Place]:
     """Where each of the runs is; "queued" is what its hash says. Raises `BrokerUnavailable`."""
+    return _asked("look", runs)
+
+
+def search(runs: Sequence[Sought]) -> list[Place]:
+    """The same, and goes through the queue for each that says it is there: for a few. Raises `BrokerUnavailable`."""
+    return _asked("search", runs)
+
+
+def _asked(verb: str, runs: Sequence[Sought]) -> list[Place]:
     places: list[Place] = []
     for chunk in _chunks(runs):
         words = [word for run in chunk for word in (run.run_id, run.queue, run.life, run.begun, "", 0)]
-        places += _places(lua.run("places", ["look", *words]))
+        places += _places(lua.run("places", [verb, *words]))
     return places
 
 

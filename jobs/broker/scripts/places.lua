@@ -1,10 +1,10 @@
 -- Say whether runs that their rows call pending are in any place here, and put back those that are in none.
 --
--- ARGV: 'look', 'restore' or 'reissue', then for each run its id, queue, life, attempts begun, due time (milliseconds,
+-- ARGV: 'look', 'search', 'restore' or 'reissue', then for each run its id, queue, life, attempts begun, due time (milliseconds,
 --       or empty for now), the number of hash fields that follow times two, and the fields.
 -- Returns for each run 'there'; 'queued' (it says so, and 'look' does not search the list); 'behind' (there, with
 -- fewer attempts than its row has); 'ended'; 'lost'; 'damaged' (a key is in use for something else); or 'restored'.
--- 'restore' leaves alone what has ended here, 'reissue' does not.
+-- 'look' and 'search' change nothing. 'restore' leaves alone what has ended here, 'reissue' does not.
 
 local SUSPECTS = 'jobs.suspects.'
 local ENDS = { finished = true, failed = true, canceled = true }
@@ -107,7 +107,7 @@ while at <= #ARGV do
   at = at + 6 + count
 
   local place = place_of(id, queue, life, begun)
-  if verb ~= 'look' then
+  if verb == 'restore' or verb == 'reissue' then
     if place == 'lost' or (place == 'ended' and verb == 'reissue') then
       place = put(id, queue, due, fields)
     elseif place == 'behind' then
