@@ -23,6 +23,7 @@ from jobs.errors import BrokerUnavailable
 from jobs.models import JobRun
 from jobs.policy.backoff import exponential
 from jobs.relay import relay
+from jobs.sweeping import Sweep
 from jobs.worker.stopping import on_stop
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ _BLOCK_SECONDS = 1.0
 _RELAY_SECONDS = 1.0
 _NIGHTLY_LOOK_SECONDS = 300.0
 _NIGHTLY_AT = time_of_day(3, 0, tzinfo=UTC)
+_SWEEP_SECONDS = 60.0
 _LEADS_SECONDS = 10.0
 # How often to look whether claims wait for a comparison of Redis with the rows.
 _EPOCH_SECONDS = 0.2
@@ -60,6 +62,8 @@ class Recording:
         self._leading = False
         self._lead_again_at = 0.0
         self._epoch_at = 0.0
+        self._sweep = Sweep()
+        self._sweep_at = time.monotonic() + _SWEEP_SECONDS
         self._renew_at = 0.0
         self._relay_at = 0.0
         self._nightly_at = 0.0
@@ -88,6 +92,8 @@ class Recording:
         now = time.monotonic()
         if now >= self._relay_at:
             self._relay(now)
+        if now >= self._sweep_at:
+            self._sweep_slice(now)
         if now >= self._nightly_at:
             # First, so that a failure there does not come back at each turn.
             self._nightly_at = now + _NIGHTLY_LOOK_SECONDS
@@ -118,6 +124,14 @@ class Recording:
             self._relay_at = now + _RELAY_SECONDS + _retry_wait(self._relay_failures)
             log = logger.error if self._relay_failures == 1 else logger.debug
             log("what was left behind is not pushed for now: %s", error, exc_info=not _is_outage(error))
+
+    def _sweep_slice(self, now: float) -> None:
+        """Compare some rows with Redis. Its failures are its own, as the relay's are."""
+        self._sweep_at = now + _SWEEP_SECONDS
+        try:
+            self._sweep.slice()
+        except Exception as error:
+            logger.error("the sweep failed: %s", error, exc_info=not _is_outage(error))
 
     def _lead(self) -> bool:
         """Whether this process is the one that records; a new leader first clears up after the old one."""

@@ -18,7 +18,7 @@ ROWS = (
     "admin management templatetags views testing checks",
     "jobs",
     "worker",
-    "reconciling",
+    "reconciling sweeping",
     "recorder rq_classes ledger",
     "workflows schedules",
     "batches",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 
 import pytest
 from django.db import OperationalError, connection, transaction
+from django.db.backends.sqlite3.base import DatabaseWrapper
 
 from jobs import RetryPolicy, fixed, recorder
 from jobs.broker import journal, keys
@@ -132,12 +134,12 @@ def test_a_caller_with_a_transaction_open_is_not_asked_to_connect_anew(take_away
         assert outage.outcome_of(OperationalError("no"), "shop.a") is None
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="only SQLite locks the whole database")
 def test_a_locked_sqlite_is_away(tmp_path, monkeypatch):
-    import sqlite3
-
+    own = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "own.sqlite3"), "OPTIONS": {}}
+    wrapper = DatabaseWrapper({**connection.settings_dict, **own}, alias="own")
+    monkeypatch.setattr(outage, "connections", {"own": wrapper})
     monkeypatch.setattr(outage, "_PATIENCE_SECONDS", 0.1)
-    holder = sqlite3.connect(connection.settings_dict["NAME"])
+    holder = sqlite3.connect(own["NAME"])
     holder.execute("BEGIN IMMEDIATE")
     try:
         found = outage.outcome_of(OperationalError("database is locked"), "shop.a")

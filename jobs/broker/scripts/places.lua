@@ -30,9 +30,16 @@ local function tokens_of(id, queue)
 end
 
 local function is_held(id, queue)
+  if not holds('rq:wip:' .. queue, 'zset') then return true end
   for _, token in ipairs(tokens_of(id, queue)) do
     for _, worker in ipairs(workers) do
       if is_a('hash', 'jobs:held:' .. worker) and redis.call('HEXISTS', 'jobs:held:' .. worker, token) == 1 then return true end
+    end
+  end
+  -- RQ's set may have been emptied; what the workers hold is what counts.
+  for _, worker in ipairs(workers) do
+    for _, place in ipairs(is_a('hash', 'jobs:held:' .. worker) and redis.call('HVALS', 'jobs:held:' .. worker) or {}) do
+      if string.sub(place, -#id - 1) == '\t' .. id then return true end
     end
   end
   return false
