@@ -125,8 +125,6 @@ def _run_of(claim: Claim, rq_job: JobsJob, *, worker: str) -> CurrentRun:
     rq_job._instance, rq_job._args, rq_job._kwargs = call.instance, call.args, call.kwargs
     foreign_rows.remember(claim, call)
     _check_arguments(call)
-    # What plain RQ deletes a waiting job by must not take one that runs.
-    client().persist(rq_job.key)
     timeout = _timeout(rq_job)
     is_async = inspect.iscoroutinefunction(call.function)
     return CurrentRun(

@@ -331,6 +331,20 @@ def test_a_queue_that_is_not_async_runs_at_once(called: list[Any]) -> None:
     assert rq_job.return_value() == timedelta(3)
 
 
+def test_the_time_that_a_job_may_wait_is_not_the_time_that_it_may_run(queue: Queue) -> None:
+    rq_job = queue.enqueue(tasks.add, 1, 2, ttl=60)
+    assert client().ttl(rq_job.key) > 0
+    claim()
+    assert client().ttl(rq_job.key) == -1
+
+
+def test_a_job_that_waited_longer_than_it_may_is_gone(queue: Queue) -> None:
+    rq_job = queue.enqueue(tasks.add, 1, 2, ttl=60)
+    client().delete(rq_job.key)
+    assert work_off() == []
+    assert not JobRun.objects.exists()
+
+
 def test_how_long_it_waited_is_told(queue: Queue) -> None:
     rq_job = queue.enqueue(tasks.add, 1, 2)
     client().hset(rq_job.key, "enqueued_at", utcformat(datetime.now(UTC) - timedelta(seconds=90)))

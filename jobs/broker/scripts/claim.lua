@@ -50,6 +50,8 @@ local function take(queue, id)
       pcall('XADD', 'jobs:journal', '*', 'e', cjson.encode({ entry = 'missing', run = id, queue = queue }))
       return
     end
+    -- What plain RQ deletes a waiting job by must not take one that runs.
+    call('PERSIST', key)
   end
   used = used + 1
   local token = ARGV[8 + used]
