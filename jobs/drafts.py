@@ -17,7 +17,6 @@ from jobs import conf
 from jobs.broker.parcels import Parcel, data_of, parcel
 from jobs.context import current_run_or_none
 from jobs.errors import BadArguments, BadOptions, UnknownQueue, did_you_mean
-from jobs.models import RunState
 from jobs.models.insertion import NewRun
 from jobs.policy import arguments as job_arguments
 from jobs.policy import ids, redaction
@@ -76,18 +75,19 @@ class Asking:
             yield self._draft(ids.as_text(number), call, limit=limit, sensitive=sensitive)
 
     def shared(self) -> dict[str, Any]:
-        """What all rows have, by field."""
-        return {
+        """What all rows have, by field; what is not said is as the model has it."""
+        facts = {
             "name": self.job.name,
             "queue": self.queue,
-            "state": (RunState.SCHEDULED if self.due_at else RunState.QUEUED).value,
-            "options": {"attempts": self.attempts} if self.attempts else {},
+            "state": "scheduled" if self.due_at else "queued",
             "max_attempts": self.attempts or self.job.options.retry.attempts,
             "created_at": self.asked_at,
+            "options": {"attempts": self.attempts} if self.attempts else None,
             "due_at": self.due_at,
             "parent": self.parent,
             "correlation": self.correlation,
         }
+        return {field: value for field, value in facts.items() if value}
 
     def parcel(self, drafts: Iterable[Draft]) -> Parcel:
         """Drafts as Redis gets them."""

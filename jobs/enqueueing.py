@@ -98,8 +98,8 @@ def _store(asking: Asking, slices: Iterator[list[Draft]], *, using: str) -> Runs
     count = 0
     first, second = next(slices, []), next(slices, [])
     with _all_or_none(asking, first, second, using=using):
-        for some in chain([first], [second], slices):
-            equal = _write(asking, [draft.run for draft in some], using) if asking.job.options.durable and some else {}
+        for some in filter(None, chain([first], [second], slices)):
+            equal = _write(asking, [draft.run for draft in some], using) if asking.job.options.durable else {}
             parcel = asking.parcel([draft for draft in some if draft.run.id not in equal])
             if parcel.runs:
                 parcels.add(parcel, characters=parcel.characters)

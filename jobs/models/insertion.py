@@ -6,11 +6,12 @@ database needs 10 to 20. Here what rows have in common is prepared once and sent
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, JSONField
 
 from jobs.models.runs import JobRun
@@ -18,6 +19,7 @@ from jobs.models.runs import JobRun
 # The statement for so many is built once; SQLite takes no more than 32,766 values in one.
 _ROWS_AT_ONCE = 500
 _SIMPLE = (str, int, type(None))
+_Values = dict[str, Any]
 # What a row has of its own, in the order of `_own_values`.
 _OWN = ("id", "rq_id", "payload", "arguments", "unique_key")
 
@@ -37,66 +39,63 @@ def insert(runs: Sequence[NewRun], shared: Mapping[str, Any], *, using: str, ign
     Several statements may be needed: whoever wants all rows or none opens a transaction. With `ignore_conflicts` runs
     that would break a unique constraint are left out.
     """
-    values = _shared_values(shared, using)
+    connection = connections[using]
+    values = _shared_values(shared, connection)
     after = " ON CONFLICT DO NOTHING" if ignore_conflicts else ""
-    from_many = _from_arrays if connections[using].vendor == "postgresql" else _from_values
-    with connections[using].cursor() as cursor:
+    from_many = _from_arrays if connection.vendor == "postgresql" else _from_values
+    with connection.cursor() as cursor:
         for start in range(0, len(runs), _ROWS_AT_ONCE):
             some = runs[start : start + _ROWS_AT_ONCE]
-            statement, parameters = (_of_one if len(some) == 1 else from_many)(some, values, using)
+            statement, parameters = (_of_one if len(some) == 1 else from_many)(some, values, connection)
             cursor.execute(statement + after, parameters)
 
 
-def _of_one(runs: Sequence[NewRun], values: dict[str, Any], using: str) -> tuple[str, list[Any]]:
-    (run,) = runs
-    own = _own_values(run, using)
-    literals = tuple(None if column in own else _literal(value) for column, value in values.items())
-    parameters = [
-        own.get(column, value)
-        for (column, value), literal in zip(values.items(), literals, strict=True)
-        if literal is None
-    ]
-    return _insert_of_one(using, literals), parameters
+def _of_one(runs: Sequence[NewRun], values: _Values, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+    own = dict(zip(_OWN, next(_own_values(runs, connection)), strict=True))
+    every = [(value, _constant(value)) for value in (values | own).values()]
+    # Plain constants stand in the statement itself: few values make it quick to send.
+    words = ", ".join(["%s" if constant is None else constant for _, constant in every])
+    return f"{_into(connection.alias)} VALUES ({words})", [value for value, constant in every if constant is None]
 
 
-def _from_values(runs: Sequence[NewRun], values: dict[str, Any], using: str) -> tuple[str, list[Any]]:
-    shared = [value for column, value in values.items() if column not in _OWN]
-    own = [value for run in runs for value in _own_values(run, using).values()]
-    return _insert_from_values(using, len(runs)), [*shared, *own]
+def _from_values(runs: Sequence[NewRun], values: _Values, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+    """SQLite's: its table of values names its columns by number."""
+    own = [value for one in _own_values(runs, connection) for value in one]
+    return _insert_from_values(connection.alias, len(runs)), [*_shared_only(values), *own]
 
 
-def _from_arrays(runs: Sequence[NewRun], values: dict[str, Any], using: str) -> tuple[str, list[Any]]:
-    shared = [value for column, value in values.items() if column not in _OWN]
-    return _insert_from_arrays(using), [*shared, *(list(column) for column in zip(*runs, strict=True))]
+def _from_arrays(runs: Sequence[NewRun], values: _Values, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+    """PostgreSQL's: an array per column, so that the statement is the same for any number of rows."""
+    return _insert_from_arrays(connection.alias), [*_shared_only(values), *map(list, zip(*runs, strict=True))]
 
 
-def _own_values(run: NewRun, using: str) -> dict[str, Any]:
-    key = run.id if connections[using].features.has_native_uuid_field else run.id.replace("-", "")
-    return dict(zip(_OWN, (key, run.id, run.payload, run.arguments, run.unique_key), strict=True))
+def _own_values(runs: Sequence[NewRun], connection: BaseDatabaseWrapper) -> Iterator[tuple[Any, ...]]:
+    is_native = connection.features.has_native_uuid_field
+    for run_id, payload, arguments, unique_key in runs:
+        yield run_id if is_native else run_id.replace("-", ""), run_id, payload, arguments, unique_key
 
 
-def _shared_values(shared: Mapping[str, Any], using: str) -> dict[str, Any]:
+def _shared_only(values: _Values) -> list[Any]:
+    return [value for column, value in values.items() if column not in _OWN]
+
+
+def _shared_values(shared: Mapping[str, Any], connection: BaseDatabaseWrapper) -> _Values:
     """What the database gets for each column, in the order of the columns; the runs' own are None."""
-    given = {name: _prepared(field, shared[name], using) for name, field in _fields().items() if name in shared}
-    return _defaults(using) | given
+    fields = _fields()
+    given = {name: _prepared(fields[name], value, connection) for name, value in shared.items()}
+    return _defaults(connection.alias) | given
 
 
 @cache
-def _defaults(using: str) -> dict[str, Any]:
+def _defaults(using: str) -> _Values:
     return {
-        name: None if name in _OWN else _prepared(field, field.get_default(), using)
+        name: None if name in _OWN else _prepared(field, field.get_default(), connections[using])
         for name, field in _fields().items()
     }
 
 
 @cache
-def _insert_of_one(using: str, literals: tuple[str | None, ...]) -> str:
-    return f"{_into(using)} VALUES ({', '.join('%s' if literal is None else literal for literal in literals)})"
-
-
-@cache
 def _insert_from_values(using: str, count: int) -> str:
-    """SQLite's: its table of values names its columns by number."""
     chosen = [f"column{_OWN.index(name) + 1}" if name in _OWN else "%s" for name in _fields()]
     rows = ", ".join([f"({', '.join(['%s'] * len(_OWN))})"] * count)
     # Without a condition, "ON" would begin that of a join.
@@ -105,7 +104,6 @@ def _insert_from_values(using: str, count: int) -> str:
 
 @cache
 def _insert_from_arrays(using: str) -> str:
-    """PostgreSQL's: an array per column, so that it is the same for any number of rows."""
     types = {name: field.db_type(connections[using]) for name, field in _fields().items()}
     own = {name: f"new.{name}::{types[name]}" for name in NewRun._fields} | {"rq_id": "new.id"}
     chosen = [own.get(name, f"%s::{types[name]}") for name in _fields()]
@@ -114,6 +112,7 @@ def _insert_from_arrays(using: str) -> str:
     return f"{_into(using)} SELECT {', '.join(chosen)} FROM unnest({arrays}) AS new ({', '.join(NewRun._fields)})"  # noqa: S608
 
 
+@cache
 def _into(using: str) -> str:
     quote = connections[using].ops.quote_name
     return f"INSERT INTO {quote(JobRun._meta.db_table)} ({', '.join(quote(name) for name in _fields())})"
@@ -124,14 +123,14 @@ def _fields() -> dict[str, Field[Any, Any]]:
     return {str(field.column): field for field in JobRun._meta.concrete_fields}
 
 
-def _prepared(field: Field[Any, Any], value: Any, using: str) -> Any:
+def _prepared(field: Field[Any, Any], value: Any, connection: BaseDatabaseWrapper) -> Any:
     if type(value) in _SIMPLE and not isinstance(field, JSONField):
         return value
-    return field.get_db_prep_save(value, connections[using])
+    return field.get_db_prep_save(value, connection)
 
 
-def _literal(value: Any) -> str | None:
-    """What stands in the statement itself, None for what is handed to it: few values make it quick to send."""
+def _constant(value: Any) -> str | None:
+    """How SQL writes a value that cannot do any harm, None for others."""
     if value is None:
         return "NULL"
     if value == "":
