@@ -114,7 +114,7 @@ def _store(asking: Asking, slices: Iterator[list[Draft]], *, using: str) -> Runs
 
 def _all_or_none(asking: Asking, first: list[Draft], second: list[Draft], *, using: str) -> AbstractContextManager[Any]:
     """A transaction where a single statement will not do; with a savepoint where a later call may be refused."""
-    needs_none = not asking.job.options.durable or (len(first) == 1 and asking.job.options.unique is None)
+    needs_none = not asking.job.options.durable or (len(first) <= 1 and asking.job.options.unique is None)
     return nullcontext() if needs_none else transaction.atomic(using=using, savepoint=bool(second))
 
 
