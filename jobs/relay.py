@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from jobs import failpoints
 from jobs.broker.push import QueuesRefused, missing, push
 from jobs.enqueueing import message_of
 from jobs.models import JobRun, RunState
+from jobs.policy.backoff import exponential
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +27,36 @@ _ROWS_AT_ONCE = 500
 _WAITING = (RunState.QUEUED, RunState.SCHEDULED, RunState.RETRYING)
 
 
-# Queues that could not be written lately: each is told of once, until it can be.
+# Queues that could not be written lately: each is told of once, until it can be, and tried ever more rarely.
 _told: frozenset[str] = frozenset()
+_rest_seconds = exponential(first=2.0, cap=60.0)
+
+
+class _Resting:
+    """Queues that refused, and until when they are left alone."""
+
+    def __init__(self) -> None:
+        self._refusals: dict[str, int] = {}
+        self._until: dict[str, float] = {}
+
+    def now(self) -> frozenset[str]:
+        now = time.monotonic()
+        return frozenset(queue for queue, until in self._until.items() if until > now)
+
+    def note(self, refused: frozenset[str], *, tried_all_but: frozenset[str]) -> None:
+        """Those of `refused` rest, and longer each time; whichever else was tried is forgotten."""
+        for queue in self._refusals.keys() - refused - tried_all_but:
+            del self._refusals[queue], self._until[queue]
+        for queue in refused:
+            self._refusals[queue] = self._refusals.get(queue, 0) + 1
+            self._until[queue] = time.monotonic() + _rest_seconds(self._refusals[queue])
+
+    def clear(self) -> None:
+        self._refusals.clear()
+        self._until.clear()
+
+
+resting = _Resting()
 
 
 @dataclass(frozen=True)
@@ -46,15 +76,18 @@ def relay(*, min_age: timedelta | None = _GRACE) -> int:
     """Push rows that were left behind, up to 500. Returns how many rows it marked as pushed.
 
     `min_age` leaves younger rows to their callers; None takes all. A queue whose key is in use for something else
-    is left out and logged. Raises `BrokerUnavailable`, and then marks none.
+    is left out and logged, and rests for 2 s, then longer, up to a minute. Raises `BrokerUnavailable`, and then marks
+    none.
     """
-    marked, refused = _push_some(min_age, without=frozenset())
-    left_out = refused
+    rest = frozenset() if min_age is None else resting.now()
+    marked, refused = _push_some(min_age, without=rest)
+    left_out = rest | refused
     # Else the rows of a queue that refuses would be the first 500 each time.
     while refused and marked < _ROWS_AT_ONCE:
         more, refused = _push_some(min_age, without=left_out)
         marked += more
         left_out |= refused
+    resting.note(left_out - rest, tried_all_but=rest)
     _tell_of(left_out)
     return marked
 

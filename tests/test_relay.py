@@ -10,17 +10,24 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from jobs import relay as relay_module
 from jobs.broker.connection import client
 from jobs.broker.keys import QUEUES, job, queue
 from jobs.models import JobRun, RunState
 from jobs.models.runs import ENDED_STATES
-from jobs.relay import backlog, relay
+from jobs.relay import backlog, relay, resting
 from tests.engine import a_run, attempt_next, hash_of, places, work_off
 from tests.sample import jobs as sample
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(autouse=True)
+def nothing_rests() -> None:
+    """What refused in another test is not known here."""
+    resting.clear()
 
 
 def left_behind(state: str = RunState.QUEUED, **facts) -> JobRun:
@@ -152,7 +159,9 @@ def test_a_queue_that_cannot_be_written_does_not_hold_up_the_others(monkeypatch,
     assert places(fine.pk) == ["queued:default"]
     assert caplog.text.count("rq:queue:low") == 1
     client().delete(queue("low"))
-    assert relay() == 3
+    # It rests for a moment.
+    assert relay() == 0
+    assert relay(min_age=None) == 3
     assert places(blocked[0].pk) == ["queued:low"]
 
 
@@ -172,7 +181,7 @@ def test_nothing_is_marked_while_the_list_of_queues_is_something_else():
     row = left_behind()
     assert relay() == 0
     client().delete(QUEUES)
-    assert relay() == 1
+    assert relay(min_age=None) == 1
     assert places(row.pk) == ["queued:default"]
 
 
@@ -214,3 +223,21 @@ def test_an_idle_relay_is_one_look():
     with CaptureQueriesContext(connection) as captured:
         relay()
     assert len([one for one in captured.captured_queries if one["sql"].startswith("SELECT")]) == 1
+
+
+def test_a_queue_that_refuses_is_tried_ever_more_rarely(monkeypatch):
+    pushes = []
+    clock = [0.0]
+    monkeypatch.setattr("jobs.relay.time.monotonic", lambda: clock[0])
+    client().set(queue("low"), "x")
+    left_behind(queue="low")
+    real = relay_module.push
+    monkeypatch.setattr(relay_module, "push", lambda *given, **named: pushes.append(clock[0]) or real(*given, **named))
+    for second in range(31):
+        clock[0] = float(second)
+        relay()
+    assert pushes == [0.0, 2.0, 6.0, 14.0, 30.0]
+    client().delete(queue("low"))
+    clock[0] = 62.0
+    assert relay() == 1
+    assert resting.now() == frozenset()
