@@ -15,7 +15,8 @@ from typing import Any
 from bench.faults import everything
 from bench.faults.scenarios import SCENARIOS, Scenario
 from bench.faults.sides import Stock
-from bench.faults.trial import Result, Settings, Skipped
+from bench.faults.trial import Result, Settings
+from jobs.errors import ServerNotFound
 
 ALL = "all"
 _COMPLAINTS = 10
@@ -42,7 +43,7 @@ def main(options: argparse.Namespace) -> int:
     Stock.queues_each = options.queues
     try:
         result = scenario.run(settings)
-    except Skipped as reason:
+    except ServerNotFound as reason:
         print(f"{options.scenario} {options.target} seed={options.seed} SKIPPED: {reason}")
         return everything.SKIPPED
     report = _report(options.scenario, scenario, settings, result)

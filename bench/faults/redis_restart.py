@@ -69,7 +69,10 @@ def run(settings: Settings) -> Result:
             jobs=weather.asked,
             broken=broken,
             figures={"worker_deaths": weather.deaths, "resumed_max_s": round(worst, 2)},
-            lines=[f"worker processes that ended: {weather.deaths}; longest time to resume {worst:.2f} s"],
+            lines=[
+                f"worker processes that ended: {weather.deaths}; longest time to resume {worst:.2f} s",
+                *one.told_ends(),
+            ],
         )
 
 

@@ -58,10 +58,6 @@ class Result:
     lines: list[str] = field(default_factory=list)
 
 
-class Skipped(Exception):
-    """Something that the scenario needs is not on this machine."""
-
-
 @dataclass
 class Trial:
     """What a scenario works with. `side` is who is put to the test, and `fleet` its workers, not yet started."""
@@ -139,6 +135,11 @@ class Trial:
     def rest(self, seconds: float, *, fleet: bool = True) -> None:
         """Let time pass; the fleet is kept running."""
         self.wait(lambda: False, seconds=seconds, fleet=fleet)
+
+    def told_ends(self) -> list[str]:
+        """What supervisors said of processes that ended when they should not."""
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        return [line[:200] for line in lines if "ended with status" in line or "stood still" in line]
 
     def records(self) -> list[ledger.Record]:
         return list(ledger.read(self.folder / "ledger"))
