@@ -20,6 +20,7 @@ from jobs.errors import ServerNotFound
 
 ALL = "all"
 _COMPLAINTS = 10
+_SHOWN_CHARACTERS = 4000
 
 
 def main(options: argparse.Namespace) -> int:
@@ -76,13 +77,14 @@ def _tell(report: dict[str, Any], result: Result, options: argparse.Namespace) -
     for promise in result.broken:
         print(f"  BROKEN: {promise}")
     if options.verbose:
-        print(result.log, file=sys.stderr)
+        print(result.log[-_SHOWN_CHARACTERS:], file=sys.stderr)
     elif result.broken and report["target"] == "ours":
         print(*_complaints(result.log), sep="\n", file=sys.stderr)
     if options.out:
-        name = f"{report['scenario']}-{report['target']}-{report['seed']}.json"
+        name = f"{report['scenario']}-{report['target']}-{report['seed']}"
         options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / name).write_text(json.dumps(report, indent=2) + "\n")
+        (options.out / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n")
+        (options.out / f"{name}.log").write_text(result.log)
     if options.json:
         print(json.dumps(report))
 
@@ -113,7 +115,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kills", type=int, help="Faults, instead of the profile's")
     parser.add_argument("--limit", type=float, metavar="SECONDS", help="When to stop whatever has not ended")
     parser.add_argument("--at-once", type=int, default=1, help="Scenarios at the same time, for all (default 1)")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="Write a JSON file there too")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="Write a JSON file and the workers' log there too")
     parser.add_argument("--verbose", action="store_true", help="Print the end of the workers' log")
     parser.add_argument("--json", action="store_true", help="Print one line of JSON at the end")
     parser.set_defaults(main=main)

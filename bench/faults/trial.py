@@ -21,6 +21,7 @@ from jobs.broker.embedded import EmbeddedServer
 
 STEP_SECONDS = 0.02
 _LOOK_SECONDS = 0.25
+_LOG_CHARACTERS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ class Trial:
             counters.broken(may=may, recovery_limit=recovery_limit) + (broken or []),
             round(wall, 1),
             round(self.limit_seconds, 1),
-            self.log.read_text()[-4000:] if self.log.exists() else "",
+            self.log.read_text()[-_LOG_CHARACTERS:] if self.log.exists() else "",
             figures or {},
             lines or [],
         )
