@@ -42,6 +42,8 @@ _FORGET_WORKERS_SECONDS = 60.0
 _restart_wait = exponential(first=0.5, cap=30.0)
 # A process that lived this long did not fail at its start.
 _SETTLED_IN_SECONDS = 10.0
+# As many failures as a process counts at the most whose jobs ended it: the next one starts within a second.
+_FAILURES_OF_JOBS = 1
 # What a stopping child may take beyond its own shutdown time.
 _STOP_MARGIN_SECONDS = 5.0
 # A child's loop turns each second; one that has not for this long cannot.
@@ -256,7 +258,11 @@ class Supervisor:
             process.finished = self._stopping or (process.pulse is not None and process.pulse.is_over)
         if _ended_well(process, status):
             return
-        process.failures = 0 if lived >= _SETTLED_IN_SECONDS else process.failures
+        if lived >= _SETTLED_IN_SECONDS:
+            process.failures = 0
+        elif process.pulse is not None and process.pulse.latest_begun:
+            # It could start: a job ended it, and its neighbours shall not wait long for the next.
+            process.failures = min(process.failures, _FAILURES_OF_JOBS)
         self._wait_before_next(process, f"ended with status {status}")
 
     def _wait_before_next(self, process: _Process, what: str) -> None:
