@@ -391,6 +391,19 @@ def test_a_thousand_successes_are_a_few_statements():
     assert JobRun.objects.filter(state="succeeded").count() == 1000
 
 
+def test_runs_are_found_by_their_key_whatever_the_planner_believes():
+    waiting = sample.add.enqueue_many([(number, 1) for number in range(300)])
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+        ends = [successes._end(journal.Entry("1-0", 1795313931123, settled(run.id))) for run in waiting[:100]]
+        statement, values = successes._STATEMENTS[connection.vendor](ends)
+        explain = "EXPLAIN QUERY PLAN " if connection.vendor == "sqlite" else "EXPLAIN "
+        cursor.execute(explain + statement, values)
+        plan = " ".join(str(word) for line in cursor.fetchall() for word in line)
+    # Those on state, name and queue; a small table may be read whole.
+    assert "jobs_run_" not in plan, plan
+
+
 # Poison.
 
 POISON = [
