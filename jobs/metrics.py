@@ -71,8 +71,8 @@ class Minutes:
         outcome: str,
         error_class: str,
     ) -> None:
-        """Add an attempt that ended in any way. One that was put off has not begun."""
-        counted_as = _COUNTED_AS.get(verdict)
+        """Add an attempt that ended in any way. One that was put off has not begun, unless it was interrupted."""
+        counted_as = "interrupted" if outcome == "interrupted" else _COUNTED_AS.get(verdict)
         if counted_as is None:
             return
         self._start(name, queue, started_ms, wait_ms)

@@ -13,7 +13,7 @@ from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from jobs import Discard, DiscardJob, RetryLater, RetryPolicy, fixed, metrics, recorder
+from jobs import Discard, DiscardJob, HandBackJob, RetryLater, RetryPolicy, fixed, metrics, recorder
 from jobs.broker import journal, keys
 from jobs.broker.connection import client
 from jobs.broker.settle import settle
@@ -132,6 +132,16 @@ def test_an_interrupted_attempt_has_no_run_time():
     recorder.record_all()
     assert figures() == {"started": 1, "interrupted": 1}
     assert not any(buckets(row, RUNS) or row.run_ms for row in MetricMinute.objects.all())
+
+
+def test_a_job_that_handed_itself_back_was_interrupted_though_it_waits_a_moment(make_job):
+    def hand_back():
+        raise HandBackJob
+
+    make_job(hand_back).enqueue()
+    attempt_next()
+    recorder.record_all()
+    assert figures() == {"started": 1, "interrupted": 1}
 
 
 def test_a_run_that_waits_for_its_code_is_not_counted():
