@@ -16,11 +16,10 @@ from datetime import datetime
 from typing import Any
 
 from rq.serializers import JSONSerializer
-from rq.utils import str_to_date
 
 from jobs import conf
 from jobs.broker.claim import Claim
-from jobs.broker.foreign_message import as_json, unpacked
+from jobs.broker.foreign_message import as_json, date_in, unpacked
 from jobs.broker.unpickling import TrustedPickle, own_name
 from jobs.errors import BadArguments, NotAllowed, UnknownJob
 from jobs.policy import ids
@@ -123,10 +122,7 @@ def row_id(claim: Claim) -> str:
 
 def date(claim: Claim, field: str) -> datetime | None:
     """A time from the hash, None where it is missing or damaged."""
-    try:
-        return str_to_date(claim.fields[field])
-    except (KeyError, ValueError):
-        return None
+    return date_in(claim.fields, field)
 
 
 def retry_policy_of(claim: Claim) -> RetryPolicy:

@@ -26,14 +26,20 @@ def name_of(raw: Mapping[bytes, bytes]) -> str:
     return parts[0] if parts else _first_text(data)
 
 
+def date_in(fields: Mapping[str, str], field: str) -> datetime | None:
+    """A time from the hash, None where it is missing or damaged."""
+    try:
+        moment = datetime.fromisoformat(fields[field])
+    except (KeyError, ValueError):
+        return None
+    # RQ writes UTC, and once wrote it without saying so.
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 def enqueued_ms(fields: Mapping[str, str]) -> str:
     """When RQ put it into its queue, on the clock of who did; empty where it does not say."""
-    try:
-        moment = datetime.fromisoformat(fields["enqueued_at"])
-    except (KeyError, ValueError):
-        return ""
-    # RQ writes UTC, and once wrote it without saying so.
-    return str(int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000))
+    moment = date_in(fields, "enqueued_at")
+    return str(int(moment.timestamp() * 1000)) if moment else ""
 
 
 def unpacked(raw: Mapping[bytes, bytes]) -> bytes:

@@ -26,6 +26,8 @@ _VALUES = {
     "fractions": {"Fraction"},
     "ipaddress": {"IPv4Address", "IPv4Interface", "IPv4Network", "IPv6Address", "IPv6Interface", "IPv6Network"},
     "pathlib": {"Path", "PosixPath", "PurePath", "PurePosixPath"},
+    # Where Python 3.13 has them.
+    "pathlib._local": {"Path", "PosixPath", "PurePath", "PurePosixPath"},
     "uuid": {"SafeUUID", "UUID"},
     "zoneinfo": {"ZoneInfo", "ZoneInfo._unpickle"},
     # A model's instance: by the name of its model, among those that are installed.

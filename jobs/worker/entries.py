@@ -144,7 +144,7 @@ def _named_arguments(claim: Claim, job: Job[Any, Any] | None) -> dict[str, Any]:
 
 def _row_facts(claim: Claim, policy: RetryPolicy, *, arguments: Any) -> dict[str, Any]:
     """What the recorder needs to make the row of a run that has none."""
-    created_at = _date(claim, "created_at") or datetime.now(UTC)
+    created_at = foreign.date(claim, "created_at") or datetime.now(UTC)
     own_attempts = claim.number("own_attempts")
     fresh = ids.time_sorted(time.time_ns(), uuid.uuid4().bytes)
     return {
@@ -169,15 +169,5 @@ def _payload(claim: Claim) -> list[Any]:
 
 
 def _pushed_ms(claim: Claim) -> int:
-    pushed_at = _date(claim, "enqueued_at")
+    pushed_at = foreign.date(claim, "enqueued_at")
     return int(pushed_at.timestamp() * 1000) if pushed_at else claim.claimed_ms
-
-
-def _date(claim: Claim, field: str) -> datetime | None:
-    """A time from the hash, None where it is missing or damaged."""
-    try:
-        moment = datetime.fromisoformat(claim.fields[field])
-    except (KeyError, ValueError):
-        return None
-    # RQ writes UTC, and once wrote it without saying so.
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
