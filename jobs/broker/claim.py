@@ -125,7 +125,9 @@ class Claim:
 
     def number(self, field: str) -> int:
         """A whole number from the hash, no larger than can be stored; 0 where it is missing or damaged."""
-        text = self.fields.get(field, "")
+        text = self.fields.get(field)
+        if not text:
+            return 0
         most = _LATEST_MS if field.endswith("_ms") else _LARGEST
         if text.isdecimal() and len(text) < _SURELY_EXACT:
             return min(int(text), most)

@@ -87,4 +87,6 @@ def _drop(connection: BaseDatabaseWrapper) -> None:
 
 
 def _others(but: list[BaseDatabaseWrapper]) -> list[BaseDatabaseWrapper]:
+    if not but:
+        return [*_opened.connections]
     return [one for one in _opened.connections if not any(one is caller for caller in but)]
