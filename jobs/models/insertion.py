@@ -6,6 +6,7 @@ database needs 10 to 20. Here what rows have in common is prepared once and sent
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -124,7 +125,10 @@ def _fields() -> dict[str, Field[Any, Any]]:
 
 
 def _prepared(field: Field[Any, Any], value: Any, connection: BaseDatabaseWrapper) -> Any:
-    if type(value) in _SIMPLE and not isinstance(field, JSONField):
+    if isinstance(field, JSONField):
+        # As text, for every database; PostgreSQL's adapter would write it anew for each row.
+        return None if value is None else json.dumps(value, cls=field.encoder)
+    if type(value) in _SIMPLE:
         return value
     return field.get_db_prep_save(value, connection)
 
