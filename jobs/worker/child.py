@@ -304,7 +304,9 @@ class Child:
         self._pulse.beat()
         log = logger.error if self._failures == 1 else logger.debug
         log("%s", error, extra={"worker": self._worker.name})
-        self._waiting.wait(_reconnect_wait(self._failures), for_work=False)
+        # A wait that was under way may hear only now that its connection is gone.
+        with contextlib.suppress(BrokerUnavailable):
+            self._waiting.wait(_reconnect_wait(self._failures), for_work=False)
         deadlines.strike_late()
         self._retire_if_stuck()
 
