@@ -17,5 +17,5 @@ def test_a_wait_whose_connection_is_found_dead_during_an_outage_does_not_end_the
         client().client_kill_filter(_type="normal", skipme=True)
         child._outlive(BrokerUnavailable("it does not answer"))
     finally:
-        child._threads.stop()
+        child._hand.drop()
         child._waiting.close()
