@@ -558,3 +558,16 @@ def test_a_leaders_key_of_another_type_keeps_nobody_from_recording():
     assert journal.take_over("b", seconds=10)
     journal.step_down("a")
     assert client().lrange(keys.RECORDER, 0, -1) == [b"x"]
+
+
+def test_what_fills_the_server_is_stored_and_frees_it():
+    run = sample.add.enqueue(1, 2)
+    attempt_next()
+    client().config_set("maxmemory", "1")
+    try:
+        assert journal.take_over("a", seconds=10)
+        assert recorder.record() == 1
+        assert journal.length() == 0
+    finally:
+        client().config_set("maxmemory", "0")
+    assert run.state == "succeeded"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+from redis.exceptions import OutOfMemoryError
 
 from jobs.broker import keys, lua
 from jobs.broker.claim import WorkerId
@@ -100,9 +103,12 @@ def take_over(owner: str, *, seconds: float) -> bool:
     that is in use for something else keeps nobody from it.
     """
     with errors_named():
-        if client().set(keys.RECORDER, owner, nx=True, px=int(seconds * 1000)):
-            return True
-        if client().type(keys.RECORDER) not in (b"string", b"none"):
+        # A server may be full of what we are to store.
+        with contextlib.suppress(OutOfMemoryError):
+            if client().set(keys.RECORDER, owner, nx=True, px=int(seconds * 1000)):
+                return True
+        kind = client().type(keys.RECORDER)
+        if kind != b"string":
             return True
         if client().get(keys.RECORDER) != owner.encode():
             return False

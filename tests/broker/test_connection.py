@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from redis import exceptions
 
 from jobs.broker import connection, epoch, inspect, keys, lua
 from jobs.broker.claim import ClaimsPaused
@@ -113,3 +114,29 @@ def test_a_refusal_within_a_pipeline_is_unavailable_and_not_a_crash():
     client().set(keys.queue("default"), "x")
     with pytest.raises(BrokerUnavailable, match="WRONGTYPE"):
         inspect.queues_now(["default"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "MISCONF Errors writing to the AOF file",
+        "BUSY Redis is busy running a script",
+        "UNBLOCKED force unblock from blocking operation, instance state changed",
+        "ERR Error running script (call to f_6f): @user_script:30: -READONLY You can't write",
+        "ERR Error running script (call to f_6f): @user_script: 30: OOM command not allowed",
+    ],
+)
+def test_what_a_server_says_when_it_cannot_for_now_is_unavailable(words):
+    assert isinstance(connection.named_error(redis.ResponseError(words)), BrokerUnavailable)
+
+
+@pytest.mark.parametrize(
+    "error_class", [exceptions.TryAgainError, exceptions.ClusterDownError, exceptions.MasterDownError]
+)
+def test_so_is_what_redis_py_has_a_class_for(error_class):
+    assert isinstance(connection.named_error(error_class("no")), BrokerUnavailable)
+
+
+def test_other_words_are_a_fault_of_our_own():
+    error = redis.ResponseError("ERR Error running script (call to f_6f): @user_script:30: attempt to index nil")
+    assert connection.named_error(error) is error
