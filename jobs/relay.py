@@ -106,18 +106,18 @@ def _push_some(min_age: timedelta | None, *, without: frozenset[str]) -> tuple[i
         # Most only wait for a worker: their callers pushed them, and who did says so nowhere but in Redis.
         places = missing([(rq_id, life) for _, rq_id, life, _ in found])
         absent = {found[place][0] for place in places}
-        refused = _push(absent, at=now)
+        refused = _push(absent, at=now, using=using)
         pushed = [pk for pk, _, _, queue in found if pk not in absent or queue not in refused]
         return JobRun.objects.using(using).filter(pk__in=pushed).update(pushed_at=now), refused
 
 
-def _push(absent: set[uuid.UUID], *, at: datetime) -> frozenset[str]:
+def _push(absent: set[uuid.UUID], *, at: datetime, using: str) -> frozenset[str]:
     """The queues that refused these runs; all others have theirs."""
     if not absent:
         return frozenset()
     if failpoints.armed:
         failpoints.reach("before_relay_push")
-    refused = _refused(list(JobRun.objects.filter(pk__in=absent).order_by("pk")), at=at)
+    refused = _refused(list(JobRun.objects.using(using).filter(pk__in=absent).order_by("pk")), at=at)
     if failpoints.armed:
         failpoints.reach("after_relay_push")
     return refused

@@ -65,7 +65,7 @@ def store(entries: Sequence[Entry], minutes: Minutes) -> list[Entry]:
                 stored.add(run)
                 _count(ends[run], name, queue, minutes)
     if job_finished.receivers:
-        transaction.on_commit(lambda: _tell(stored), using=using)
+        transaction.on_commit(lambda: _tell(stored, using), using=using)
     return [entry for entry in entries if entry.data is None or str(entry.data.get("run")) not in stored]
 
 
@@ -75,8 +75,8 @@ def _count(end: _End, name: str, queue: str, minutes: Minutes) -> None:
     )
 
 
-def _tell(stored: set[str]) -> None:
-    for run in JobRun.objects.filter(pk__in=stored).order_by("pk"):
+def _tell(stored: set[str], using: str) -> None:
+    for run in JobRun.objects.using(using).filter(pk__in=stored).order_by("pk"):
         job_finished.send_robust(run.name, run=run, verdict="done")
 
 
