@@ -92,14 +92,15 @@ def probe_on(trial: Trial) -> None:
     # The judge passes by what is below zero.
     key = NO_KEY - 1
     while not (trial.folder / "enough").exists():
-        note("sent", key)
         handle.enqueue(key)
+        # What a busy database takes to store the row is no wait in the queue.
+        note("sent", key)
         key -= 1
         time.sleep(_PROBES_EVERY_SECONDS)
 
 
 def waits_of_probes(records: Sequence[Record]) -> list[float]:
-    """Seconds from asking to the first start, of those in the other queue."""
+    """Seconds from when it was asked for to the first start, of those in the other queue."""
     sent = {record.key: record.at for record in records if record.kind == "sent"}
     started: dict[int, float] = {}
     for record in records:
@@ -107,7 +108,7 @@ def waits_of_probes(records: Sequence[Record]) -> list[float]:
             started.setdefault(record.key, record.at)
     last = max((record.at for record in records), default=0.0)
     # Who has not started at all has waited until the end.
-    return [started.get(key, last) - at for key, at in sent.items()]
+    return [max(0.0, started.get(key, last) - at) for key, at in sent.items()]
 
 
 def scheduler_death(settings: Settings) -> Result:
