@@ -26,7 +26,8 @@ class Pulse:
 
     def begin(self, thread: int, number: int) -> None:
         """Say that a thread, counted from 0, begins with the run whose claim has this number. Numbers rise."""
-        _BEGUN.pack_into(self._memory, _BEGUN_AT + thread * _BEGUN.size, number)
+        at = _BEGUN_AT + thread * _BEGUN.size
+        self._memory[at : at + _BEGUN.size] = _BEGUN.pack(number)
 
     @property
     def latest_begun(self) -> int:
@@ -36,7 +37,8 @@ class Pulse:
 
     def beat(self) -> None:
         """Say that the loop turns."""
-        _BEAT.pack_into(self._memory, 0, time.monotonic())
+        # Not `pack_into`, which first fills the place with zeros: who reads between sees the silence of days.
+        self._memory[: _BEAT.size] = _BEAT.pack(time.monotonic())
 
     def say_over(self) -> None:
         """Say that the work is over: no other child need take its place."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 from jobs.worker.pulse import Pulse
 from jobs.worker.tokens import Tokens, number_of
@@ -35,3 +36,20 @@ def test_how_it_ended_is_not_touched_by_what_it_begins():
     pulse.say_retired()
     assert (pulse.ended_as_it_should, pulse.is_over) == (True, False)
     assert pulse.latest_begun == 2**60 + 499
+
+
+def test_a_beat_is_never_read_half_written() -> None:
+    pulse = Pulse()
+    writer = os.fork()
+    if writer == 0:
+        while True:
+            pulse.beat()
+    try:
+        end = time.monotonic() + 0.5
+        longest = 0.0
+        while time.monotonic() < end:
+            longest = max(longest, pulse.silent_seconds)
+    finally:
+        os.kill(writer, signal.SIGKILL)
+        os.waitpid(writer, 0)
+    assert longest < 60
