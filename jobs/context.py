@@ -96,6 +96,12 @@ def current_run_or_none() -> CurrentRun | None:
     return _current.get()
 
 
+def current_run_id() -> uuid.UUID | None:
+    """The current run's id; None outside a job, and in one of plain RQ's, whose id is any text."""
+    run = _current.get()
+    return run.id if run is not None and isinstance(run.id, uuid.UUID) else None
+
+
 class running:
     """Make `run` the current one for the length of a `with` block.
 

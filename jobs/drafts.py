@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from jobs import conf
 from jobs.broker.parcels import Parcel, data_of, parcel
-from jobs.context import current_run_or_none
+from jobs.context import current_run_id, current_run_or_none
 from jobs.errors import BadArguments, BadOptions, UnknownQueue, did_you_mean
 from jobs.models.insertion import NewRun
 from jobs.policy import arguments as job_arguments
@@ -136,7 +136,7 @@ def ask(job: Job[Any, Any], placing: Placing) -> Asking:
         asked_at=now,
         due_at=_due_at(placing.at, now),
         attempts=placing.attempts,
-        parent=current.id if current is not None and isinstance(current.id, uuid.UUID) else None,
+        parent=current_run_id(),
         correlation=(current.correlation or str(current.id)) if current else "",
     )
 

@@ -17,14 +17,13 @@ import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
-from uuid import UUID
 
-from django.db import Error, InterfaceError, OperationalError, router, transaction
+from django.db import Error, InterfaceError, OperationalError, connections, router, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from jobs import audit, conf
-from jobs.context import current_run_or_none
+from jobs import audit, conf, outbox
+from jobs.context import current_run_id, current_run_or_none
 from jobs.errors import ArgumentsNotJSON, BadOptions, EffectInDoubt, EffectNotKept, JobsError, RetryLater
 from jobs.models import Effect, JobRun
 from jobs.models.effects import EffectState
@@ -124,9 +123,7 @@ def _check(key: str, in_doubt: InDoubt) -> None:
         raise BadOptions(f"effects.once: key={key!r}: pass a text of 1 to {_LONGEST_KEY} characters")
     if in_doubt not in ("call", "ask"):
         raise BadOptions(f'effects.once: in_doubt={in_doubt!r}: pass "call" or "ask"')
-    connection = transaction.get_connection(_database())
-    # Django's `TestCase` and pytest-django's `db` wrap each test in transactions of their own.
-    if not all(getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
+    if outbox.is_in_transaction(connections[_database()]):
         raise JobsError(
             "effects.once was called inside a transaction, whose rollback would forget an effect that happened. "
             "Call it before or after the block. What is only in the database needs a row of its own instead."
@@ -150,7 +147,7 @@ def _claim(key: str, in_doubt: InDoubt) -> Effect:
 
 def _check_left_behind(effect: Effect, now: datetime) -> None:
     # Only one attempt of a run lives at a time, so an earlier claim of this run is not being worked on.
-    same_run = effect.run is not None and effect.run == _run_id()
+    same_run = effect.run is not None and effect.run == current_run_id()
     if not same_run and now < effect.held_until:
         raise RetryLater((effect.held_until - now).total_seconds(), f"another run is at the effect {effect.key}")
 
@@ -168,7 +165,7 @@ def _take_over(effect: Effect, now: datetime) -> Effect:
 def _claim_facts(now: datetime) -> dict[str, Any]:
     run = current_run_or_none()
     seconds = conf.get().DEFAULT_TIMEOUT if run is None else max(0.0, run.seconds_left())
-    return {"run": _run_id(), "claimed_at": now, "held_until": now + timedelta(seconds=seconds) + _GRACE}
+    return {"run": current_run_id(), "claimed_at": now, "held_until": now + timedelta(seconds=seconds) + _GRACE}
 
 
 def _let_go(effect: Effect) -> None:
@@ -199,7 +196,7 @@ def _persisted(write: Callable[[], T]) -> T:
     try:
         return write()
     except (OperationalError, InterfaceError):
-        connection = transaction.get_connection(_database())
+        connection = connections[_database()]
         if connection.in_atomic_block:
             raise
         connection.close()
@@ -223,11 +220,6 @@ def _result_of(effect: Effect) -> Any:
             f"Mend the call, and say what this one gave by jobs.effects.remember({effect.key!r}, …)."
         )
     return effect.result
-
-
-def _run_id() -> UUID | None:
-    run = current_run_or_none()
-    return run.id if run is not None and isinstance(run.id, UUID) else None
 
 
 def _database() -> str:

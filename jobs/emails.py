@@ -10,13 +10,13 @@ import smtplib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Literal
-from uuid import UUID
 
 from django.core.mail import EmailMessage
-from django.db import router, transaction
+from django.db import connections, router
 from django.utils import timezone
 
-from jobs.context import current_run_or_none
+from jobs import outbox
+from jobs.context import current_run_id
 from jobs.errors import EmailInDoubt, JobsError, RetryLater
 from jobs.models import SentEmail
 from jobs.models.emails import EmailState
@@ -42,7 +42,7 @@ def send_once(
 
     Call it outside a transaction: a rollback would forget a mail that went out.
     """
-    if transaction.get_connection(router.db_for_write(SentEmail)).in_atomic_block and not _in_test_transaction():
+    if outbox.is_in_transaction(connections[router.db_for_write(SentEmail)]):
         raise JobsError(
             "send_once was called inside a transaction, whose rollback would forget a mail that went out. "
             "Call it after the block, or enqueue a job that calls it."
@@ -71,7 +71,7 @@ def send_once(
 def _claim(kind: str, recipient: str, key: str, in_doubt: InDoubt) -> SentEmail | None:
     """The marker, claimed by this call; None when the mail was sent."""
     now = timezone.now()
-    facts = {"run": _run_id(), "claimed_at": now}
+    facts = {"run": current_run_id(), "claimed_at": now}
     marker, created = SentEmail.objects.get_or_create(kind=kind, recipient=recipient, key=key, defaults=facts)
     if created:
         return marker
@@ -88,7 +88,7 @@ def _claim(kind: str, recipient: str, key: str, in_doubt: InDoubt) -> SentEmail 
 
 def _check_left_by_a_crash(marker: SentEmail, now: datetime) -> None:
     # Only one attempt of a run lives at a time, so an earlier claim of this run is not being worked on.
-    same_run = marker.run is not None and marker.run == _run_id()
+    same_run = marker.run is not None and marker.run == current_run_id()
     age = now - marker.claimed_at
     if not same_run and age < _CLAIM_LIFE:
         raise RetryLater((_CLAIM_LIFE - age).total_seconds(), "another run is sending this e-mail")
@@ -96,7 +96,7 @@ def _check_left_by_a_crash(marker: SentEmail, now: datetime) -> None:
 
 def _take_over(marker: SentEmail, now: datetime) -> SentEmail:
     ours = SentEmail.objects.filter(pk=marker.pk, state=EmailState.CLAIMED, claimed_at=marker.claimed_at)
-    if not ours.update(claimed_at=now, run=_run_id()):
+    if not ours.update(claimed_at=now, run=current_run_id()):
         raise RetryLater(_CLAIM_LIFE.total_seconds(), "another run has just begun to send this e-mail")
     marker.claimed_at = now
     return marker
@@ -107,14 +107,3 @@ def _may_be_sent(error: Exception) -> bool:
     if isinstance(error, smtplib.SMTPServerDisconnected | TimeoutError):
         return True
     return isinstance(error, ConnectionError) and not isinstance(error, ConnectionRefusedError)
-
-
-def _run_id() -> UUID | None:
-    run = current_run_or_none()
-    return run.id if run is not None and isinstance(run.id, UUID) else None
-
-
-def _in_test_transaction() -> bool:
-    """Django's `TestCase` and pytest-django's `db` wrap each test in transactions of their own."""
-    connection = transaction.get_connection(router.db_for_write(SentEmail))
-    return all(getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)

@@ -98,7 +98,7 @@ class EffectNotKept(NeedsAPerson):
 
 
 class BrokerUnavailable(JobsError):
-    """Redis or Valkey does not answer."""
+    """Redis or Valkey does not answer, or refuses for now."""
 
 
 class ServerNotFound(JobsError):

@@ -8,9 +8,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
 
-from django.db import connections, router, transaction
+from django.db import router, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -19,7 +18,9 @@ from jobs.broker import places
 from jobs.broker.places import Listed, Place, Sought
 from jobs.enqueueing import message_of
 from jobs.models import JobRun, RunState
+from jobs.models.locking import lock_free
 from jobs.models.runs import ENDED_STATES, PENDING_STATES
+from jobs.policy.ids import is_as_text
 
 _ROWS_AT_ONCE = 500
 _FACTS = ("pk", "rq_id", "queue", "life", "attempts", "state")
@@ -68,8 +69,8 @@ def restore(ids: Iterable[uuid.UUID], *, ended_too: bool = False) -> list[JobRun
     using = router.db_for_write(JobRun)
     with transaction.atomic(using=using):
         # The lock keeps the recorder from ending a run between our look and our push.
-        wanted = JobRun.objects.using(using).filter(pk__in=list(ids), state__in=PENDING_STATES).order_by("pk")
-        rows = list(wanted.select_for_update(**_locking(using)))
+        wanted = JobRun.objects.filter(pk__in=list(ids), state__in=PENDING_STATES)
+        rows = list(lock_free(wanted, using=using).order_by("pk"))
         now = timezone.now()
         for row in rows:
             row.attempts = _begun(row)
@@ -89,7 +90,7 @@ def remove_ended(sought: Sequence[Sought]) -> int:
 
 def ended(sought: Sequence[Sought]) -> list[tuple[Sought, JobRun]]:
     """Those of the runs, which are in a place in Redis, whose rows have ended in this life or a later one."""
-    by_id = {run.run_id: run for run in sought if _is_uuid(run.run_id)}
+    by_id = {run.run_id: run for run in sought if is_as_text(run.run_id)}
     rows = JobRun.objects.filter(pk__in=list(by_id), state__in=ENDED_STATES).defer("payload")
     found = [(by_id[row.rq_id], row) for row in rows if row.rq_id in by_id]
     return [(Sought(run.run_id, row.queue, row.life), row) for run, row in found if run.life <= row.life]
@@ -104,15 +105,3 @@ def _state_of(row: JobRun, *, at: datetime) -> RunState:
 def _begun(row: JobRun) -> int:
     """Attempts that count: one that is under way is about to be interrupted."""
     return max(0, row.attempts - (row.state == RunState.RUNNING))
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False
-
-
-def _locking(using: str) -> dict[str, Any]:
-    # SQLite has no row locks; its transaction holds the whole database for the moment that this takes.
-    return {"skip_locked": True} if connections[using].features.has_select_for_update_skip_locked else {}

@@ -111,7 +111,10 @@ def post(parcels: Spool, *, using: str) -> None:
 
 
 def is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
-    """Whether there is a transaction that is not a test's own wrapping, which never commits."""
+    """Whether there is a transaction that is not a test's own wrapping, which never commits.
+
+    Django's `TestCase` and pytest-django's `db` wrap each test so.
+    """
     return not all(getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)
 
 

@@ -7,9 +7,8 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from django.db import connections, router, transaction
+from django.db import router, transaction
 from django.db.models import Count, Min, QuerySet
 from django.utils import timezone
 
@@ -17,6 +16,7 @@ from jobs import failpoints
 from jobs.broker.push import QueuesRefused, missing, push
 from jobs.enqueueing import message_of
 from jobs.models import JobRun, RunState
+from jobs.models.locking import lock_free
 from jobs.policy.backoff import exponential
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ def _push_some(min_age: timedelta | None, *, without: frozenset[str]) -> tuple[i
     using = router.db_for_write(JobRun)
     with transaction.atomic(using=using):
         # The lock keeps the recorder from ending a run between our look and our push.
-        wanted = _left_behind(min_age).using(using).select_for_update(**_locking(using)).order_by("id")
+        wanted = lock_free(_left_behind(min_age), using=using).order_by("id")
         waiting = wanted.exclude(queue__in=without) if without else wanted
         found = list(waiting.values_list("pk", "rq_id", "life", "queue")[:_ROWS_AT_ONCE])
         if not found:
@@ -147,8 +147,3 @@ def backlog() -> Backlog:
 def _left_behind(min_age: timedelta | None) -> QuerySet[JobRun]:
     rows = JobRun.objects.filter(pushed_at__isnull=True, state__in=_WAITING)
     return rows if min_age is None else rows.filter(created_at__lt=timezone.now() - min_age)
-
-
-def _locking(using: str) -> dict[str, Any]:
-    # SQLite has no row locks; its transaction holds the whole database for the moment that this takes.
-    return {"skip_locked": True} if connections[using].features.has_select_for_update_skip_locked else {}

@@ -144,7 +144,7 @@ def _withdraw_cancelled(row: JobRun) -> None:
 
 def follow_cancel(rq_id: str) -> int:
     """End the pending runs of an id whose message RQ's own `job.cancel()` has just taken back. Returns how many."""
-    with transaction.atomic():
+    with transaction.atomic(using=router.db_for_write(JobRun)):
         rows = lock(JobRun.objects.filter(rq_id=rq_id, state__in=CANCELLABLE).values_list("pk", flat=True))
         rows = [row for row in rows if transition(row, RunState.CANCELLED, at=timezone.now())]
         save_all(rows)

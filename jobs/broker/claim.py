@@ -17,13 +17,10 @@ from jobs.broker import foreign_message, keys
 from jobs.broker.connection import client, errors_named
 from jobs.broker.lua import SERVER, Call
 from jobs.errors import BrokerUnavailable
+from jobs.policy.storable import LARGEST, LATEST_MS
 
 logger = logging.getLogger(__name__)
 
-# PostgreSQL's integers.
-_LARGEST = 2**31 - 1
-# The last moment that a datetime can be.
-_LATEST_MS = 253_402_300_799_999
 # What is read of a run of ours; of a foreign one all is. What tells them apart comes first.
 FIELDS = (
     "data",
@@ -128,7 +125,7 @@ class Claim:
         text = self.fields.get(field)
         if not text:
             return 0
-        most = _LATEST_MS if field.endswith("_ms") else _LARGEST
+        most = LATEST_MS if field.endswith("_ms") else LARGEST
         if text.isdecimal() and len(text) < _SURELY_EXACT:
             return min(int(text), most)
         try:

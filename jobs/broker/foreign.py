@@ -25,8 +25,8 @@ from jobs.errors import BadArguments, NotAllowed, UnknownJob
 from jobs.policy import ids
 from jobs.policy.foreign import allows, places, retry_policy
 from jobs.policy.retry import LONGEST_WAIT_SECONDS, RetryPolicy
+from jobs.policy.storable import LATEST_MS
 
-_LATEST_NS = 253_402_300_799 * 10**9
 # What an attempt leaves in the hash, and what is written anew when a run is pushed again.
 _PASSING = {
     "attempts", "claimed_ms", "crashes", "created_at", "description", "durable", "ended_at", "enqueued_at", "exc_info",
@@ -117,7 +117,7 @@ def row_id(claim: Claim) -> str:
     noise = hashlib.sha256("\0".join(words).encode(errors="replace")).digest()
     created_at = date(claim, "created_at")
     nanoseconds = int(created_at.timestamp()) * 10**9 + created_at.microsecond * 1000 if created_at else 0
-    return str(ids.time_sorted(max(0, min(nanoseconds, _LATEST_NS)), noise))
+    return str(ids.time_sorted(max(0, min(nanoseconds, LATEST_MS * 10**6)), noise))
 
 
 def date(claim: Claim, field: str) -> datetime | None:

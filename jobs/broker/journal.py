@@ -12,13 +12,12 @@ from redis.exceptions import OutOfMemoryError
 from jobs.broker import keys, lua
 from jobs.broker.claim import WorkerId
 from jobs.broker.connection import client, errors_named
+from jobs.policy.storable import LATEST_MS
 
 FIRST = "0-0"
 _AT_ONCE = 500
 # One script call of this many runs holds the server for about 2 ms.
 _FORGOTTEN_AT_ONCE = 500
-# The last moment that a datetime can be.
-LATEST_MS = 253_402_300_799_999
 
 
 class Entry(NamedTuple):

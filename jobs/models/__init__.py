@@ -1,5 +1,5 @@
 """The tables: what must not be lost. Rows are changed by `runs`, `dead`, `emails`, `effects`, `checkpoints`,
-`metrics` and `recorder` only."""
+`metrics`, `relay` and `recorder` only."""
 
 from jobs.models.audit import AuditEntry
 from jobs.models.checkpoints import JobCheckpoint

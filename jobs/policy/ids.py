@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 
+_AS_TEXT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NANOSECONDS = 1_000_000
 # The twelve bits after the version are a fraction of the millisecond (the RFC's method 3).
 _STEPS = 4096
@@ -38,3 +40,12 @@ def as_text(number: int) -> str:
     """
     digits = f"{number:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def is_as_text(text: str) -> bool:
+    """Whether a text is an id as `as_text` writes it; foreign ids are arbitrary.
+
+    >>> is_as_text("018bcfe5-6800-7000-8000-00000000002a"), is_as_text("018BCFE5-6800-7000-8000-00000000002A")
+    (True, False)
+    """
+    return _AS_TEXT.fullmatch(text) is not None

@@ -103,6 +103,8 @@ class Isolate:
 Verdict = Done | Retry | Bury | Discard | Cancel | PutOff | HandBack | Isolate
 # An attempt that ends so is as if it had not been.
 UNCOUNTED = HandBack | PutOff | Isolate
+# What names the seconds until the next one.
+WAITING = Retry | PutOff
 
 
 @dataclass(frozen=True)

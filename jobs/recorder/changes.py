@@ -16,8 +16,10 @@ from jobs.broker.journal import Entry
 from jobs.metrics import Minutes
 from jobs.models import DeadJob, JobAttempt, JobRun, RunState
 from jobs.models.runs import ENDED_STATES
+from jobs.policy import ids
+from jobs.policy.storable import LARGEST
 from jobs.recorder import rows
-from jobs.recorder.rows import LARGEST, moment
+from jobs.recorder.rows import moment
 from jobs.signals import job_buried, job_finished
 
 logger = logging.getLogger(__name__)
@@ -61,19 +63,12 @@ def store(entries: Sequence[Entry], minutes: Minutes) -> None:
 
 def _lock_rows(entries: Sequence[Entry]) -> dict[str, JobRun]:
     rq_ids = {str(entry.data["run"]) for entry in entries if entry.data and "run" in entry.data}
-    ours = {uuid.UUID(rq_id) for rq_id in rq_ids if _is_uuid(rq_id)}
+    ours = {uuid.UUID(rq_id) for rq_id in rq_ids if ids.is_as_text(rq_id)}
     # A run of plain RQ is told of by its row's id.
     found = {str(row.pk): row for row in runs.lock(ours)}
     # Foreign ids are arbitrary and may come again: the latest row of that id is meant.
     foreign = JobRun.objects.select_for_update().filter(rq_id__in=rq_ids - found.keys()).order_by("pk")
     return found | {row.rq_id: row for row in foreign}
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False
 
 
 def _apply(entry: Entry, batch: _Batch) -> None:

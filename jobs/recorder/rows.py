@@ -7,9 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobs.models import DeadJob, JobAttempt, JobRun, RunState
-
-# PostgreSQL's integers; as milliseconds, 24 days.
-LARGEST = 2**31 - 1
+from jobs.policy.storable import LARGEST
 
 
 def run(data: dict[str, Any]) -> JobRun:

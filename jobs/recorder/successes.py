@@ -7,7 +7,6 @@ is none, a row that is not there, or that may not become succeeded.
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -17,13 +16,13 @@ from typing import Any, NamedTuple
 from django.db import connections, router, transaction
 
 from jobs import runs
-from jobs.broker.journal import LATEST_MS, Entry
+from jobs.broker.journal import Entry
 from jobs.metrics import Minutes
 from jobs.models import JobRun, RunState
-from jobs.recorder.rows import LARGEST
+from jobs.policy import ids
+from jobs.policy.storable import LARGEST, LATEST_MS
 from jobs.signals import job_finished
 
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # SQLite takes 32,766 values in a statement.
 _ROWS_AT_ONCE = 500
 
@@ -126,7 +125,7 @@ def _is_sound(end: _End) -> bool:
         and min(end.life, end.attempts, end.crashes or 0, end.wait_ms, end.run_ms, end.started_ms, end.pushed_ms) >= 0
         and max(end.life, end.attempts, end.crashes or 0, end.wait_ms, end.run_ms) <= LARGEST
         and max(end.started_ms, end.pushed_ms) <= LATEST_MS
-        and _UUID.fullmatch(end.run) is not None
+        and ids.is_as_text(end.run)
         and len(end.worker) <= 200
         and len(end.release) <= 100
     )

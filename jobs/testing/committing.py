@@ -7,7 +7,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connections, transaction
+
+from jobs import outbox
 
 
 class AfterCommit:
@@ -55,8 +57,7 @@ class AfterCommit:
 
     def _in_transaction(self) -> bool:
         """Whether there is a transaction that is not the test's own wrapping."""
-        blocks = transaction.get_connection(self._using).atomic_blocks
-        return not all(getattr(block, "_from_testcase", False) for block in blocks)
+        return outbox.is_in_transaction(connections[self._using])
 
 
 class _Once:

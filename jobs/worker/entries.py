@@ -16,13 +16,11 @@ from jobs.errors import BadArguments
 from jobs.policy import arguments as job_arguments
 from jobs.policy import ids, redaction
 from jobs.policy.outcome import Outcome, Returned, Stopped
-from jobs.policy.retry import UNCOUNTED, Bury, PutOff, Retry, RetryPolicy, Verdict
+from jobs.policy.retry import UNCOUNTED, WAITING, Bury, RetryPolicy, Verdict
 from jobs.registry import Job
 from jobs.worker import failures, foreign_rows
 
 logger = logging.getLogger(__name__)
-
-_WAITING = Retry | PutOff
 
 
 def started(claim: Claim, *, worker: str) -> dict[str, Any]:
@@ -92,7 +90,7 @@ def _ending(
         entry["reason"] = f"stopped by {outcome.actor}: {outcome.reason}".removesuffix(": ")
     if isinstance(verdict, Bury):
         entry["reason"] = verdict.reason
-    elif isinstance(verdict, _WAITING):
+    elif isinstance(verdict, WAITING):
         entry["wait_s"] = verdict.seconds
     return entry
 

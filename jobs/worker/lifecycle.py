@@ -35,6 +35,7 @@ from jobs.policy.outcome import (
 )
 from jobs.policy.retry import (
     UNCOUNTED,
+    WAITING,
     Bury,
     Cancel,
     Discard,
@@ -58,7 +59,6 @@ logger = logging.getLogger(__name__)
 _HAND_BACK_WAIT_SECONDS = 1.0
 # A run waits for a database at most 22 s; one that was away a minute ago is away for the second time.
 _SAME_OUTAGE_MS = 60_000
-_WAITING = Retry | PutOff
 # What leaves no trace of a run that has no row.
 _UNRECORDED = Done | Discard | UNCOUNTED
 
@@ -144,7 +144,7 @@ def _concluded(
     settlement = Settlement(
         claim,
         _where(verdict, recorded=recorded),
-        wait_seconds=verdict.seconds if isinstance(verdict, _WAITING) else 0.0,
+        wait_seconds=verdict.seconds if isinstance(verdict, WAITING) else 0.0,
         entry=entry,
         fields=_fields(claim, outcome, verdict, crashes=crashes, recorded=recorded),
         # Who may have killed a process runs where nobody else can be hit, until it ends or is buried.
@@ -280,7 +280,7 @@ def _log(claim: Claim, outcome: Outcome, verdict: Verdict, *, shown: str) -> Non
         _tell(logging.ERROR, claim, "%s is dead (%s): %s", verdict.reason, shown, **facts)
     elif isinstance(outcome, Stopped):
         _tell(logging.INFO, claim, "%s was stopped by %s", outcome.actor, **facts)
-    elif isinstance(verdict, _WAITING):
+    elif isinstance(verdict, WAITING):
         _tell(logging.INFO, claim, "%s: %s in %.0f s after %s", verdict.name, verdict.seconds, outcome.name, **facts)
 
 
