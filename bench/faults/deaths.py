@@ -28,6 +28,8 @@ _BACKOFF_SECONDS = 0.5
 _MOST_ATTEMPTS = 6
 # Deaths that bury a run.
 _DEATHS = 3
+# Deaths in company are not counted against it: at first, and when another supervisor takes it back first.
+_UNCOUNTED = 3
 _PILL = 0
 _STARTS_PER_SECOND = 1.0
 _LOOP_SECONDS = {"quick": 10.0, "full": 60.0}
@@ -74,7 +76,7 @@ def poison(settings: Settings) -> Result:
         broken = result.broken
         if result.counters.failed != 1 or verdict != "killed_worker":
             broken = [*broken, f"{result.counters.failed} runs failed, and the pill is buried as {verdict!r}"]
-        if len(deaths) > _DEATHS + 1:
+        if len(deaths) > _DEATHS + _UNCOUNTED:
             broken = [*broken, f"the pill killed {len(deaths)} processes"]
         return Result(
             result.counters,

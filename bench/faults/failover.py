@@ -104,7 +104,10 @@ def run(settings: Settings) -> Result:
             one.rest(_READONLY_SECONDS.get(settings.profile, _READONLY_SECONDS["full"]))
             pair.promote()
             back = time.monotonic()
-            one.wait(lambda: first_start(one.records(), back) is not None, seconds=_CALM_SECONDS)
+            one.wait(
+                lambda: first_start(one.records(), back) is not None or one.side.count_over() >= settings.jobs,
+                seconds=_CALM_SECONDS,
+            )
         one.wait(lambda: one.fleet.has_ended(client), seconds=2 * _CALM_SECONDS)
         one.until_over(settings.jobs)
         resumed = first_start(one.records(), back) or 0.0
