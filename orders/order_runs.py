@@ -47,6 +47,11 @@ class RunLine:
         return self.state == RunState.DEAD
 
     @property
+    def is_given_up(self) -> bool:
+        """Whether somebody, or the job itself, has ended it without success."""
+        return self.state in (RunState.DISCARDED, RunState.CANCELLED)
+
+    @property
     def is_retrying(self) -> bool:
         return self.state == RunState.RETRYING
 

@@ -64,6 +64,8 @@ def headline(shown: Sequence[Step]) -> str:
 def _unfinished(name: str, text: str, run: RunLine | None) -> Step:
     if run is not None and run.is_dead:
         return Step(name, StepState.PROBLEM, "This did not work, and a person has to look at it.")
+    if run is not None and run.is_given_up:
+        return Step(name, StepState.PROBLEM, "This was stopped, and is not tried again.")
     if run is not None and run.is_retrying:
         text = f"{text} No luck at attempt {run.attempts} of {run.max_attempts}; it will be tried again by itself."
     return Step(name, StepState.WORKING, text)

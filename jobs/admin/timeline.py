@@ -117,7 +117,8 @@ def _now(run: JobRun, now: datetime) -> list[Event]:
     if run.due_at and run.due_at > now:
         title = _("Next attempt") if run.state == RunState.RETRYING else _("Due")
         return [Event(run.due_at, title, tone=WAITING, ahead=True)]
-    if run.pushed_at is None:
-        text = _("The relay of any worker gives it to Redis within seconds. Is a worker running?")
-        return [Event(now, _("Not given to Redis yet"), tone=WAITING, text=text, ahead=True)]
-    return [Event(now, _("Waiting for a worker of queue %(queue)s") % {"queue": run.queue}, tone=WAITING, ahead=True)]
+    # Who enqueues does not write that it pushed (decision 0007), so this does not tell whether Redis has it.
+    unheard = run.pushed_at is None
+    text = _("No worker has told of it yet. Does one run, if that takes more than seconds?") if unheard else ""
+    title = _("Waiting for a worker of queue %(queue)s") % {"queue": run.queue}
+    return [Event(now, title, tone=WAITING, text=text, ahead=True)]

@@ -249,7 +249,7 @@ def test_a_run_that_waits_says_for_what(viewer: Client) -> None:
     scheduled = a_run(RunState.SCHEDULED, attempts=0, due_at=timezone.now() + timedelta(hours=1))
     for run, text in (
         (retrying, "Next attempt"),
-        (unpushed, "Not given to Redis yet"),
+        (unpushed, "No worker has told of it yet"),
         (queued, "Waiting for a worker of queue default"),
         (running, "Attempt 1 is running"),
         (scheduled, "Due"),

@@ -40,6 +40,13 @@ def test_a_dead_step_is_a_problem_until_its_fact_is_there() -> None:
     assert timeline.steps(_order(paid_at=NOW), {"charge_order": run})[1].state == timeline.StepState.DONE
 
 
+@pytest.mark.parametrize("state", ["cancelled", "discarded"])
+def test_a_step_whose_run_was_stopped_is_not_being_worked_on(state: str) -> None:
+    run = _run(state)
+    assert timeline.steps(_order(), {"charge_order": run})[1].state == timeline.StepState.PROBLEM
+    assert timeline.steps(_order(paid_at=NOW), {"charge_order": run})[1].state == timeline.StepState.DONE
+
+
 @pytest.mark.parametrize(
     ("facts", "cure"),
     [({"payment_problem": "expired"}, "order_pay"), ({"shipping_problem": "no such town"}, "order_address")],
