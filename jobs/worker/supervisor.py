@@ -8,18 +8,10 @@ thread: so it can fork again at any time, and nothing that a job does can delay 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import gc
 import logging
-import os
 import signal
-import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
-
-from django.db import connections
 
 from jobs import conf
 from jobs.broker import journal
@@ -27,10 +19,10 @@ from jobs.broker.claim import WorkerId
 from jobs.broker.keys import suspects
 from jobs.broker.schedule import forget_workers, tick
 from jobs.errors import BrokerUnavailable
-from jobs.policy.backoff import exponential
-from jobs.worker import housekeeping, stopping
+from jobs.worker import housekeeping
 from jobs.worker.child import Child, fresh_id
 from jobs.worker.options import WorkerOptions
+from jobs.worker.processes import SIGNALS, Process
 from jobs.worker.pulse import Pulse
 from jobs.worker.recording import LAST_WORDS_SECONDS, Recording
 
@@ -39,31 +31,10 @@ logger = logging.getLogger(__name__)
 _TICK_SECONDS = 1.0
 # RQ's record of a worker that died without a word ends after this long.
 _FORGET_WORKERS_SECONDS = 60.0
-_restart_wait = exponential(first=0.5, cap=30.0)
-# A process that lived this long did not fail at its start.
-_SETTLED_IN_SECONDS = 10.0
-# As many failures as a process counts at the most whose jobs ended it: the next one starts within a second.
-_FAILURES_OF_JOBS = 1
 # What a stopping child may take beyond its own shutdown time.
 _STOP_MARGIN_SECONDS = 5.0
 # A child's loop turns each second; one that has not for this long cannot.
 _SILENT_SECONDS = 10.0
-_PR_SET_PDEATHSIG = 1
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGTSTP)
-
-
-@dataclass
-class _Process:
-    """One process that ought to run."""
-
-    work: Callable[[], None]
-    worker: WorkerId | None = None
-    pulse: Pulse | None = None
-    pid: int = 0
-    started_at: float = 0.0
-    failures: int = 0
-    start_at: float = 0.0
-    finished: bool = False
 
 
 class _Left(NamedTuple):
@@ -81,9 +52,9 @@ class Supervisor:
         self._options = options
         self._suspects_queues = tuple(suspects(queue) for queue in options.queues)
         self._queues = list(dict.fromkeys([*options.queues, *conf.queue_names(), *self._suspects_queues]))
-        self._children = [_Process(work=lambda: None) for _ in range(options.processes)]
-        self._recording = _Process(work=_record)
-        self._alone = _Process(work=lambda: None)
+        self._children = [Process() for _ in range(options.processes)]
+        self._recording = Process(work=_record)
+        self._alone = Process()
         self._suspects = 0
         self._stopping = False
         self._quiet = False
@@ -96,7 +67,7 @@ class Supervisor:
         self._left_behind: list[_Left] = []
 
     def run(self) -> None:
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             self._supervise()
         finally:
@@ -120,16 +91,15 @@ class Supervisor:
         return not self._alone.pid and not waiting and all(child.finished for child in self._children)
 
     def _start_missing(self) -> None:
-        now = time.monotonic()
-        if not self._recording.pid and now >= self._recording.start_at:
-            self._fork(self._recording)
+        if self._recording.is_due:
+            self._recording.start()
         if self._quiet or self._stopping:
             return
         for number, child in enumerate(self._children, start=1):
-            if not child.pid and not child.finished and now >= child.start_at:
+            if child.is_due and not child.finished:
                 name = self._options.name if len(self._children) == 1 else f"{self._options.name}.{number}"
-                self._fork_child(child, name, self._options)
-        if self._suspects and not self._alone.pid and now >= self._alone.start_at:
+                self._start_child(child, name, self._options)
+        if self._suspects and self._alone.is_due:
             one_at_a_time = WorkerOptions(
                 name=f"{self._options.name}.alone",
                 queues=self._suspects_queues,
@@ -138,28 +108,13 @@ class Supervisor:
                 burst=True,
                 shutdown_timeout=self._options.shutdown_timeout,
             )
-            self._fork_child(self._alone, one_at_a_time.name, one_at_a_time)
+            self._start_child(self._alone, one_at_a_time.name, one_at_a_time)
 
-    def _fork_child(self, child: _Process, name: str, options: WorkerOptions) -> None:
+    def _start_child(self, child: Process, name: str, options: WorkerOptions) -> None:
         child.worker = worker = fresh_id(name)
         child.pulse = pulse = Pulse(options.concurrency)
         child.work = lambda: Child(worker, options, pulse).run()
-        self._fork(child)
-
-    def _fork(self, process: _Process) -> None:
-        # A connection that is open here would be shared with the child.
-        connections.close_all()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        gc.freeze()
-        try:
-            process.pid = os.fork()
-        except OSError as error:
-            self._wait_before_next(process, f"could not be started ({error})")
-            return
-        if process.pid == 0:
-            _be_child(process.work)
-        process.started_at = time.monotonic()
+        child.start()
 
     def _tick(self) -> None:
         now = time.monotonic()
@@ -197,13 +152,13 @@ class Supervisor:
             self._suspects += taken if left.crashed else 0
             del self._left_behind[0]
 
-    def _working(self) -> list[_Process]:
+    def _working(self) -> list[Process]:
         """The processes that run jobs at present."""
         return [process for process in [*self._children, self._alone] if process.pid]
 
     def _sleep(self) -> None:
         """Until the next tick, or a signal."""
-        got = signal.sigtimedwait(_SIGNALS, max(0.0, self._next_tick - time.monotonic()))
+        got = signal.sigtimedwait(SIGNALS, max(0.0, self._next_tick - time.monotonic()))
         if got is None or got.si_signo == signal.SIGCHLD:
             return
         if got.si_signo == signal.SIGTSTP:
@@ -217,14 +172,14 @@ class Supervisor:
             logger.info("%s is quiet: it claims no more, and SIGTERM ends it", self._options.name)
         self._quiet = True
         for process in self._working():
-            _send(process.pid, signal.SIGTSTP)
+            process.send(signal.SIGTSTP)
 
     def _stop(self) -> None:
         """Ask all children to end; asking again makes them hand back at once."""
         self._stopping = True
         self._kill_at = time.monotonic() + self._options.shutdown_timeout + _STOP_MARGIN_SECONDS
         for process in self._working():
-            _send(process.pid, signal.SIGTERM)
+            process.send(signal.SIGTERM)
         for child in self._children:
             child.finished = not child.pid
 
@@ -233,52 +188,36 @@ class Supervisor:
         limit = max(_SILENT_SECONDS, 2 * conf.get().LEASE)
         for process in self._working():
             if process.pulse is not None and process.pulse.silent_seconds > limit:
-                logger.error("%s has stood still for %.0f s and is killed", _name(process), limit)
-                _send(process.pid, signal.SIGKILL)
+                logger.error("%s has stood still for %.0f s and is killed", process.name, limit)
+                process.send(signal.SIGKILL)
 
     def _kill_late(self) -> None:
         if time.monotonic() >= self._kill_at:
             for process in self._working():
-                _send(process.pid, signal.SIGKILL)
+                process.send(signal.SIGKILL)
 
     def _reap(self) -> None:
         for process in [*self._children, self._alone, self._recording]:
-            if process.pid and (status := _ended(process.pid)) is not None:
+            if process.pid and (status := process.status()) is not None:
                 self._bury(process, status)
 
-    def _bury(self, process: _Process, status: int) -> None:
-        lived = time.monotonic() - process.started_at
-        process.pid = 0
+    def _bury(self, process: Process, status: int) -> None:
+        ended_well = process.note_end(status)
         if process.worker is not None:
             # Also after a clean end: Redis may have been away when it wanted to hand back what it held.
-            latest = process.pulse.latest_begun if process.pulse is not None else None
-            self._left_behind.append(_Left(process.worker, not _ended_well(process, status), latest))
+            self._left_behind.append(_Left(process.worker, not ended_well, process.latest_begun))
             self._next_tick = 0.0
         if process is not self._recording:
-            process.finished = self._stopping or (process.pulse is not None and process.pulse.is_over)
-        if _ended_well(process, status):
-            return
-        if lived >= _SETTLED_IN_SECONDS:
-            process.failures = 0
-        elif process.pulse is not None and process.pulse.latest_begun:
-            # It could start: a job ended it, and its neighbours shall not wait long for the next.
-            process.failures = min(process.failures, _FAILURES_OF_JOBS)
-        self._wait_before_next(process, f"ended with status {status}")
-
-    def _wait_before_next(self, process: _Process, what: str) -> None:
-        process.failures += 1
-        wait = _restart_wait(process.failures)
-        process.start_at = time.monotonic() + wait
-        logger.error("%s %s; the next starts in %.1f s", _name(process), what, wait)
+            process.finished = self._stopping or process.is_over
 
     def _end_recording(self) -> None:
         self._tick_last_time()
         if not self._recording.pid:
-            self._fork(self._recording)
+            self._recording.start()
         if not self._recording.pid:
-            # The fork failed. What is not stored stays in the journal; and pid 0 would mean the whole group.
+            # The fork failed. What is not stored stays in the journal.
             return
-        _send(self._recording.pid, signal.SIGTERM)
+        self._recording.send(signal.SIGTERM)
         # It waits for the next thing that happens, and looks for signals only then.
         with contextlib.suppress(BrokerUnavailable):
             journal.wake()
@@ -287,65 +226,15 @@ class Supervisor:
     def _wait_for_recording(self) -> None:
         """A database that hangs must not keep us: what is not stored stays in the journal."""
         end = time.monotonic() + LAST_WORDS_SECONDS + _STOP_MARGIN_SECONDS
-        while _ended(self._recording.pid) is None:
-            got = signal.sigtimedwait(_SIGNALS, max(0.0, end - time.monotonic()))
+        while self._recording.status() is None:
+            got = signal.sigtimedwait(SIGNALS, max(0.0, end - time.monotonic()))
             if got is None or got.si_signo != signal.SIGCHLD:
-                _send(self._recording.pid, signal.SIGKILL)
+                self._recording.send(signal.SIGKILL)
 
     def _tick_last_time(self) -> None:
         self._next_tick = 0.0
         self._tick()
 
 
-def _be_child(work: Callable[[], None]) -> None:
-    """Become the process that does `work`, and end with it. Never returns."""
-    status = 1
-    try:
-        _die_with_parent()
-        for signum in _SIGNALS:
-            signal.signal(signum, signal.SIG_DFL)
-        stopping.listen()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        work()
-        status = 0
-    except BaseException:
-        logger.exception("a worker process failed")
-    finally:
-        # Threads that still run a job, and whatever the parent registered for its own exit, must not hold us up.
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-
-
 def _record() -> None:
     Recording().run()
-
-
-def _die_with_parent() -> None:
-    """Be asked to stop when the supervisor dies without a word."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _ended_well(process: _Process, status: int) -> bool:
-    """A job may end its process with any status; the pulse cannot be faked."""
-    return process.pulse.ended_as_it_should if process.pulse is not None else status == 0
-
-
-def _name(process: _Process) -> str:
-    return process.worker.name if process.worker else "the recording process"
-
-
-def _ended(pid: int) -> int | None:
-    """The exit status of a child that has ended, or None."""
-    try:
-        ended, status = os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return 1
-    return os.waitstatus_to_exitcode(status) if ended else None
-
-
-def _send(pid: int, signum: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signum)

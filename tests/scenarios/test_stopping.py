@@ -132,7 +132,8 @@ def test_a_worker_that_stands_still_is_robbed_and_then_refused(workers: Workers,
         os.kill(pid, signal.SIGSTOP)
     try:
         workers.start("--name", "thief", SAMPLE_LEASE="1")
-        wait_until(lambda: run.state == "succeeded", seconds=20, what="another worker to run it")
+        # The frozen worker's recording process leads for 10 s more.
+        wait_until(lambda: run.state == "succeeded", seconds=60, what="another worker to run it")
         assert run.row().worker == "thief"
     finally:
         for pid in frozen:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import time
 
-from jobs.worker.options import WorkerOptions
+from jobs.worker.processes import Process
 from jobs.worker.pulse import Pulse
-from jobs.worker.supervisor import Supervisor
 
 
 def waits(deaths: int, *, had_begun: bool) -> list[float]:
     """Seconds to the next start after each of so many deaths of young children."""
-    supervisor = Supervisor(WorkerOptions(name="tester", queues=("default",)))
-    process = supervisor._children[0]
+    process = Process()
     found = []
     for _ in range(deaths):
         process.pulse = Pulse()
         if had_begun:
             process.pulse.begin(0, 1)
-        process.started_at = time.monotonic()
-        supervisor._bury(process, -9)
+        process._started_at = time.monotonic()
+        assert not process.note_end(-9)
         found.append(round(process.start_at - time.monotonic(), 1))
     return found
 
