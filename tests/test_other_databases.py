@@ -50,6 +50,7 @@ def new_database(alias: str) -> Iterator[str]:
     finally:
         # Django itself closes no database in memory.
         connections[alias].connection.close()
+        connections[alias].connection = None
         del connections[alias], connections.settings[alias]
 
 
