@@ -77,13 +77,14 @@ class Process:
         sys.stdout.flush()
         sys.stderr.flush()
         gc.freeze()
+        parent = os.getpid()
         try:
             pid = os.fork()
         except OSError as error:
             self._wait_before_next(f"could not be started ({error})")
             return
         if pid == 0:
-            _be_child(self.work)
+            _be_child(self.work, parent=parent)
         self.pid, self._started_at = pid, time.monotonic()
 
     def send(self, signum: int) -> None:
@@ -123,14 +124,14 @@ class Process:
         logger.error("%s %s; the next starts in %.1f s", self.name, what, wait)
 
 
-def _be_child(work: Callable[[], None]) -> None:
+def _be_child(work: Callable[[], None], *, parent: int) -> None:
     """Become the process that does `work`, and end with it. Never returns."""
     status = 1
     try:
-        _die_with_parent()
         for signum in SIGNALS:
             signal.signal(signum, signal.SIG_DFL)
         stopping.listen()
+        _die_with(parent)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         work()
         status = 0
@@ -144,7 +145,9 @@ def _be_child(work: Callable[[], None]) -> None:
         os._exit(status)
 
 
-def _die_with_parent() -> None:
-    """Be asked to stop when the supervisor dies without a word."""
+def _die_with(parent: int) -> None:
+    """Be asked to stop when the supervisor dies without a word, or has died since it forked us."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)
