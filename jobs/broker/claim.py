@@ -219,6 +219,12 @@ def held_by(worker_id: str) -> list[Claim]:
     ]
 
 
+def held_count(worker_id: str) -> int:
+    """How many runs the worker holds. Raises `BrokerUnavailable`."""
+    with errors_named():
+        return int(client().hlen(keys.held(worker_id)))
+
+
 def end_lease(worker_id: str) -> None:
     """Say that a worker is gone, so that what it held may be taken back at once. Raises `BrokerUnavailable`."""
     with errors_named():

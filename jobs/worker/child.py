@@ -59,6 +59,8 @@ _STOP_GRACE_SECONDS = 1.0
 _MEMORY_LOOK_SECONDS = 1.0
 # The supervisor and the terminal may both pass on one wish to stop.
 _SAME_SIGNAL_SECONDS = 1.0
+# How often to look for runs that this process holds and does not know of.
+_HELD_LOOK_SECONDS = 10.0
 # How long until claims that are paused are tried again.
 _PAUSE_SECONDS = 0.2
 _reconnect_wait = exponential(first=0.1, cap=2.0)
@@ -91,6 +93,7 @@ class Child:
         self._quiet = False
         self._memory_look_at = 0.0
         self._orders_at = 0.0
+        self._held_look_at = 0.0
         self._announce_at = 0.0
         self._paused = ""
 
@@ -120,6 +123,7 @@ class Child:
         self._retire_if_stuck()
         self._retire_if_due()
         self._renew()
+        self._look_for_unknown()
         self._beat()
         if not self._is_over():
             self._wait(next_limit)
@@ -290,6 +294,15 @@ class Child:
             return not inspect.anything_queued(self._options.queues)
         except BrokerUnavailable:
             return False
+
+    def _look_for_unknown(self) -> None:
+        """A claim that we gave up may arrive late: the network goes on sending what a closed connection wrote."""
+        now = time.monotonic()
+        if now < self._held_look_at:
+            return
+        self._held_look_at = now + _HELD_LOOK_SECONDS
+        if claims.held_count(self._worker.id) > len(self._hand) + len(self._hand.unsettled):
+            self._hand_back_unknown()
 
     def _hand_back_unknown(self) -> None:
         """After a lost answer we may hold runs that we do not know of."""

@@ -6,7 +6,9 @@ import signal
 
 import pytest
 
+from jobs.broker.claim import WorkerId
 from jobs.broker.connection import client
+from jobs.broker.settle import settle_and_claim
 from jobs.models import JobAttempt
 from tests.engine import hash_of
 from tests.sample import jobs as sample
@@ -42,3 +44,16 @@ def test_a_stop_in_the_middle_of_short_runs_leaves_no_mark_on_what_waits(workers
     assert not JobAttempt.objects.exists()
     workers.burst()
     assert sorted(workers.ledger()) == sorted(f"add {n} {n}" for n in range(3000))
+
+
+@pytest.mark.slow
+def test_a_claim_that_arrives_after_its_worker_gave_it_up_keeps_no_run(workers: Workers) -> None:
+    sample.nap.enqueue(40, 1)
+    workers.start("--concurrency", "1", "--shutdown-timeout", "0.5")
+    wait_until(lambda: "start 1" in workers.ledger(), seconds=30, what="the only thread to be busy")
+    late = sample.add.enqueue(1, 2)
+    (worker_id,) = (one.decode() for one in client().zrange("jobs:leases", 0, -1))
+    settle_and_claim(WorkerId(worker_id.partition("/")[0], worker_id), [], ["feed-9"], ["default"])
+    assert client().llen("rq:queue:default") == 0
+    wait_until(lambda: client().llen("rq:queue:default") == 1, seconds=30, what="it to be handed back")
+    assert hash_of(late.id)["attempts"] == "0"
