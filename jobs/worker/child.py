@@ -255,7 +255,7 @@ class Child:
 
     def _reason_to_retire(self) -> str | None:
         most = self._options.max_jobs_per_child
-        if most is not None and self._claimed_in_all >= most:
+        if most is not None and self._claimed_in_all - self._hand.waiting >= most:
             return "that is --max-jobs-per-child"
         now = time.monotonic()
         if self._options.max_memory is None or now < self._memory_look_at:

@@ -12,10 +12,12 @@ from jobs.worker import lifecycle, orders
 from jobs.worker.pace import Pace
 from jobs.worker.pulse import Pulse
 from jobs.worker.threads import Running, Threads
-from jobs.worker.tokens import Tokens
+from jobs.worker.tokens import Tokens, number_of
 
 # What no thread has come to for so long waits behind long runs, and others shall have it.
 _PATIENCE_SECONDS = 0.1
+# The same where threads come to one after the other, but ever more slowly. Pauses of the machine are shorter.
+_LONGEST_SECONDS = 0.25
 
 
 class Hand:
@@ -36,6 +38,8 @@ class Hand:
         self._threads = Threads(concurrency, worker=worker, pulse=pulse, ended=ended)
         self._claimed: dict[str, Claim] = {}
         self._begun, self._begun_at = 0, 0.0
+        # When the claims up to a number were taken, for those that no thread may have begun.
+        self._taken: deque[tuple[int, float]] = deque()
 
     def __len__(self) -> int:
         """How many runs are claimed and have not ended."""
@@ -46,9 +50,14 @@ class Hand:
         return token in self._claimed
 
     @property
+    def waiting(self) -> int:
+        """How many runs wait in hand for a thread."""
+        return self._threads.waiting
+
+    @property
     def waits(self) -> bool:
         """Whether a run waits in hand for a thread."""
-        return self._threads.waiting > 0
+        return self.waiting > 0
 
     def room(self) -> int:
         """How many more may be claimed now."""
@@ -67,6 +76,8 @@ class Hand:
         for claim in claims:
             self._claimed[claim.token] = claim
             self._threads.hand_out(claim)
+        if claims:
+            self._taken.append((number_of(claims[-1].token), time.monotonic()))
 
     def collect(self) -> int:
         """Move what has ended since the last call to `unsettled`; how many that are."""
@@ -83,13 +94,17 @@ class Hand:
         begun, now = self._pulse.latest_begun, time.monotonic()
         if begun != self._begun or not self.waits:
             self._begun, self._begun_at = begun, now
-        return now - self._begun_at > _PATIENCE_SECONDS
+        while self._taken and self._taken[0][0] <= begun:
+            self._taken.popleft()
+        oldest = self._taken[0][1] if self._taken else now
+        return now - self._begun_at > _PATIENCE_SECONDS or now - oldest > _LONGEST_SECONDS
 
     def put_back(self) -> int:
         """Take back what no thread has begun, to be settled as not claimed. Returns how many runs that are."""
         unbegun = self._threads.take_back()
         self._pace.reset()
         self._threads.enough = 0
+        self._taken.clear()
         for claim in unbegun:
             del self._claimed[claim.token]
         self.unsettled += lifecycle.returned_unbegun(unbegun)

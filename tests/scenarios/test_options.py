@@ -48,6 +48,12 @@ def test_each_process_is_replaced_after_so_many_jobs_and_the_worker_goes_on(work
     assert "starts in" not in workers.log()
 
 
+def test_short_runs_that_were_taken_ahead_do_not_count_for_a_process_that_did_not_run_them(workers: Workers) -> None:
+    sample.whereabouts.enqueue_many([() for _ in range(600)])
+    workers.burst("--max-jobs-per-child", "150", "--concurrency", "2")
+    assert sorted(Counter(workers.ledger()).values()) == [150] * 4
+
+
 def test_the_lowest_of_weighted_queues_gets_work_while_the_others_are_flooded(workers: Workers) -> None:
     for queue in ("critical", "default", "low"):
         # Long enough that a claim takes only a few: each of them throws the dice once.

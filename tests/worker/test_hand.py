@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -90,6 +91,17 @@ def test_what_waits_behind_long_runs_is_overdue_and_what_waits_for_nobody_is_not
     claimed(hand, 1)
     wait_until(hand.is_overdue, what="the third to have waited for long")
     hand.put_back()
+    assert not hand.is_overdue()
+
+
+def test_what_threads_come_to_ever_more_slowly_is_overdue_too(make_hand, make_job):
+    make_job(lambda: time.sleep(0.05), "tests.slow")
+    pushed(60, name="tests.slow", payload=[[], {}])
+    hand = make_hand()
+    claimed(hand, 60)
+    wait_until(lambda: not hand.waits or hand.is_overdue(), what="the last to have waited for long")
+    assert hand.waits
+    assert hand.put_back() > 0
     assert not hand.is_overdue()
 
 
