@@ -6,10 +6,8 @@
 3. `_wait` blocks until there is work, an end, or a signal.
 4. At SIGTERM it stops claiming, waits for what runs, hands the rest back, and ends.
 5. At SIGTSTP it is quiet: it stops claiming, and goes on with what runs until SIGTERM comes.
-6. When its memory or its number of jobs passes a limit, it retires: it stops claiming, waits for what runs however
-   long that takes, and ends; the supervisor starts another in its place.
-7. When a job will not end after its time limit struck, it retires too, but gives the neighbours no more than their
-   grace, and settles that run as timed out.
+6. When a limit is passed, or a job will not end, it retires: it stops claiming, waits for what runs, and ends; the
+   supervisor starts another in its place. A run that will not end is settled as timed out. See `ending`.
 
 Only this loop talks to Redis about claims, so nothing is settled twice or out of order.
 """
@@ -18,10 +16,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import os
 import secrets
-import signal
 import sys
 import time
 
@@ -35,13 +31,13 @@ from jobs.broker.waiting import Waiting
 from jobs.errors import BrokerUnavailable, JobTimedOut
 from jobs.policy.backoff import exponential
 from jobs.policy.outcome import Interrupted, Outcome, TimedOut
-from jobs.worker import deadlines, entries, lifecycle, memory, orders, stopping
+from jobs.worker import deadlines, entries, lifecycle, orders
+from jobs.worker.ending import Ending
 from jobs.worker.hand import Hand
 from jobs.worker.options import WorkerOptions
 from jobs.worker.pulse import Pulse
 from jobs.worker.registration import Registration
 from jobs.worker.threads import Running
-from jobs.worker.tokens import number_of
 
 logger = logging.getLogger(__name__)
 
@@ -56,9 +52,6 @@ _ANNOUNCED_AFTER_SECONDS = 0.5
 _STUCK_SECONDS = 5.0
 # What a job that looks at `stopping()` gets to end by itself once its run is to be stopped.
 _STOP_GRACE_SECONDS = 1.0
-_MEMORY_LOOK_SECONDS = 1.0
-# The supervisor and the terminal may both pass on one wish to stop.
-_SAME_SIGNAL_SECONDS = 1.0
 # How often to look for runs that this process holds and does not know of.
 _HELD_LOOK_SECONDS = 10.0
 # How long until claims that are paused are tried again.
@@ -81,29 +74,22 @@ class Child:
             is_alone=options.is_alone,
             ended=self._waiting.wake,
         )
+        self._ending = Ending(options, worker=worker.name, heard=self._waiting.wake)
         self._registration: Registration | None = None
         self._announced: set[str] = set()
         self._claimed_in_all = 0
         self._renewed_at = 0.0
         self._failures = 0
         self._idle_since = time.monotonic()
-        self._stop_at: float | None = None
-        self._stop_asked_at: float | None = None
-        self._stuck: set[str] = set()
-        self._quiet = False
-        self._memory_look_at = 0.0
         self._orders_at = 0.0
         self._held_look_at = 0.0
         self._announce_at = 0.0
         self._paused = ""
 
     def run(self) -> None:
-        stopping.on_stop(self._on_stop)
-        stopping.on_quiet(self._on_quiet)
+        self._ending.listen()
         # The loop must come to its turn while jobs compute, or what is in hand runs out before the next is claimed.
         sys.setswitchinterval(_SWITCH_SECONDS)
-        # A process that a job forks is none of ours: it ends when it is told to.
-        os.register_at_fork(after_in_child=_forget_signals)
         while not self._is_over():
             try:
                 self._step()
@@ -120,8 +106,8 @@ class Child:
         self._pulse.beat()
         self._hear_orders()
         next_limit = deadlines.strike_late()
-        self._retire_if_stuck()
-        self._retire_if_due()
+        self._ending.note_stuck(self._hand.stuck(_STUCK_SECONDS))
+        self._ending.note_begun(self._claimed_in_all - self._hand.waiting)
         self._renew()
         self._look_for_unknown()
         self._beat()
@@ -132,7 +118,7 @@ class Child:
     def _exchange(self) -> None:
         """Settle and claim."""
         self._collect()
-        if self._may_not_claim() or self._hand.is_overdue():
+        if not self._ending.may_claim or self._hand.is_overdue():
             self._claimed_in_all -= self._hand.put_back()
         room = self._room()
         ended = list(self._hand.unsettled)
@@ -181,16 +167,13 @@ class Child:
 
     def _room(self) -> int:
         """How many runs may be claimed now."""
-        if self._may_not_claim():
+        if not self._ending.may_claim:
             return 0
         room = self._hand.room()
         for most in (self._options.max_jobs, self._options.max_jobs_per_child):
             if most is not None:
                 room = min(room, most - self._claimed_in_all)
         return max(0, room)
-
-    def _may_not_claim(self) -> bool:
-        return self._stop_at is not None or self._quiet
 
     def _forget_settled(self, ended: list[Settlement], accepted: list[bool]) -> None:
         for settlement, fine in zip(ended, accepted, strict=True):
@@ -200,7 +183,7 @@ class Child:
                 logger.warning("%s was settled by another worker meanwhile", settlement.claim.name, extra=facts)
 
     def _wait(self, next_limit: float | None) -> None:
-        nap = _PAUSE_SECONDS if self._paused else _BUSY_NAP_SECONDS if self._hand.waits else _NAP_SECONDS
+        nap = _PAUSE_SECONDS if self._paused else _BUSY_NAP_SECONDS if self._hand.waiting else _NAP_SECONDS
         seconds = nap if next_limit is None else min(nap, next_limit)
         # Work that may not be claimed would end the wait at once.
         self._waiting.wait(max(0.0, seconds), for_work=self._room() > 0 and not self._paused)
@@ -238,49 +221,18 @@ class Child:
             tick([self._worker.id], [])
             self._renewed_at = time.monotonic()
 
-    def _retire_if_stuck(self) -> None:
-        stuck = self._hand.stuck(_STUCK_SECONDS)
-        for claim in [claim for token, claim in stuck.items() if token not in self._stuck]:
-            facts = {"job": claim.name, "run": claim.run_id, "worker": self._worker.name}
-            logger.error("%s does not end after its time limit; its process is replaced", claim.name, extra=facts)
-            self._retire(time.monotonic() + self._options.shutdown_timeout)
-        self._stuck = set(stuck)
-
-    def _retire_if_due(self) -> None:
-        """Make room for a fresh process once this one has done enough, or grown too large by its jobs."""
-        if self._stop_at is not None or not self._claimed_in_all or (reason := self._reason_to_retire()) is None:
-            return
-        logger.info("%s is replaced after %s jobs: %s", self._worker.name, self._claimed_in_all, reason)
-        self._retire(math.inf)
-
-    def _reason_to_retire(self) -> str | None:
-        most = self._options.max_jobs_per_child
-        if most is not None and self._claimed_in_all - self._hand.waiting >= most:
-            return "that is --max-jobs-per-child"
-        now = time.monotonic()
-        if self._options.max_memory is None or now < self._memory_look_at:
-            return None
-        self._memory_look_at = now + _MEMORY_LOOK_SECONDS
-        size = memory.resident_bytes()
-        return f"it takes {size / 2**20:.0f} MB" if size > self._options.max_memory else None
-
-    def _retire(self, stop_at: float) -> None:
-        """End by then and be replaced, unless it is to end sooner anyway."""
-        self._stop_at = min(stop_at, self._stop_at or math.inf)
-        stopping.say_ending()
-
     def _beat(self) -> None:
         if self._registration is None:
             self._registration = Registration(self._worker.name, self._options.queues)
             self._registration.birth()
-        self._registration.beat(busy=bool(self._hand), quiet=self._quiet)
+        self._registration.beat(busy=bool(self._hand), quiet=self._ending.is_quiet)
 
     def _is_over(self) -> bool:
-        if self._stop_at is not None:
+        if self._ending.has_begun:
             self._collect()
-            done = not self._hand.unsettled and len(self._hand) == len(self._stuck)
-            return done or time.monotonic() >= self._stop_at
-        if self._hand or self._hand.unsettled or self._quiet:
+            done = not self._hand.unsettled and len(self._hand) == len(self._ending.stuck)
+            return done or self._ending.is_late
+        if self._hand or self._hand.unsettled or self._ending.is_quiet:
             return False
         if self._options.max_jobs is not None and self._claimed_in_all >= self._options.max_jobs:
             return True
@@ -309,8 +261,7 @@ class Child:
         ended = {settlement.claim.token for settlement in self._hand.unsettled}
         held = claims.held_by(self._worker.id)
         unknown = [claim for claim in held if claim.token not in self._hand and claim.token not in ended]
-        in_order = sorted(unknown, key=lambda claim: number_of(claim.token))
-        settle(self._worker, lifecycle.returned_unbegun(in_order))
+        settle(self._worker, lifecycle.returned_unbegun(unknown))
 
     def _outlive(self, error: BrokerUnavailable) -> None:
         self._failures += 1
@@ -321,7 +272,7 @@ class Child:
         with contextlib.suppress(BrokerUnavailable):
             self._waiting.wait(_reconnect_wait(self._failures), for_work=False)
         deadlines.strike_late()
-        self._retire_if_stuck()
+        self._ending.note_stuck(self._hand.stuck(_STUCK_SECONDS))
 
     def _leave(self) -> None:
         self._hand.put_back()
@@ -336,37 +287,17 @@ class Child:
             logger.warning("could not say goodbye to Redis", extra={"worker": self._worker.name})
         if left:
             logger.info("%s runs handed back", len(left), extra={"worker": self._worker.name})
-        if self._stop_at is not None and self._stop_asked_at is None:
+        if self._ending.is_retirement:
             self._pulse.say_retired()
         else:
             self._pulse.say_over()
 
     def _given_up(self, running: Running) -> Settlement:
         outcome: Outcome = Interrupted()
-        if running.claim.token in self._stuck:
+        if running.claim.token in self._ending.stuck:
             outcome = TimedOut(JobTimedOut("it passed its time limit and would not end"))
         run_ms = round((time.monotonic() - running.since) * 1000)
         return lifecycle.conclude(running.claim, outcome, worker=self._worker.name, run_ms=run_ms)
-
-    def _on_quiet(self, signum: int, frame: object) -> None:
-        self._quiet = True
-        self._waiting.wake()
-
-    def _on_stop(self, signum: int, frame: object) -> None:
-        stopping.say_ending()
-        now = time.monotonic()
-        if self._stop_asked_at is None:
-            self._stop_asked_at = now
-            self._stop_at = now + self._options.shutdown_timeout
-        elif now - self._stop_asked_at > _SAME_SIGNAL_SECONDS:
-            # A second wish does not wait.
-            self._stop_at = now
-        self._waiting.wake()
-
-
-def _forget_signals() -> None:
-    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGTSTP):
-        signal.signal(signum, signal.SIG_DFL)
 
 
 def fresh_id(name: str) -> WorkerId:

@@ -92,7 +92,7 @@ class Hand:
     def is_overdue(self) -> bool:
         """Whether what waits in hand has waited for long, because runs take longer than those before."""
         begun, now = self._pulse.latest_begun, time.monotonic()
-        if begun != self._begun or not self.waits:
+        if begun != self._begun or not self.waiting:
             self._begun, self._begun_at = begun, now
         while self._taken and self._taken[0][0] <= begun:
             self._taken.popleft()

@@ -96,7 +96,7 @@ def _reclaim(worker: WorkerId, *, crashed: bool, latest_begun: int | None) -> in
     outcome = Crashed(alone=len(begun) == 1) if crashed else Abandoned()
     ended = [lifecycle.conclude(claim, outcome, worker=worker.name, run_ms=0) for claim in begun]
     orders.forget(ordered)
-    ended += lifecycle.returned_unbegun(sorted(unbegun, key=lambda claim: number_of(claim.token)))
+    ended += lifecycle.returned_unbegun(unbegun)
     taken = sum(settle(worker, ended, only_ended=True))
     claims.forget_worker(worker.id)
     if taken:

@@ -8,7 +8,7 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -52,6 +52,7 @@ from jobs.registry import Job
 from jobs.worker import entries, failures, foreign, foreign_rows, iteration, orders, outage, stopping
 from jobs.worker.event_loop import run_async
 from jobs.worker.middleware import chain
+from jobs.worker.tokens import number_of
 
 logger = logging.getLogger(__name__)
 
@@ -153,10 +154,11 @@ def _concluded(
     return foreign.completed(settlement, outcome, verdict, worker=worker) if claim.is_foreign else settlement
 
 
-def returned_unbegun(claims: Sequence[Claim]) -> list[Settlement]:
-    """What becomes of claims that nothing was begun of, given in the order they were made: as if they had not been."""
+def returned_unbegun(claims: Iterable[Claim]) -> list[Settlement]:
+    """What becomes of claims that nothing was begun of: as if they had not been made, and in their order."""
     # Each is put before what is there, so the first comes last.
-    return [Settlement(claim, "front", fields={"attempts": max(0, claim.attempt - 1)}) for claim in reversed(claims)]
+    latest_first = sorted(claims, key=lambda claim: number_of(claim.token), reverse=True)
+    return [Settlement(claim, "front", fields={"attempts": max(0, claim.attempt - 1)}) for claim in latest_first]
 
 
 def policy_of(claim: Claim, job: Job[Any, Any] | None) -> RetryPolicy:

@@ -99,8 +99,8 @@ def test_what_threads_come_to_ever_more_slowly_is_overdue_too(make_hand, make_jo
     pushed(60, name="tests.slow", payload=[[], {}])
     hand = make_hand()
     claimed(hand, 60)
-    wait_until(lambda: not hand.waits or hand.is_overdue(), what="the last to have waited for long")
-    assert hand.waits
+    wait_until(lambda: not hand.waiting or hand.is_overdue(), what="the last to have waited for long")
+    assert hand.waiting
     assert hand.put_back() > 0
     assert not hand.is_overdue()
 
@@ -120,7 +120,7 @@ def test_a_hand_for_suspects_takes_none_beside_the_one_it_runs(make_hand, gate):
     for _ in range(30):
         gated(20)
         claimed(hand, 20)
-        wait_until(lambda: not hand.waits and not hand.at_work(), what="all to end")
+        wait_until(lambda: not hand.waiting and not hand.at_work(), what="all to end")
         hand.collect()
     settle(WORKER, list(hand.unsettled))
     assert hand.room() == THREADS
