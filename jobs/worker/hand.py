@@ -54,11 +54,6 @@ class Hand:
         """How many runs wait in hand for a thread."""
         return self._threads.waiting
 
-    @property
-    def waits(self) -> bool:
-        """Whether a run waits in hand for a thread."""
-        return self.waiting > 0
-
     def room(self) -> int:
         """How many more may be claimed now."""
         ahead = 0 if self._is_alone else self._pace.ahead
