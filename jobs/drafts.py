@@ -16,7 +16,7 @@ from django.utils import timezone
 from jobs import conf
 from jobs.broker.parcels import Parcel, data_of, parcel
 from jobs.context import current_run_id, current_run_or_none
-from jobs.errors import BadArguments, BadOptions, UnknownQueue, did_you_mean
+from jobs.errors import BadArguments, BadOptions, JobsError, UnknownQueue, did_you_mean
 from jobs.models.insertion import NewRun
 from jobs.policy import arguments as job_arguments
 from jobs.policy import ids, redaction
@@ -72,7 +72,13 @@ class Asking:
         """The calls, each checked as it comes. See `Job.enqueue` for what is refused."""
         limit, sensitive = conf.get().MAX_ARGUMENT_BYTES, sensitive_names(self.job)
         for number, call in enumerate(calls, self.first):
-            yield self._draft(ids.as_text(number), call, limit=limit, sensitive=sensitive)
+            try:
+                draft = self._draft(ids.as_text(number), call, limit=limit, sensitive=sensitive)
+            except JobsError as error:
+                if not isinstance(call, Bound):
+                    error.add_note(f"It was call {number - self.first + 1} of this enqueue_many.")
+                raise
+            yield draft
 
     def shared(self) -> dict[str, Any]:
         """What all rows have, by field; what is not said is as the model has it."""

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec, Protocol, TypeVar, overload
 
 from jobs.errors import BadOptions, DuplicateJob, UnknownJob, did_you_mean
 from jobs.policy import arguments as job_arguments
@@ -18,6 +18,8 @@ from jobs.policy.uniqueness import Unique
 
 # As long as the column that keeps it.
 _LONGEST_NAME = 200
+# What asks for a run in RQ, Celery, Dramatiq and Sidekiq's kin.
+_CALLED_ELSEWHERE = ("delay", "apply_async", "send", "perform_async")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,6 +85,13 @@ class Job(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<Job {self.name}>"
+
+    # Kept from type checkers, to whom it would say that a job has any attribute.
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            cure = " Call enqueue(…), enqueue_in or enqueue_at." if name in _CALLED_ELSEWHERE else ""
+            raise AttributeError(f"A job has no {name!r}.{cure}", name=name, obj=self)
 
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Sequence[Any], Mapping[str, Any]]:
         """The arguments to call the function with. Raises `BadArguments` when they do not fit it."""

@@ -187,6 +187,15 @@ def test_a_call_among_many_that_is_no_tuple_is_refused_with_the_cure(calls):
         sample.add.enqueue_many(calls)
 
 
+def test_the_bad_call_among_many_is_told_by_its_place():
+    with pytest.raises(BadArguments) as caught:
+        sample.add.enqueue_many([(1, 2), (3, 4), (5, 6, 7)])
+    assert caught.value.__notes__ == ["It was call 3 of this enqueue_many."]
+    with pytest.raises(BadArguments) as caught:
+        sample.add.enqueue(5, 6, 7)
+    assert not hasattr(caught.value, "__notes__")
+
+
 def test_many_may_be_none():
     assert sample.add.enqueue_many([]) == []
     assert sample.add.enqueue_many(iter(())) == []

@@ -69,6 +69,25 @@ def test_what_a_worker_could_not_find_is_no_job():
             job(target)
 
 
+def test_a_function_that_yields_is_refused_for_it_would_never_run():
+    def yields(order_id):
+        yield order_id
+
+    async def yields_later(order_id):
+        yield order_id
+
+    for target in (yields, yields_later):
+        with pytest.raises(BadOptions, match="would never run"):
+            job(name="tests.refused")(target)
+
+
+@pytest.mark.parametrize("word", ["delay", "apply_async"])
+def test_the_word_of_another_library_is_answered_with_ours(word):
+    with pytest.raises(AttributeError, match=rf"no '{word}'.* enqueue\("):
+        getattr(sample.add, word)
+    assert not hasattr(sample.add, "colour")
+
+
 def test_two_functions_of_one_name_are_refused_with_both_places(make_job):
     make_job(lambda: 1, name="shop.pack")
     with pytest.raises(DuplicateJob, match=r"shop\.pack.*tests\.test_registry.*tests\.sample\.jobs\.add"):

@@ -44,6 +44,8 @@ def build(
     iterates: Iterates | None,
 ) -> JobOptions:
     """The options of `function`, or `BadOptions` saying which cannot be and what to pass."""
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise BadOptions(f"{name}: a function that yields would never run; return, or give what yields as iterates=…")
     parameters = list(signature_of(function, iterates).parameters)
     if iterates is not None:
         _check_iterates(function, iterates, parameters, name)
