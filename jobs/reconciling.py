@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 Proceed = Callable[[], bool]
 
+# How long nothing may be heard of it: its claims are closed meanwhile, and people wait.
+_TELL_SECONDS = 10.0
+
 
 @dataclass
 class Reconciled:
@@ -57,6 +60,7 @@ def reconcile(owner: str, *, proceed: Proceed = lambda: True) -> Reconciled:
     began = time.monotonic()
     before = epoch.begin(owner)
     done = Reconciled()
+    proceed = _telling(done, proceed)
     recorder.start_over()
     recorder.record_all()
     if not (_remove_ended(done, proceed) and _restore_lost(done, proceed)):
@@ -65,6 +69,22 @@ def reconcile(owner: str, *, proceed: Proceed = lambda: True) -> Reconciled:
     done.complete = epoch.accept(owner)
     _tell(done, was_new=not before.accepted, seconds=time.monotonic() - began)
     return done
+
+
+def _telling(done: Reconciled, proceed: Proceed) -> Proceed:
+    """`proceed`, which also says now and then in the log how far the work is."""
+    tell_at = time.monotonic() + _TELL_SECONDS
+
+    def tell_and_proceed() -> bool:
+        nonlocal tell_at
+        if time.monotonic() >= tell_at:
+            tell_at = time.monotonic() + _TELL_SECONDS
+            facts = {"removed": done.removed, "restored": done.restored}
+            words = "Redis is being compared with the rows: %s runs removed, %s put back so far"
+            logger.info(words, done.removed, done.restored, extra=facts)
+        return proceed()
+
+    return tell_and_proceed
 
 
 def _tell(done: Reconciled, *, was_new: bool, seconds: float) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from jobs import conf, lost, recorder
+from jobs import conf, lost, reconciling, recorder
 from jobs.broker import epoch, journal, keys
 from jobs.broker.claim import ClaimsPaused
 from jobs.broker.connection import client
@@ -47,6 +47,15 @@ def refused() -> str:
     with pytest.raises(ClaimsPaused) as caught:
         claim()
     return caught.value.why
+
+
+def test_long_work_says_how_far_it_is(monkeypatch, caplog):
+    monkeypatch.setattr(reconciling, "_TELL_SECONDS", 0.0)
+    sample.add.enqueue_many([(n, n) for n in range(3)])
+    wipe()
+    with caplog.at_level("INFO", logger="jobs.reconciling"):
+        reconcile("me")
+    assert "Redis is being compared with the rows: 0 runs removed, 0 put back so far" in caplog.messages
 
 
 def test_a_wiped_server_gives_nothing_until_it_is_compared_and_then_all_that_is_pending():

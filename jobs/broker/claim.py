@@ -156,9 +156,9 @@ class ClaimsPaused(BrokerUnavailable):
 
 _PAUSED = {
     "epoch": (
-        "Redis or Valkey is not as it was: it started anew, was emptied, restored or replaced. Nothing is claimed "
-        "until the recording process of a worker has compared it with the rows. If that takes longer than a minute, "
-        "look whether the database answers."
+        "Redis or Valkey is new, or is not as it was: it started anew, was emptied, restored or replaced. Nothing is "
+        "claimed until the recording process of a worker has compared it with the rows. Its log says how far it is; "
+        "if it says nothing, look whether the database answers."
     ),
     "journal": (
         'The journal has reached JOBS["JOURNAL_LIMIT"], so nothing is claimed until what happened is recorded. '
