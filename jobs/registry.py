@@ -63,7 +63,7 @@ class Job(Generic[P, R]):
         self.name = name
         self.options = options
         self.signature = _without_annotations(job_options.signature_of(function, options.iterates))
-        self._positional_range = job_arguments.positional_range(self.signature)
+        # Binding to a signature costs more than all else that is done for a short job.
         self.fit = job_arguments.fitter(self.signature, name)
         self.is_async = inspect.iscoroutinefunction(function)
 
@@ -92,16 +92,6 @@ class Job(Generic[P, R]):
         def __getattr__(self, name: str) -> NoReturn:
             cure = " Call enqueue(…), enqueue_in or enqueue_at." if name in _CALLED_ELSEWHERE else ""
             raise AttributeError(f"A job has no {name!r}.{cure}", name=name, obj=self)
-
-    def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Sequence[Any], Mapping[str, Any]]:
-        """The arguments to call the function with. Raises `BadArguments` when they do not fit it."""
-        # Binding to a signature costs more than all else that is done for a short job.
-        if not kwargs and self._positional_range is not None:
-            least, most = self._positional_range
-            if least <= len(args) <= most:
-                return args, kwargs
-        bound = job_arguments.bind(self.signature, self.name, args, kwargs)
-        return bound.args, bound.kwargs
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Ask for one run. Returns its `Run`, whose row commits with the caller's transaction.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import signal
 import sys
@@ -21,6 +20,7 @@ from django.db.models import Count, QuerySet
 
 from jobs import conf, dead, registry
 from jobs.errors import did_you_mean
+from jobs.management.acting import actor
 from jobs.management.reaching import needs_database
 from jobs.models import DeadJob
 from jobs.policy.ages import parse_age
@@ -154,7 +154,7 @@ class ResolveDead(BaseCommand):
         tally = dead.Tally()
         with _asked_to_stop() as stop:
             for chunk in _chunks(chosen, limit):
-                part = type(self).verb(chunk, actor=self._actor(), reason=reason, filter=asked)
+                part = type(self).verb(chunk, actor=actor(f"{self.word}_dead"), reason=reason, filter=asked)
                 tally.done += part.done
                 tally.left += part.left
                 self._progress(tally)
@@ -167,12 +167,6 @@ class ResolveDead(BaseCommand):
             found = self._work(chosen, **words)
             transaction.set_rollback(True)
         return found
-
-    def _actor(self) -> str:
-        try:
-            return f"{self.word}_dead by {getpass.getuser()}"
-        except (KeyError, OSError):
-            return f"{self.word}_dead"
 
     def _progress(self, tally: dead.Tally) -> None:
         looked = tally.done + tally.left.total()

@@ -38,7 +38,7 @@ def fitter(signature: inspect.Signature, name: str) -> Callable[[Sequence[Any], 
     for calls with positional arguments alone.
     """
     names = list(signature.parameters)
-    least, most = positional_range(signature) or (1, 0)
+    least, most = _positional_range(signature) or (1, 0)
 
     def fit(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Fitted:
         if not kwargs and least <= len(args) <= most:
@@ -62,10 +62,10 @@ def bind(
         raise BadArguments(f"{name}{signature}: {error}. Pass what the job's signature asks for.") from error
 
 
-def positional_range(signature: inspect.Signature) -> tuple[int, int] | None:
+def _positional_range(signature: inspect.Signature) -> tuple[int, int] | None:
     """How few and how many positional arguments always fit; None where only `bind` can tell.
 
-    >>> positional_range(inspect.signature(lambda order, amount=1: None))
+    >>> _positional_range(inspect.signature(lambda order, amount=1: None))
     (1, 2)
     """
     plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

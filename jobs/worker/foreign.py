@@ -1,8 +1,8 @@
 """Attempts at jobs that plain RQ or django-rq enqueued: called as RQ's own worker would, ended as ours are.
 
-1. `outcome_of` reads the message, calls the function, then RQ's callbacks.
-2. `policy_of` says in our words what RQ's `Retry` asks for.
-3. `completed` says in RQ's words how it ended, for whoever reads results and registries with RQ.
+1. The message is read, and RQ's message object made of it.
+2. The function is called, as one of ours is.
+3. RQ's callbacks are called. See `foreign_words` for what follows.
 
 What must not be lost is no business of this module: leases, tokens, journal and rows are the same as for ours.
 """
@@ -11,58 +11,37 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import json
 import logging
 import math
-import zlib
-from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django_rq.workers import get_exception_handlers
-from rq.defaults import DEFAULT_FAILURE_TTL, DEFAULT_RESULT_TTL, UNSERIALIZABLE_RETURN_VALUE_PAYLOAD
 from rq.job import Retry as RQRetry
 from rq.job import _current_job
 from rq.job_lifecycle import call_exception_handlers
-from rq.results import Result
 
 from jobs import conf
 from jobs.broker import foreign
 from jobs.broker.claim import Claim
 from jobs.broker.connection import client
 from jobs.broker.foreign import Call
-from jobs.broker.foreign_ending import ForeignEnding
-from jobs.broker.settle import Settlement
 from jobs.context import CurrentRun
 from jobs.errors import BadArguments, JobTimedOut, NotAllowed, UnknownJob
-from jobs.policy.foreign import forgiving_crashes
 from jobs.policy.options import LONGEST_TIMEOUT_SECONDS
-from jobs.policy.outcome import Crashed, NotAccepted, NotKnown, Outcome, Raised, Returned, TimedOut
-from jobs.policy.retry import Bury, Cancel, Discard, Done, Retry, RetryPolicy, Verdict
+from jobs.policy.outcome import NotAccepted, NotKnown, Outcome, Raised, Returned, TimedOut
 from jobs.rq_classes import JobsJob
 from jobs.worker import foreign_rows, orders, stopping
 from jobs.worker.event_loop import run_async
+from jobs.worker.foreign_words import AskedToRetry, policy_of
 from jobs.worker.middleware.database import database_connections
 from jobs.worker.middleware.timing import time_limit
 
 logger = logging.getLogger(__name__)
 
 _ERRORS = (Raised, TimedOut)
-_ENDS = (Done, Discard, Bury, Cancel)
-# RQ's numbers of the kinds of result.
-_SUCCESSFUL, _FAILED, _STOPPED = Result.Type.SUCCESSFUL, Result.Type.FAILED, Result.Type.STOPPED
-
-
-class AskedToRetry(Exception):
-    """The job returned RQ's `Retry`, which asks for another attempt after `retry_after` seconds."""
-
-    def __init__(self, asked: RQRetry, *, done: int) -> None:
-        super().__init__(f"the job returned {asked!r}")
-        self.retry_after = float(RQRetry.get_interval(done, asked.intervals))
-        self.left = max(0, asked.max - done)
-        self.at_front = asked.enqueue_at_front
 
 
 def outcome_of(claim: Claim, *, worker: str, unknown_for: float, perform: Callable[[CurrentRun], Outcome]) -> Outcome:
@@ -81,31 +60,6 @@ def outcome_of(claim: Claim, *, worker: str, unknown_for: float, perform: Callab
         return Raised(error)
     with _as_current(rq_job):
         return _called_back(claim, rq_job, run, perform(run))
-
-
-def policy_of(claim: Claim, outcome: Outcome | None = None) -> RetryPolicy:
-    """When RQ's options would run it again. A crash of its process uses up none of RQ's retries."""
-    error = getattr(outcome, "error", None)
-    if isinstance(error, AskedToRetry):
-        return RetryPolicy(attempts=claim.attempt + error.left, jitter=0.0)
-    policy = foreign.retry_policy_of(claim)
-    return forgiving_crashes(policy) if isinstance(outcome, Crashed) else policy
-
-
-def completed(settlement: Settlement, outcome: Outcome, verdict: Verdict, *, worker: str) -> Settlement:
-    """The settlement with what RQ's readers look for. Never raises."""
-    traceback = (settlement.entry or {}).get("traceback", "")
-    try:
-        fields = _fields(settlement.claim, outcome, verdict, traceback=traceback)
-        ending = _ending(settlement.claim, outcome, verdict, worker=worker, traceback=traceback)
-    # What a damaged hash or a job's own value brings about must not keep the run from its end.
-    except BaseException:
-        logger.exception("%s ends without what RQ shows of it", settlement.claim.name)
-        fields, ending = {}, ForeignEnding(DEFAULT_RESULT_TTL)
-    return replace(settlement, fields=settlement.fields | fields, foreign=ending)
-
-
-# Before.
 
 
 def _rq_job(claim: Claim) -> JobsJob:
@@ -182,9 +136,6 @@ def _as_current(rq_job: JobsJob) -> Iterator[None]:
         _current_job.reset(token)
 
 
-# After.
-
-
 def _called_back(claim: Claim, rq_job: JobsJob, run: CurrentRun, outcome: Outcome) -> Outcome:
     """The outcome after RQ's callbacks; a callback that fails makes the attempt one that failed, as in RQ."""
     if isinstance(outcome, Returned):
@@ -244,82 +195,3 @@ def _failure_of(run: CurrentRun, call: Callable[[], None], seconds: float) -> Ba
     except BaseException as error:
         return error
     return None
-
-
-# In RQ's words.
-
-
-def _fields(claim: Claim, outcome: Outcome, verdict: Verdict, *, traceback: str) -> dict[str, str | int | bytes]:
-    """What RQ's readers find in the hash beside the status."""
-    # Plain RQ may save the same id anew meanwhile: it is this run all the same.
-    fields: dict[str, str | int | bytes] = {} if isinstance(verdict, _ENDS) else {"foreign": foreign.row_id(claim)}
-    if isinstance(verdict, Retry) and isinstance(outcome, _ERRORS):
-        if isinstance(outcome.error, AskedToRetry):
-            fields["number_of_retries"] = claim.number("number_of_retries") + 1
-        else:
-            fields["retries_left"] = max(0, claim.number("retries_left") - 1)
-    if isinstance(verdict, Done) and claim.number("repeats_left"):
-        fields["repeats_left"] = claim.number("repeats_left") - 1
-        # As RQ counts: the last wait holds for all that follow.
-        if rest := foreign.intervals(claim, "repeat_intervals")[1:]:
-            fields["repeat_intervals"] = json.dumps(rest)
-    if isinstance(verdict, Bury):
-        fields["exc_info"] = _packed(traceback)
-    return fields
-
-
-def _ending(claim: Claim, outcome: Outcome, verdict: Verdict, *, worker: str, traceback: str) -> ForeignEnding:
-    if isinstance(verdict, Bury):
-        failure = _result(claim, _FAILED, worker, exc_string=b64encode(_packed(traceback)).decode())
-        return ForeignEnding(_seconds(claim, "failure_ttl", DEFAULT_FAILURE_TTL), failure)
-    keep = _seconds(claim, "result_ttl", DEFAULT_RESULT_TTL)
-    if isinstance(verdict, Done):
-        value = outcome.result if isinstance(outcome, Returned) else None
-        success = _result(claim, _SUCCESSFUL, worker, return_value=_dumped(claim, value)) if keep else {}
-        return ForeignEnding(keep, success, repeats_in_ms=_repeats_in_ms(claim))
-    if isinstance(verdict, Cancel):
-        stopped = _result(claim, _STOPPED, worker)
-        return ForeignEnding(_seconds(claim, "failure_ttl", DEFAULT_FAILURE_TTL), stopped, status="stopped")
-    asked = getattr(outcome, "error", None)
-    at_front = claim.number("enqueue_at_front_on_retry") > 0 or (isinstance(asked, AskedToRetry) and asked.at_front)
-    return ForeignEnding(keep, at_front=isinstance(verdict, Retry) and at_front)
-
-
-def _packed(text: str) -> bytes:
-    return zlib.compress(text.encode(errors="replace"))
-
-
-def _result(claim: Claim, kind: Result.Type, worker: str, **facts: str | None) -> Mapping[str, str | int | float]:
-    return {
-        "type": kind.value,
-        "worker_name": worker,
-        "execution_id": claim.token,
-        "execution_started_at": claim.claimed_ms / 1000,
-        "execution_ended_at": datetime.now(UTC).timestamp(),
-        **{name: value for name, value in facts.items() if value is not None},
-    }
-
-
-def _dumped(claim: Claim, value: Any) -> str | None:
-    if value is None:
-        return None
-    serializer = foreign.serializer_of(claim)
-    try:
-        return b64encode(serializer.dumps(value)).decode()
-    # What a result's own code raises must not keep the run from its end; RQ does the same.
-    except BaseException:
-        return b64encode(serializer.dumps(UNSERIALIZABLE_RETURN_VALUE_PAYLOAD)).decode()
-
-
-def _repeats_in_ms(claim: Claim) -> int | None:
-    if not claim.number("repeats_left"):
-        return None
-    intervals = foreign.intervals(claim, "repeat_intervals")
-    return int(intervals[0] * 1000) if intervals else 0
-
-
-def _seconds(claim: Claim, field: str, default: int) -> int:
-    try:
-        return int(claim.fields[field])
-    except (KeyError, ValueError):
-        return default

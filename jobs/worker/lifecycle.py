@@ -49,7 +49,7 @@ from jobs.policy.retry import (
     judge,
 )
 from jobs.registry import Job
-from jobs.worker import entries, failures, foreign, foreign_rows, iteration, orders, outage, stopping
+from jobs.worker import entries, failures, foreign, foreign_rows, foreign_words, iteration, orders, outage, stopping
 from jobs.worker.event_loop import run_async
 from jobs.worker.middleware import chain
 from jobs.worker.tokens import number_of
@@ -120,7 +120,7 @@ def conclude(claim: Claim, outcome: Outcome, *, worker: str, run_ms: int) -> Set
     if stop is not None and not isinstance(outcome, Returned):
         outcome = Stopped(stop.actor, stop.reason)
     try:
-        policy = foreign.policy_of(claim, outcome) if claim.is_foreign else policy_of(claim, job)
+        policy = foreign_words.policy_of(claim, outcome) if claim.is_foreign else policy_of(claim, job)
         return _concluded(claim, job, outcome, policy, worker=worker, run_ms=run_ms)
     # A run that is not settled is held for ever: nothing of the job's own may keep it from its end.
     except BaseException as failure:
@@ -151,7 +151,7 @@ def _concluded(
         # Who may have killed a process runs where nobody else can be hit, until it ends or is buried.
         queue=suspects(claim.queue) if isinstance(outcome, Crashed) else None,
     )
-    return foreign.completed(settlement, outcome, verdict, worker=worker) if claim.is_foreign else settlement
+    return foreign_words.completed(settlement, outcome, verdict, worker=worker) if claim.is_foreign else settlement
 
 
 def returned_unbegun(claims: Iterable[Claim]) -> list[Settlement]:
@@ -199,7 +199,7 @@ def _current_run(claim: Claim, *, worker: str, keeper: Callable[[Claim], Keeper]
     args, kwargs = claim.payload
     if job is None:
         raise UnknownJob(f'No job is named "{claim.name}" here. Deploy the code that defines it, then retry.')
-    fitting = job.bind(args, kwargs)
+    fitting = job.fit(args, kwargs)
     # A default that cannot be is left to the system checks; the run has a limit all the same.
     timeout = min(LONGEST_TIMEOUT_SECONDS, job.options.timeout or conf.get().DEFAULT_TIMEOUT)
     parent = claim.fields.get("parent")
@@ -213,7 +213,7 @@ def _current_run(claim: Claim, *, worker: str, keeper: Callable[[Claim], Keeper]
         deadline=datetime.now(UTC) + timedelta(seconds=timeout),
         worker=worker,
         is_async=job.is_async,
-        call=_caller(job, *fitting, timeout, claim, keeper),
+        call=_caller(job, fitting.args, fitting.kwargs, timeout, claim, keeper),
         correlation=claim.fields.get("correlation", ""),
         parent=uuid.UUID(parent) if parent else None,
         stop_asked=lambda: stopping.is_ending() or orders.of(claim.token) is not None,

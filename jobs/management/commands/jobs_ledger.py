@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
@@ -19,6 +18,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from jobs import ledger, registry
 from jobs.errors import BrokerUnavailable, did_you_mean
 from jobs.ledger import Account, Finding, Range
+from jobs.management.acting import actor
 from jobs.management.reaching import UNREACHED, needs_database
 from jobs.models import JobRun
 from jobs.policy.ages import parse_age
@@ -96,7 +96,7 @@ class Command(BaseCommand):
         self._conclude(accounts, lost, surplus, options)
 
     def _repair(self, chosen: Range, lost: _Findings, surplus: _Findings, options: dict[str, Any]) -> None:
-        words = {"actor": _actor(), "reason": options["reason"], "filter": _told(options)}
+        words = {"actor": actor("jobs_ledger"), "reason": options["reason"], "filter": _told(options)}
         for found, findings, verb in (
             (lost, ledger.unaccounted(chosen), ledger.reissue),
             (surplus, ledger.surplus(chosen), ledger.remove),
@@ -205,13 +205,6 @@ def _moment(text: str) -> datetime:
     except ValueError as error:
         cure = "Write a date, a time such as 2026-11-22T10:00, or an age such as 3d or 12h."
         raise ArgumentTypeError(f'"{text}" is no moment. {cure}') from error
-
-
-def _actor() -> str:
-    try:
-        return f"jobs_ledger by {getpass.getuser()}"
-    except (KeyError, OSError):
-        return "jobs_ledger"
 
 
 def _runs(count: int) -> str:
