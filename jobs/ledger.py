@@ -109,7 +109,7 @@ def unaccounted(chosen: Range) -> Iterator[Finding]:
 
 def surplus(chosen: Range) -> Iterator[Finding]:
     """Runs that have ended and would run again, for Redis has them in a place. Raises `BrokerUnavailable`."""
-    for found in _places_in_redis():
+    for found in places.scan_all():
         for _, row in lost.ended(found):
             if chosen.has(row):
                 yield _finding(row, "it has ended, and waits or runs in Redis")
@@ -164,16 +164,6 @@ def _confirmed(suspects: Sequence[tuple[JobRun, Place]], told: _Told) -> Iterato
 def _is_as_it_was(row: JobRun, before: JobRun) -> bool:
     same = (row.state, row.life, row.attempts) == (before.state, before.life, before.attempts)
     return same and not (row.pushed_at is None and row.state in _FOR_RELAY)
-
-
-def _places_in_redis() -> Iterator[list[Sought]]:
-    cursor, found = places.scan()
-    while True:
-        if found:
-            yield found
-        if cursor == "0":
-            return
-        cursor, found = places.scan(cursor)
 
 
 def _finding(row: JobRun, why: str) -> Finding:

@@ -96,12 +96,10 @@ def _tell(done: Reconciled, *, was_new: bool, seconds: float) -> None:
 
 
 def _remove_ended(done: Reconciled, proceed: Proceed) -> bool:
-    cursor = ""
-    while cursor != "0":
+    for found in places.scan_all():
         if not proceed():
             return False
-        cursor, found = places.scan(cursor or "0")
-        done.removed += lost.remove_ended(found) if found else 0
+        done.removed += lost.remove_ended(found)
     return True
 
 

@@ -67,7 +67,7 @@ class Sweep:
         removed = 0
         for _ in range(_SCANS_A_SLICE):
             self._cursor, found = places.scan(self._cursor)
-            removed += lost.remove_ended(found) if found else 0
+            removed += lost.remove_ended(found)
             if self._cursor == "0":
                 break
         return removed

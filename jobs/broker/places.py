@@ -113,7 +113,7 @@ def remove(runs: Sequence[Sought]) -> int:
     )
 
 
-def scan(cursor: str = "0") -> tuple[str, list[Sought]]:
+def scan(cursor: str) -> tuple[str, list[Sought]]:
     """Some of the runs that are in a place and ought to have a row, and where to go on: "0" is the end.
 
     Raises `BrokerUnavailable`.
@@ -122,6 +122,14 @@ def scan(cursor: str = "0") -> tuple[str, list[Sought]]:
     texts = [word.decode(errors="replace") for word in words]
     rows = zip(texts[0::3], texts[1::3], texts[2::3], strict=True)
     return following.decode(), [Sought(run_id, queue, int(life)) for run_id, queue, life in rows if life.isdecimal()]
+
+
+def scan_all() -> Iterator[list[Sought]]:
+    """All runs that are in a place and ought to have a row, some hundred at a time. Raises `BrokerUnavailable`."""
+    cursor = ""
+    while cursor != "0":
+        cursor, found = scan(cursor or "0")
+        yield found
 
 
 def _ids_in(queue: str) -> Iterator[bytes]:

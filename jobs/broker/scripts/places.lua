@@ -1,7 +1,7 @@
 -- Say whether runs that their rows call pending are in any place here, and put back those that are in none.
 --
--- ARGV: 'look', 'search', 'restore' or 'reissue', then for each run its id, queue, life, attempts begun, due time (milliseconds,
---       or empty for now), the number of hash fields that follow times two, and the fields.
+-- ARGV: 'look', 'search', 'restore' or 'reissue', then for each run its id, queue, life, attempts begun, due time
+--       (milliseconds, or empty for now), the number of hash fields that follow times two, and the fields.
 -- Returns for each run 'there'; 'queued' (it says so, and 'look' does not search the list); 'behind' (there, with
 -- fewer attempts than its row has); 'ended'; 'lost'; 'damaged' (a key is in use for something else); or 'restored'.
 -- 'look' and 'search' change nothing. 'restore' leaves alone what has ended here, 'reissue' does not.

@@ -5,7 +5,8 @@
 --       then for each attempt its id, token, queue, where it goes (end, failed, later, front), the queue where it
 --       waits next, due time (milliseconds from now), '1' to wait at the front, journal entry (JSON), seconds that
 --       RQ's readers keep it (-1 for ever, 0 not at all), milliseconds until it runs again though it ended (or
---       empty), its status where that is neither finished nor failed (or empty), the number of words of the result and the words, the number of words of hash fields and the words.
+--       empty), its status where that is neither finished nor failed (or empty), the number of words of the result
+--       and the words, the number of words of hash fields and the words.
 -- Returns for each attempt 1, or 0 when it was refused. Touches nothing where an end could not be told.
 
 local worker, name, only_ended, ended_at = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
