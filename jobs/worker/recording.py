@@ -176,6 +176,8 @@ class Recording:
     def _guarded(self, step: Callable[[], None]) -> None:
         try:
             step()
+            if self._failures:
+                logger.warning("what happened is recorded again", extra={"failures": self._failures})
             self._failures = self._unforeseen = 0
         except _OUTAGES as error:
             self._failures += 1

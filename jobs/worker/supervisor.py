@@ -135,6 +135,8 @@ class Supervisor:
                 housekeeping.release_waiting(self._queues)
             if state.next_due_seconds is not None:
                 wait = min(wait, state.next_due_seconds)
+            if self._unreachable:
+                logger.warning("Redis or Valkey answers again")
             self._unreachable = False
             if not self._told_of_server:
                 self._told_of_server = True

@@ -38,6 +38,21 @@ def test_a_relay_that_fails_does_not_delay_what_is_recorded(error, monkeypatch, 
     assert "not recorded" not in caplog.text
 
 
+def test_the_log_has_one_line_for_an_outages_beginning_and_one_for_its_end(monkeypatch, caplog):
+    def fail(owner, *, seconds):
+        raise BrokerUnavailable("no")
+
+    process = Recording()
+    with monkeypatch.context() as away:
+        away.setattr(journal, "take_over", fail)
+        process.turn()
+        process.turn()
+    process.turn()
+    process.turn()
+    told = [record.getMessage() for record in caplog.records if record.name == "jobs.worker.recording"]
+    assert told == ["what happened is not recorded for now: no", "what happened is recorded again"]
+
+
 def test_what_fails_again_and_again_is_passed_by_and_the_rest_is_recorded(monkeypatch, caplog):
     hurt, fine = sample.add.enqueue_many([(1, 2), (3, 4)])
     for _ in range(2):
