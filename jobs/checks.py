@@ -105,7 +105,10 @@ def _queues() -> Iterator[checks.CheckMessage]:
             )
     for queue, options in conf.queues().items():
         if options.get("SERIALIZER") not in (_JSON, "json") and conf.get().FOREIGN_PICKLE is not True:
-            hint = f'Set "SERIALIZER": "{_JSON}"; the default is pickle, which runs whatever is in Redis.'
+            hint = (
+                f'Set "SERIALIZER": "{_JSON}"; the default is pickle, which runs whatever is in Redis. '
+                'While pickled jobs of plain RQ wait, JOBS["FOREIGN_PICKLE"] = True has them read.'
+            )
             yield checks.Error(f'RQ_QUEUES["{queue}"] is not serialised as JSON.', hint=hint, id="jobs.E003")
 
 
@@ -114,11 +117,20 @@ def _addresses() -> Iterator[checks.CheckMessage]:
     for queue, options in conf.queues().items():
         urls.add(url := options.get("URL"))
         if problem := _problem_of_address(url, options):
-            hint = f'Set the same URL for every queue, such as "{_ADDRESS}".'
+            hint = f'Set the same URL for every queue, such as "{_as_url(options)}".'
             yield checks.Error(f'RQ_QUEUES["{queue}"] {problem}.', hint=hint, id="jobs.E008")
     if len(urls) > 1:
         hint = "Give every queue the same URL; one claim goes over all of a worker's queues."
         yield checks.Error("The queues of RQ_QUEUES are not all at one URL.", hint=hint, id="jobs.E008")
+
+
+def _as_url(options: dict[str, Any]) -> str:
+    """The URL of what a queue says by HOST, PORT and DB, with dots for a password; else any."""
+    if "HOST" not in options:
+        return _ADDRESS
+    scheme = "rediss" if options.get("SSL") else "redis"
+    who = f"{options.get('USERNAME') or ''}:…@" if options.get("PASSWORD") else ""
+    return f"{scheme}://{who}{options['HOST']}:{options.get('PORT', 6379)}/{options.get('DB', 0)}"
 
 
 def _problem_of_address(url: Any, options: dict[str, Any]) -> str:

@@ -178,6 +178,13 @@ def test_a_queue_that_is_addressed_by_host_and_port_is_told_to_take_a_url(settin
     assert on_server() == {}
 
 
+def test_the_url_is_made_of_host_and_port_without_the_password(settings):
+    all_queues_at(settings, HOST="redis.example.com", PORT=6380, DB=3, USERNAME="ann", PASSWORD="hush")
+    assert "rediss" not in found()["jobs.E008"]
+    assert '"redis://ann:…@redis.example.com:6380/3"' in found()["jobs.E008"]
+    assert "hush" not in found()["jobs.E008"]
+
+
 @pytest.mark.parametrize("url", ["127.0.0.1:6379", "http://127.0.0.1:6379", "redis:/127.0.0.1", 6379])
 def test_a_url_of_another_scheme_is_an_error(settings, url):
     all_queues_at(settings, URL=url)
