@@ -186,16 +186,22 @@ def _own_server(programs: Path, folder: Path) -> Iterator[str]:
 def _as_postgres(data: Path) -> Callable[[list[str]], None]:
     """A runner of PostgreSQL's programs, which refuse to run as root."""
     is_root = os.geteuid() == 0
+    runuser = _runuser()
     if is_root:
         data.parent.chmod(0o755)
         shutil.chown(data, "postgres")
 
     def run(command: list[str]) -> None:
-        words = ["runuser", "-u", "postgres", "--", *command] if is_root else command
+        words = [runuser, "-u", "postgres", "--", *command] if is_root else command
         # A session of its own: Ctrl-C is for us, and we stop the server in order.
         subprocess.run(words, cwd="/", check=True, stdout=subprocess.DEVNULL, start_new_session=True)
 
     return run
+
+
+def _runuser() -> str:
+    # Not every PATH has the folder that it stands in.
+    return shutil.which("runuser", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") or "runuser"
 
 
 def _postgresql_programs() -> Path | None:
