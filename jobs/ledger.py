@@ -26,6 +26,7 @@ _WORDS: dict[str, str] = {
     "ended": "it has ended in Redis, and nothing tells how",
     "damaged": "its key in Redis is in use for something else",
 }
+_IN_A_PLACE = ("there", "queued", "behind", "damaged")
 _FOR_RELAY = (RunState.QUEUED, RunState.SCHEDULED, RunState.RETRYING)
 
 
@@ -110,8 +111,12 @@ def unaccounted(chosen: Range) -> Iterator[Finding]:
 def surplus(chosen: Range) -> Iterator[Finding]:
     """Runs that have ended and would run again, for Redis has them in a place. Raises `BrokerUnavailable`."""
     for found in places.scan_all():
-        for _, row in lost.ended(found):
-            if chosen.has(row):
+        lives = {run.run_id: run.life for run in found}
+        suspects = [row for _, row in lost.ended(found) if chosen.has(row)]
+        # What was under way when we found it may have ended since, and its row tells so.
+        now = places.search([Sought(row.rq_id, row.queue, lives[row.rq_id]) for row in suspects])
+        for row, place in zip(suspects, now, strict=True):
+            if place in _IN_A_PLACE:
                 yield _finding(row, "it has ended, and waits or runs in Redis")
 
 
@@ -121,7 +126,11 @@ def reissue(ids: Sequence[uuid.UUID], *, actor: str, reason: str, filter: dict[s
     Raises `BrokerUnavailable`, and then some may be back: it may be repeated.
     """
     with transaction.atomic(using=router.db_for_write(JobRun)):
-        back = lost.restore(ids, ended_too=True)
+        back = lost.restore(ids)
+        # What ended in Redis since it was listed must not run again: the journal tells how, and we hold the rows.
+        rest = JobRun.objects.filter(pk__in=ids, state__in=PENDING_STATES).exclude(pk__in=[row.pk for row in back])
+        ended = [(row, place) for row, place in lost.search(list(rest)) if place == "ended"]
+        back += lost.restore([row.pk for row in _unexplained(ended, _Told())], ended_too=True)
         if back:
             _audit("reissue", back, actor=actor, reason=reason, filter=filter)
     return len(back)
@@ -151,14 +160,23 @@ class _Told:
 
 def _confirmed(suspects: Sequence[tuple[JobRun, Place]], told: _Told) -> Iterator[Finding]:
     """Those that are still as they were found: the system goes on while we look."""
+    found = [(row, place) for row, place in lost.search(_unexplained(suspects, told)) if place in _WORDS]
+    # What waited when its row was read may have run to its end before it was looked for.
+    ended = [(row, place) for row, place in found if place == "ended"]
+    unexplained = {row.pk for row in _unexplained(ended, told)}
+    for row, place in found:
+        if place != "ended" or row.pk in unexplained:
+            yield _finding(row, _WORDS[place])
+
+
+def _unexplained(suspects: Sequence[tuple[JobRun, Place]], told: _Told) -> list[JobRun]:
+    """The rows of those that did not go on meanwhile, and of whose end the journal has nothing to tell."""
     ended = [row.rq_id for row, place in suspects if place == "ended"]
+    # Before the rows: what the journal has no more is in them.
     in_journal = told.has(ended) if ended else set()
     rows = {row.pk: row for row in JobRun.objects.filter(pk__in=[row.pk for row, _ in suspects]).defer("payload")}
     still = [rows[row.pk] for row, _ in suspects if row.pk in rows and _is_as_it_was(rows[row.pk], row)]
-    still = [row for row in still if row.rq_id not in in_journal]
-    for row, place in lost.search(still):
-        if place in _WORDS:
-            yield _finding(row, _WORDS[place])
+    return [row for row in still if row.rq_id not in in_journal]
 
 
 def _is_as_it_was(row: JobRun, before: JobRun) -> bool:

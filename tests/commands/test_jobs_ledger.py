@@ -162,6 +162,47 @@ def test_what_went_on_while_it_looked_is_not_listed(monkeypatch):
     assert run_.state == "succeeded"
 
 
+def test_what_ended_just_before_it_was_looked_for_is_not_listed(monkeypatch):
+    run_ = sample.add.enqueue(1, 1)
+    JobRun.objects.update(pushed_at=timezone.now())
+    search = ledger.lost.search
+
+    def search_late(rows):
+        if not search_late.done:
+            search_late.done = True
+            attempt_next()
+        return search(rows)
+
+    search_late.done = False
+    monkeypatch.setattr(ledger.lost, "find", lambda rows, **options: [(rows[0], "lost")])
+    monkeypatch.setattr(ledger.lost, "search", search_late)
+    assert run()[1] == 0
+    assert search_late.done
+    assert run_.state == "queued"
+
+
+def test_what_ran_to_its_end_while_its_row_was_looked_up_is_no_surplus(monkeypatch):
+    run_ = sample.add.enqueue(1, 1)
+    ended = ledger.lost.ended
+
+    def ended_late(found):
+        work_off()
+        return ended(found)
+
+    monkeypatch.setattr(ledger.lost, "ended", ended_late)
+    assert run()[1] == 0
+    assert run_.state == "succeeded"
+
+
+def test_what_has_ended_since_it_was_listed_is_not_put_back():
+    run_ = sample.add.enqueue(1, 1)
+    attempt_next()
+    assert ledger.reissue([run_.id], actor="ann", reason="it was lost") == 0
+    assert places(run_.id) == []
+    assert work_off() == []
+    assert (run_.state, AuditEntry.objects.count()) == ("succeeded", 0)
+
+
 def test_without_redis_it_says_so_and_ends_with_status_2(settings):
     url = "redis://127.0.0.1:1/0"
     settings.RQ_QUEUES = {name: {**options, "URL": url} for name, options in settings.RQ_QUEUES.items()}
