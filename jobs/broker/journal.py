@@ -89,12 +89,6 @@ def wake() -> None:
         client().xadd(keys.JOURNAL, {"e": '{"entry":"wake"}'})
 
 
-def length() -> int:
-    """How many entries wait to be stored. Raises `BrokerUnavailable`."""
-    with errors_named():
-        return int(client().xlen(keys.JOURNAL))
-
-
 def take_over(owner: str, *, seconds: float) -> bool:
     """Whether `owner` is, or now becomes, the one that stores the journal for the next `seconds`.
 
