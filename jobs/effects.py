@@ -27,6 +27,7 @@ from jobs.context import current_run_id, current_run_or_none
 from jobs.errors import ArgumentsNotJSON, BadOptions, EffectInDoubt, EffectNotKept, JobsError, RetryLater
 from jobs.models import Effect, JobRun
 from jobs.models.effects import EffectState
+from jobs.models.pruning import delete_in_chunks
 from jobs.policy import arguments as job_arguments
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,6 @@ T = TypeVar("T")
 _LONGEST_KEY = 200
 # What an attempt may take to end after its time limit struck.
 _GRACE = timedelta(seconds=10)
-_PRUNED_AT_ONCE = 500
 
 
 def once(
@@ -101,10 +101,7 @@ def prune() -> int:
     That is when the run that made it is gone, and the longest of `JOBS["KEEP_DAYS"]` has passed. What is in doubt
     stays until a person says what came of it.
     """
-    count = 0
-    while ids := list(_prunable().values_list("pk", flat=True)[:_PRUNED_AT_ONCE]):
-        count += Effect.objects.filter(pk__in=ids).delete()[0]
-    return count
+    return delete_in_chunks(_prunable())
 
 
 def is_anything_prunable() -> bool:

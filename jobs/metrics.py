@@ -15,10 +15,10 @@ from django.utils import timezone
 from jobs.errors import DiscardJob, RetryLater
 from jobs.models import MetricMinute
 from jobs.models.metrics import RUNS, WAITS
+from jobs.models.pruning import delete_in_chunks
 from jobs.policy.histogram import bucket_of
 
 KEPT = timedelta(days=14)
-_PRUNED_AT_ONCE = 1000
 # SQLite takes 32,766 values in a statement; a row has 60.
 _ROWS_AT_ONCE = 200
 
@@ -109,10 +109,7 @@ class Minutes:
 
 def prune() -> int:
     """Delete figures that are older than two weeks, in chunks. Returns how many rows they were."""
-    count = 0
-    while ids := list(_prunable().order_by("pk").values_list("pk", flat=True)[:_PRUNED_AT_ONCE]):
-        count += MetricMinute.objects.filter(pk__in=ids).delete()[0]
-    return count
+    return delete_in_chunks(_prunable().order_by("pk"))
 
 
 def is_anything_prunable() -> bool:

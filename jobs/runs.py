@@ -15,6 +15,7 @@ from jobs.broker.push import withdraw
 from jobs.broker.stops import StopOrder, order
 from jobs.errors import BrokerUnavailable, NotCancellable, NotStoppable
 from jobs.models import JobRun, RunState
+from jobs.models.pruning import delete_in_chunks
 from jobs.models.runs import ENDED_STATES, PENDING_STATES
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,6 @@ _FROM: dict[RunState, Sequence[RunState]] = {
 # The others of them run, and can be stopped.
 CANCELLABLE = tuple(state for state in PENDING_STATES if state != RunState.RUNNING)
 MAY_SUCCEED = _FROM[RunState.SUCCEEDED]
-_PRUNED_AT_ONCE = 500
 # How long a cancelled run stays out of the workers' reach while its caller's transaction is open.
 _ASIDE_SECONDS = 60.0
 
@@ -214,9 +214,4 @@ def prunable(*, states: Iterable[str] | None = None, older_than: timedelta | Non
 
 
 def _prune_state(state: str, *, before: datetime) -> int:
-    old = JobRun.objects.filter(state=state, ended_at__lt=before)
-    count = 0
-    while ids := list(old.order_by("ended_at").values_list("pk", flat=True)[:_PRUNED_AT_ONCE]):
-        JobRun.objects.filter(pk__in=ids, state=state).delete()
-        count += len(ids)
-    return count
+    return delete_in_chunks(JobRun.objects.filter(state=state, ended_at__lt=before).order_by("ended_at"))

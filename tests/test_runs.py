@@ -19,7 +19,7 @@ from jobs.broker.embedded import EmbeddedServer
 from jobs.broker.keys import scheduled
 from jobs.broker.schedule import tick
 from jobs.errors import BrokerUnavailable, NotCancellable, NotStoppable
-from jobs.models import AuditEntry, DeadJob, JobAttempt, JobRun, RunState
+from jobs.models import AuditEntry, DeadJob, JobAttempt, JobRun, RunState, pruning
 from jobs.models.runs import ENDED_STATES, PENDING_STATES
 from jobs.relay import relay
 from tests.engine import a_run, attempt_next, claim, make_job, places, work_off
@@ -330,7 +330,7 @@ def test_an_age_of_ones_own_replaces_the_days_of_the_states_that_are_named():
 
 
 def test_pruning_goes_in_chunks_and_takes_what_belongs_to_a_run(monkeypatch):
-    monkeypatch.setattr(runs, "_PRUNED_AT_ONCE", 3)
+    monkeypatch.setattr(pruning, "_AT_ONCE", 3)
     for number in range(8):
         row = a_run(RunState.DEAD, ended=timedelta(days=100))
         DeadJob.objects.create(run=row, life=0, name="x", queue="default", reason="exhausted", died_at=row.ended_at)

@@ -50,7 +50,7 @@ _UNFIT = (
     RecursionError,
 )
 # What says nothing of the entry.
-_OUTAGES = (OperationalError, ProgrammingError, InterfaceError)
+_NOT_ITS_FAULT = (OperationalError, ProgrammingError, InterfaceError)
 
 
 class CursorMoved(Exception):
@@ -157,7 +157,7 @@ def _write_if_fit(entry: Entry, unfit: tuple[type[Exception], ...]) -> None:
     try:
         with transaction.atomic(using=router.db_for_write(JobRun)):
             _write([entry])
-    except (CursorMoved, *_OUTAGES):
+    except (CursorMoved, *_NOT_ITS_FAULT):
         raise
     except unfit:
         logger.exception("journal entry cannot be stored", extra={"entry": entry.data, "position": entry.position})
