@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from datetime import time as time_of_day
 
-from django.db import DatabaseError, InterfaceError, close_old_connections, connections
+from django.db import DatabaseError, InterfaceError, ProgrammingError, close_old_connections, connections
 
 from jobs import conf, effects, metrics, reconciling, recorder, registry, runs
 from jobs.broker import journal
@@ -182,7 +182,7 @@ class Recording:
         except _OUTAGES as error:
             self._failures += 1
             log = logger.error if self._failures == 1 else logger.debug
-            log("what happened is not recorded for now: %s", error, extra={"failures": self._failures})
+            log("what happened is not recorded for now: %s%s", error, _cure(error), extra={"failures": self._failures})
             self._leading = False
             with contextlib.suppress(DatabaseError, InterfaceError):
                 connections.close_all()
@@ -196,6 +196,13 @@ class Recording:
 
     def _on_stop(self, signum: int, frame: object) -> None:
         self._stopping.set()
+
+
+def _cure(error: Exception) -> str:
+    """What to do against a database that lacks our tables; nothing against other errors."""
+    # SQLite has no class of its own for it.
+    is_unmigrated = isinstance(error, ProgrammingError) or str(error).startswith("no such ")
+    return '. Run "manage.py migrate", if that was not done.' if is_unmigrated else ""
 
 
 def _is_outage(error: Exception) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, ProgrammingError, connection
 from django.db.models import Sum
 
 from jobs import failpoints
@@ -52,6 +52,24 @@ def test_the_log_has_one_line_for_an_outages_beginning_and_one_for_its_end(monke
     process.turn()
     told = [record.getMessage() for record in caplog.records if record.name == "jobs.worker.recording"]
     assert told == ["what happened is not recorded for now: no", "what happened is recorded again"]
+
+
+@pytest.mark.parametrize(
+    ("error", "is_cured"),
+    [
+        (OperationalError("no such table: jobs_jobrun"), True),
+        (ProgrammingError('relation "jobs_jobrun" does not exist'), True),
+        (OperationalError("database is locked"), False),
+    ],
+)
+def test_a_database_without_our_tables_is_told_with_the_cure(error, is_cured, monkeypatch, caplog):
+    def fail(owner, *, seconds):
+        raise error
+
+    monkeypatch.setattr(journal, "take_over", fail)
+    Recording().turn()
+    assert f"not recorded for now: {error}" in caplog.text
+    assert ('"manage.py migrate"' in caplog.text) == is_cured
 
 
 def test_what_fails_again_and_again_is_passed_by_and_the_rest_is_recorded(monkeypatch, caplog):
