@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
@@ -14,6 +14,7 @@ from jobs import failpoints
 from jobs.broker.parcels import Parcel
 from jobs.broker.push import QueuesRefused, push_parcels
 from jobs.errors import BrokerUnavailable
+from jobs.models import JobRun
 from jobs.signals import job_enqueued
 from jobs.spool import Spool
 
@@ -33,10 +34,14 @@ class Outbox:
     3. Django drops it with the transaction or the savepoint, or calls it after the commit: it pushes.
     """
 
-    def __init__(self, *, raises: bool) -> None:
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._spools: list[Spool] = []
-        self._raises = raises
+        self._connection = connection
+        self._raises = not connection.in_atomic_block
+        # Django makes another list when a savepoint is rolled back, and takes from this one what it calls.
+        self._callbacks = connection.run_on_commit
         self._latest_taken = 0.0
+        self._may_be_rolled_back = False
 
     def take(self, parcels: Spool) -> None:
         self._spools.append(parcels)
@@ -44,11 +49,12 @@ class Outbox:
         self._latest_taken = time.monotonic()
 
     def __call__(self) -> None:
+        self._may_be_rolled_back = any(function is self for _, function, *_ in self._callbacks)
         if failpoints.armed:
             failpoints.reach("before_push")
         batches = self._batches()
         for batch in batches:
-            if not self._push(self._in_time(batch)):
+            if not self._push(self._with_rows(self._in_time(batch))):
                 for rest in batches:
                     _tell(rest, "Redis did not take those before them")
         if failpoints.armed:
@@ -82,6 +88,20 @@ class Outbox:
             return parcels
         return [parcel for parcel in parcels if not parcel.durable]
 
+    def _with_rows(self, parcels: list[Parcel]) -> list[Parcel]:
+        """Without what was rolled back by `savepoint_rollback`: Django drops its callbacks for its own blocks only."""
+        if not self._may_be_rolled_back:
+            return parcels
+        asked = [run_id for parcel in parcels if parcel.durable for run_id in parcel.run_ids]
+        rows = JobRun.objects.using(self._connection.alias).filter(pk__in=asked)
+        try:
+            there = {str(pk) for pk in rows.order_by().values_list("pk", flat=True)}
+        except DatabaseError as error:
+            _tell([parcel for parcel in parcels if parcel.durable], str(error))
+            there = set()
+        kept = [parcel.only(there) if parcel.durable else parcel for parcel in parcels]
+        return [parcel for parcel in kept if parcel.runs]
+
     def _batches(self) -> Iterator[list[Parcel]]:
         batch: list[Parcel] = []
         runs = characters = 0
@@ -105,7 +125,7 @@ def post(parcels: Spool, *, using: str) -> None:
     if outbox is not None:
         outbox.take(parcels)
         return
-    outbox = Outbox(raises=not connection.in_atomic_block)
+    outbox = Outbox(connection)
     outbox.take(parcels)
     transaction.on_commit(outbox, using=using)
 

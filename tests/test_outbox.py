@@ -78,6 +78,22 @@ def test_a_savepoint_that_is_rolled_back_takes_only_its_own_along():
     assert sorted(JobRun.objects.values_list("rq_id", flat=True)) == sorted(asked)
 
 
+def test_a_savepoint_that_is_rolled_back_by_hand_takes_its_own_along():
+    with transaction.atomic():
+        first = ask()
+        by_hand = transaction.savepoint()
+        ask()
+        sample.add.enqueue_many([(1, 2)] * 20)
+        transaction.savepoint_rollback(by_hand)
+        last = ask()
+    assert waiting() == [first, last]
+    with transaction.atomic():
+        by_hand = transaction.savepoint()
+        ask()
+        transaction.savepoint_rollback(by_hand)
+    assert waiting() == [first, last]
+
+
 def test_what_joined_a_savepoint_after_its_release_goes_with_what_is_around_it():
     with transaction.atomic():
         with rolled_back():

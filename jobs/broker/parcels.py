@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -42,6 +42,11 @@ class Parcel(NamedTuple):
     @property
     def characters(self) -> int:
         return sum(map(len, self.runs))
+
+    def only(self, run_ids: Set[str]) -> Parcel:
+        """Those of its runs that have these ids."""
+        wanted = [at for at in range(0, len(self.runs), 3) if self.runs[at] in run_ids]
+        return self._replace(runs=[text for at in wanted for text in self.runs[at : at + 3]])
 
     def split(self, most: int, most_characters: int) -> Iterator[Parcel]:
         """Parcels of up to so many runs and, where a run is not longer itself, so many characters."""
