@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.db import transaction
 
-from jobs.broker import keys
+from jobs.broker import inspect, keys
 from jobs.broker.connection import client
 from jobs.broker.embedded import embedded_server
 from jobs.broker.inspect import queues_now
-from jobs.broker.journal import length
 from jobs.errors import UnknownQueue
 from jobs.models import DeadJob, JobRun, RunState, SentEmail
 from jobs.testing import Attempts, NotATestServer, TooManyRuns, drain
@@ -225,7 +224,7 @@ def test_nothing_is_left_held_or_unrecorded(jobs_drain: Drain) -> None:
     jobs_drain()
     assert client().keys("jobs:held:*") == []
     assert client().zcard(keys.LEASES) == 0
-    assert length() == 0
+    assert inspect.journal_now().length == 0
 
 
 def test_attempts_read_like_a_list(jobs_drain: Drain) -> None:
