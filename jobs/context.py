@@ -42,7 +42,8 @@ class CurrentRun:
 
     `attempt` is 1 for the first; `attempts` is how many there may be; `deadline` is when the time limit
     strikes; `correlation` names the run that it all began with; `call` runs the function with its arguments;
-    `stop_asked` tells whether somebody wants it to end.
+    `stop_asked` tells whether somebody wants it to end; `robbed` that an earlier attempt may still be under way, for
+    the run was taken from a worker whose end nobody saw.
     """
 
     id: uuid.UUID | str
@@ -57,6 +58,7 @@ class CurrentRun:
     correlation: str = ""
     parent: uuid.UUID | None = None
     is_async: bool = False
+    robbed: bool = False
     started: float = field(default_factory=time.monotonic)
     stop_asked: Callable[[], bool] = field(default=_never, repr=False)
 

@@ -14,6 +14,7 @@ import contextlib
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
@@ -24,7 +25,7 @@ from django.utils import timezone
 
 from jobs import audit, conf, outbox
 from jobs.context import current_run_id, current_run_or_none
-from jobs.errors import ArgumentsNotJSON, BadOptions, EffectInDoubt, EffectNotKept, JobsError, RetryLater
+from jobs.errors import ArgumentsNotJSON, BadOptions, EffectInDoubt, EffectNotKept, HandBackJob, JobsError, RetryLater
 from jobs.models import Effect, JobRun
 from jobs.models.effects import EffectState
 from jobs.models.pruning import delete_in_chunks
@@ -38,6 +39,7 @@ T = TypeVar("T")
 _LONGEST_KEY = 200
 # What an attempt may take to end after its time limit struck.
 _GRACE = timedelta(seconds=10)
+_LOOK_AGAIN_SECONDS = 0.5
 
 
 def once(
@@ -133,6 +135,11 @@ def _claim(key: str, in_doubt: InDoubt) -> Effect:
     effect, created = Effect.objects.get_or_create(key=key, defaults=_claim_facts(now))
     if created or effect.state == EffectState.DONE:
         return effect
+    if _is_robbed_of(effect):
+        _wait_for_earlier_attempt(effect)
+        if not _is_as_it_was(effect):
+            return _claim(key, in_doubt)
+        now = timezone.now()
     _check_left_behind(effect, now)
     if in_doubt == "ask":
         raise EffectInDoubt(
@@ -142,8 +149,31 @@ def _claim(key: str, in_doubt: InDoubt) -> Effect:
     return _take_over(effect, now)
 
 
+def _is_robbed_of(effect: Effect) -> bool:
+    """Whether an earlier attempt of this run claimed it, and may still be at it."""
+    run = current_run_or_none()
+    return run is not None and run.robbed and effect.run is not None and effect.run == current_run_id()
+
+
+def _wait_for_earlier_attempt(effect: Effect) -> None:
+    """Return when that has ended the effect, or its time limit must have struck.
+
+    Raises `HandBackJob` when this attempt should end before.
+    """
+    run = current_run_or_none()
+    while timezone.now() < effect.held_until and _is_as_it_was(effect):
+        if run is not None and run.stopping():
+            raise HandBackJob
+        time.sleep(_LOOK_AGAIN_SECONDS)
+
+
+def _is_as_it_was(effect: Effect) -> bool:
+    same = Effect.objects.filter(pk=effect.pk, state=EffectState.CLAIMED, claimed_at=effect.claimed_at)
+    return same.exists()
+
+
 def _check_left_behind(effect: Effect, now: datetime) -> None:
-    # Only one attempt of a run lives at a time, so an earlier claim of this run is not being worked on.
+    # Nobody is at an earlier claim of this run: its end was seen, or waited for.
     same_run = effect.run is not None and effect.run == current_run_id()
     if not same_run and now < effect.held_until:
         raise RetryLater((effect.held_until - now).total_seconds(), f"another run is at the effect {effect.key}")

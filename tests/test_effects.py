@@ -15,7 +15,7 @@ from django.utils import timezone
 from jobs import RetryPolicy, context, effects
 from jobs.context import CurrentRun
 from jobs.effects import once
-from jobs.errors import BadOptions, EffectInDoubt, EffectNotKept, JobsError, JobTimedOut, RetryLater
+from jobs.errors import BadOptions, EffectInDoubt, EffectNotKept, HandBackJob, JobsError, JobTimedOut, RetryLater
 from jobs.jobs import prune_runs
 from jobs.models import AuditEntry, DeadJob, Effect
 from jobs.policy.outcome import Raised
@@ -55,6 +55,51 @@ def left_by_a_crash(*, held: timedelta = timedelta(minutes=-5), run: uuid.UUID |
 
 def within(run_id: uuid.UUID) -> context.running:
     return context.running(CurrentRun(run_id, "shop.pay", "default", 1, 5, 30.0, timezone.now(), "tester", print))
+
+
+def robbed(run_id: uuid.UUID) -> context.running:
+    """An attempt whose run was taken from a worker that may still be at it."""
+    facts = (run_id, "shop.pay", "default", 1, 5, 30.0, timezone.now(), "tester", print)
+    return context.running(CurrentRun(*facts, robbed=True))
+
+
+@transactional
+def test_an_attempt_waits_for_an_earlier_one_that_may_live_and_gets_its_result(partner, monkeypatch):
+    run_id = uuid.uuid4()
+    left_by_a_crash(held=timedelta(minutes=5), run=run_id)
+    done = {"state": "done", "result": {"id": "re_0"}, "done_at": timezone.now()}
+    monkeypatch.setattr(effects.time, "sleep", lambda seconds: Effect.objects.update(**done))
+    with robbed(run_id):
+        assert once("refund-17", partner) == {"id": "re_0"}
+    assert partner.calls == 0
+
+
+@transactional
+def test_an_attempt_calls_when_the_earlier_one_let_the_effect_go(partner, monkeypatch):
+    run_id = uuid.uuid4()
+    left_by_a_crash(held=timedelta(minutes=5), run=run_id)
+    monkeypatch.setattr(effects.time, "sleep", lambda seconds: Effect.objects.all().delete())
+    with robbed(run_id):
+        assert once("refund-17", partner) == partner.answer
+    assert partner.calls == 1
+
+
+@transactional
+def test_an_attempt_that_should_end_while_it_waits_for_an_earlier_one_goes_on_later(partner, monkeypatch):
+    run_id = uuid.uuid4()
+    left_by_a_crash(held=timedelta(minutes=5), run=run_id)
+    monkeypatch.setattr(CurrentRun, "stopping", lambda run: True)
+    with robbed(run_id), pytest.raises(HandBackJob):
+        once("refund-17", partner)
+    assert partner.calls == 0
+
+
+@transactional
+def test_an_attempt_does_not_wait_beyond_the_time_limit_of_an_earlier_one(partner):
+    run_id = uuid.uuid4()
+    left_by_a_crash(held=timedelta(seconds=0.2), run=run_id)
+    with robbed(run_id):
+        assert once("refund-17", partner) == partner.answer
 
 
 @transactional

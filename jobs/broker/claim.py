@@ -36,6 +36,7 @@ FIELDS = (
     "checkpoint",
     "unknown_since_ms",
     "away_ms",
+    "robbed",
 )
 _ANSWERED = ("life", "attempts", "foreign", "status", *FIELDS)
 # Digits that an integer takes at once; longer ones go the long way round.

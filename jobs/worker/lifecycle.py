@@ -22,6 +22,7 @@ from jobs.errors import BadArguments, HandBackJob, JobTimedOut, UnknownJob
 from jobs.policy import arguments as job_arguments
 from jobs.policy.options import LONGEST_TIMEOUT_SECONDS
 from jobs.policy.outcome import (
+    Abandoned,
     Crashed,
     DatabaseAway,
     Interrupted,
@@ -215,6 +216,7 @@ def _current_run(claim: Claim, *, worker: str, keeper: Callable[[Claim], Keeper]
         is_async=job.is_async,
         call=_caller(job, fitting.args, fitting.kwargs, timeout, claim, keeper),
         correlation=claim.fields.get("correlation", ""),
+        robbed=bool(claim.number("robbed")),
         parent=uuid.UUID(parent) if parent else None,
         stop_asked=lambda: stopping.is_ending() or orders.of(claim.token) is not None,
     )
@@ -266,6 +268,8 @@ def _fields(
         fields["attempts"] = claim.attempt - 1
     if isinstance(outcome, NotKnown) and not claim.fields.get("unknown_since_ms"):
         fields["unknown_since_ms"] = claim.claimed_ms
+    if isinstance(outcome, Abandoned):
+        fields["robbed"] = 1
     if isinstance(outcome, DatabaseAway):
         fields["away_ms"] = claim.claimed_ms
     if crashes:

@@ -228,6 +228,18 @@ def pay(number: int, dies: str, in_doubt: Literal["call", "ask"] = "call") -> in
     return paid
 
 
+@job(retry=RetryPolicy(attempts=10, backoff=QUICK))
+def pay_slowly(number: int, seconds: float) -> int:
+    def call() -> int:
+        note(f"paying {number}")
+        time.sleep(seconds)
+        note(f"paid {number}")
+        return number * 100
+
+    paid: int = effects.once(f"pay-{number}", call)
+    return paid
+
+
 @job(unique="args")
 def once(key: str) -> None:
     note(f"once {key}")

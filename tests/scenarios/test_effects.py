@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from jobs.broker.connection import client
 from jobs.models import DeadJob, Effect
 from tests.sample import jobs as sample
 from tests.scenarios.workers import Workers, wait_until
@@ -30,3 +31,13 @@ def test_a_worker_that_dies_in_its_effect_leaves_a_doubt(workers: Workers, in_do
     if state == "dead":
         assert DeadJob.objects.get().error_class.endswith("EffectInDoubt")
         assert Effect.objects.get().state == "claimed"
+
+
+def test_a_run_that_is_put_back_while_its_effect_is_under_way_does_not_repeat_it(workers: Workers) -> None:
+    run = sample.pay_slowly.enqueue(1, 4.0)
+    workers.start("--concurrency", "2")
+    wait_until(lambda: "paying 1" in workers.ledger(), seconds=30, what="the payment to begin")
+    client().flushall()
+    wait_until(lambda: run.state == "succeeded", seconds=60, what="the run to succeed")
+    assert workers.ledger() == ["paying 1", "paid 1"]
+    assert run.row().result == 100

@@ -411,6 +411,13 @@ def test_an_interrupted_attempt_is_handed_back_and_not_counted(make_job):
         assert ended.entry["attempts"] == 0
 
 
+def test_only_a_run_whose_worker_may_live_says_that_it_was_robbed(make_job):
+    claimed = a_claim(make_job(lambda: 1, retry=1).name, attempt=1)
+    outcomes = (Interrupted(), Abandoned(), Crashed(alone=True), Crashed(alone=False))
+    ends = [lifecycle.conclude(claimed, outcome, worker="tester", run_ms=5) for outcome in outcomes]
+    assert ["robbed" in ended.fields for ended in ends] == [False, True, False, False]
+
+
 def test_a_job_that_hands_itself_back_to_a_worker_which_goes_on_waits_a_second(make_job):
     ended = attempt(make_job(raiser(HandBackJob()), retry=1))
     assert (ended.where, ended.wait_seconds, ended.fields["attempts"]) == ("later", 1.0, 0)
