@@ -16,7 +16,7 @@ from django.db import connections, router
 from django.utils import timezone
 
 from jobs import outbox
-from jobs.context import current_run_id
+from jobs.context import current_run_id, current_run_or_none
 from jobs.errors import EmailInDoubt, JobsError, RetryLater
 from jobs.models import SentEmail
 from jobs.models.emails import EmailState
@@ -87,11 +87,13 @@ def _claim(kind: str, recipient: str, key: str, in_doubt: InDoubt) -> SentEmail 
 
 
 def _check_left_by_a_crash(marker: SentEmail, now: datetime) -> None:
-    # Only one attempt of a run lives at a time, so an earlier claim of this run is not being worked on.
     same_run = marker.run is not None and marker.run == current_run_id()
+    run = current_run_or_none()
+    # Nobody is at an earlier claim of this run, unless it was taken from a worker that may live.
+    may_be_under_way = not same_run or (run is not None and run.robbed)
     age = now - marker.claimed_at
-    if not same_run and age < _CLAIM_LIFE:
-        raise RetryLater((_CLAIM_LIFE - age).total_seconds(), "another run is sending this e-mail")
+    if may_be_under_way and age < _CLAIM_LIFE:
+        raise RetryLater((_CLAIM_LIFE - age).total_seconds(), "another attempt is sending this e-mail")
 
 
 def _take_over(marker: SentEmail, now: datetime) -> SentEmail:

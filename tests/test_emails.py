@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
@@ -106,6 +107,17 @@ def left_by_a_crash(*, ago: timedelta = timedelta(minutes=5), run: uuid.UUID | N
 
 def within(run_id: uuid.UUID) -> context.running:
     return context.running(CurrentRun(run_id, "shop.mail", "mailers", 1, 5, 30.0, timezone.now(), "tester", print))
+
+
+@transactional
+@pytest.mark.parametrize("robbed", [True, False])
+def test_a_run_whose_earlier_attempt_may_live_does_not_send_beside_it(post, robbed):
+    run_id = uuid.uuid4()
+    left_by_a_crash(ago=timedelta(seconds=5), run=run_id)
+    facts = (run_id, "shop.mail", "mailers", 1, 5, 30.0, timezone.now(), "tester", print)
+    with context.running(CurrentRun(*facts, robbed=robbed)), pytest.raises(RetryLater) if robbed else nullcontext():
+        send()
+    assert len(post.mails) == (0 if robbed else 1)
 
 
 @transactional
