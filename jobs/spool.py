@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import weakref
 from collections.abc import Iterator
@@ -32,6 +33,13 @@ class Spool:
             weakref.finalize(self, self._file.close)
         self._file.seek(0, 2)
         self._file.write(json.dumps(value).encode() + b"\n")
+        try:
+            # A full disk is to refuse now, and not when what is here has been promised.
+            self._file.flush()
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            raise
 
     def __iter__(self) -> Iterator[Any]:
         yield from self._kept

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.db import transaction
@@ -204,6 +205,14 @@ def test_a_spool_gives_back_what_it_took_in_memory_and_in_its_file(monkeypatch):
     assert list(kept) == values
     kept.add(["d"], characters=1)
     assert list(kept) == [*values, ["d"]]
+
+
+def test_a_full_disk_refuses_what_does_not_fit_into_memory_before_anything_is_written(monkeypatch):
+    monkeypatch.setattr(spool, "_MOST_CHARACTERS", 10)
+    monkeypatch.setattr(spool, "TemporaryFile", lambda: Path("/dev/full").open("w+b"))  # noqa: SIM115
+    with pytest.raises(OSError, match="No space left"):
+        sample.add.enqueue_many([(1, 2)] * 20)
+    assert (JobRun.objects.count(), waiting()) == (0, [])
 
 
 def test_what_does_not_fit_into_memory_is_pushed_as_well(monkeypatch):
