@@ -28,6 +28,9 @@ _BULK = 5_000
 SUPERVISORS = 3
 _GAP_SECONDS = 15.0
 _QUIET_QUEUE = "low"
+# So many are due at one moment, and the next at the next: thousands are moved faster than anybody can strike.
+_AT_A_MOMENT = 500
+_BETWEEN_SECONDS = 0.15
 
 
 def herd(settings: Settings) -> Result:
@@ -151,7 +154,7 @@ def strike_in_the_middle(trial: Trial, victim: int) -> None:
     pid = trial.fleet.ready(victim)
     pids = family(pid) if pid else []
     deadline = time.monotonic() + 60
-    # All are moved within a tenth of a second: there is no time to rest, or to look who its children are.
+    # There is no time to rest, or to look who its children are.
     while not 0 < count_moved(trial) < jobs and time.monotonic() < deadline:
         pass
     kill(pids)
@@ -161,16 +164,21 @@ def strike_in_the_middle(trial: Trial, victim: int) -> None:
 
 
 def enqueue_due(trial: Trial, jobs: int) -> None:
-    """Ask for jobs that are due when they have all been asked for."""
+    """Ask for jobs that are due, some at each of several moments, when they have all been asked for."""
+    from datetime import timedelta
+
+    from django.utils import timezone
+
     from bench.jobs import work
 
-    handle = work.using(at=_AHEAD_SECONDS + jobs / 3_000)
-    for start in range(0, jobs, _BULK):
-        keys = range(start, min(jobs, start + _BULK))
+    due = timezone.now() + timedelta(seconds=_AHEAD_SECONDS + jobs / 3_000)
+    for start in range(0, jobs, _AT_A_MOMENT):
+        keys = range(start, min(jobs, start + _AT_A_MOMENT))
         for key in keys:
             note("attempted", key)
-        for key, run in zip(keys, handle.enqueue_many([(key, 0) for key in keys]), strict=True):
+        for key, run in zip(keys, work.using(at=due).enqueue_many([(key, 0) for key in keys]), strict=True):
             note("acked", key, str(run.id))
+        due += timedelta(seconds=_BETWEEN_SECONDS)
 
 
 def count_moved(trial: Trial) -> int:
