@@ -82,14 +82,14 @@ def test_a_savepoint_that_is_rolled_back_takes_only_its_own_along():
 def test_a_savepoint_that_is_rolled_back_by_hand_takes_its_own_along():
     with transaction.atomic():
         first = ask()
-        by_hand = transaction.savepoint()
+        by_hand = transaction.get_connection().savepoint()
         ask()
         sample.add.enqueue_many([(1, 2)] * 20)
         transaction.savepoint_rollback(by_hand)
         last = ask()
     assert waiting() == [first, last]
     with transaction.atomic():
-        by_hand = transaction.savepoint()
+        by_hand = transaction.get_connection().savepoint()
         ask()
         transaction.savepoint_rollback(by_hand)
     assert waiting() == [first, last]

@@ -32,6 +32,8 @@ _VALUES = {
     "zoneinfo": {"ZoneInfo", "ZoneInfo._unpickle"},
     # A model's instance: by the name of its model, among those that are installed.
     "django.db.models.base": {"ModelState", "model_unpickle"},
+    # Part of a model's state from Django 6.1 on.
+    "django.db.models.fetch_modes": {"FETCH_ONE", "FETCH_PEERS", "FETCH_RAISE"},
     "django.utils.safestring": {"SafeString"},
 }  # fmt: skip
 
