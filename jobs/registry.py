@@ -7,14 +7,12 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from jobs.errors import BadOptions, DuplicateJob, UnknownJob, did_you_mean
 from jobs.policy import arguments as job_arguments
 from jobs.policy import options as job_options
-from jobs.policy.options import Iterates, JobOptions
-from jobs.policy.retry import DEFAULT_ATTEMPTS, RetryPolicy
-from jobs.policy.uniqueness import Unique
+from jobs.policy.options import Iterates, JobOptions, Options
 
 # As long as the column that keeps it.
 _LONGEST_NAME = 200
@@ -155,39 +153,12 @@ class Placed(Generic[P]):
 def job(function: Callable[P, R], /) -> Job[P, R]: ...
 @overload
 def job(
-    *,
-    queue: str = ...,
-    retry: RetryPolicy | int = ...,
-    timeout: float | None = ...,
-    unique: Unique = ...,
-    durable: bool = ...,
-    sensitive: Sequence[str] = ...,
-    name: str | None = ...,
-) -> Callable[[Callable[P, R]], Job[P, R]]: ...
-@overload
-def job(
-    *,
-    iterates: Callable[..., Iterable[tuple[Any, Item]]],
-    queue: str = ...,
-    retry: RetryPolicy | int = ...,
-    timeout: float | None = ...,
-    unique: Unique = ...,
-    durable: bool = ...,
-    sensitive: Sequence[str] = ...,
-    name: str | None = ...,
+    *, iterates: Callable[..., Iterable[tuple[Any, Item]]], **options: Unpack[Options]
 ) -> Callable[[Callable[Concatenate[Item, P], Any]], Job[P, int]]: ...
+@overload
+def job(**options: Unpack[Options]) -> Callable[[Callable[P, R]], Job[P, R]]: ...
 def job(
-    function: Callable[..., Any] | None = None,
-    /,
-    *,
-    queue: str = "default",
-    retry: RetryPolicy | int = DEFAULT_ATTEMPTS,
-    timeout: float | None = None,
-    unique: Unique = None,
-    durable: bool = True,
-    sensitive: Sequence[str] = (),
-    name: str | None = None,
-    iterates: Iterates | None = None,
+    function: Callable[..., Any] | None = None, /, *, iterates: Iterates | None = None, **options: Unpack[Options]
 ) -> Any:
     """Make a function a job that can be enqueued.
 
@@ -203,20 +174,12 @@ def job(
     Raises `BadOptions` or `DuplicateJob` when the module is imported.
     """
 
+    job_options.check_known(options)
+
     def register(target: Callable[..., Any]) -> Job[..., Any]:
+        name = options.get("name")
         known_as = _name_of(target) if name is None else _checked_name(name)
-        options = job_options.build(
-            target,
-            known_as,
-            queue=queue,
-            retry=retry,
-            timeout=timeout,
-            unique=unique,
-            durable=durable,
-            sensitive=sensitive,
-            iterates=iterates,
-        )
-        made: Job[..., Any] = Job(target, known_as, options)
+        made: Job[..., Any] = Job(target, known_as, job_options.build(target, known_as, options, iterates=iterates))
         _register(made)
         return made
 

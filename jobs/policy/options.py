@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
-from jobs.errors import BadOptions
+from jobs.errors import BadOptions, did_you_mean
 from jobs.policy import uniqueness
 from jobs.policy.retry import RetryPolicy
 
@@ -16,6 +16,18 @@ Iterates = Callable[..., Iterable[tuple[Any, Any]]]
 
 # Far above what one attempt should take, and far below where dates and timers end.
 LONGEST_TIMEOUT_SECONDS = 30 * 86_400
+
+
+class Options(TypedDict, total=False):
+    """What `@job` accepts beside `iterates`, as `JobOptions` and `registry.job` explain it."""
+
+    queue: str
+    retry: RetryPolicy | int
+    timeout: float | None
+    unique: uniqueness.Unique
+    durable: bool
+    sensitive: Sequence[str]
+    name: str | None
 
 
 @dataclass(frozen=True)
@@ -31,37 +43,66 @@ class JobOptions:
     iterates: Iterates | None = None
 
 
-def build(
-    function: Callable[..., Any],
-    name: str,
-    *,
-    queue: str,
-    retry: RetryPolicy | int,
-    timeout: float | None,
-    unique: uniqueness.Unique,
-    durable: bool,
-    sensitive: Sequence[str],
-    iterates: Iterates | None,
-) -> JobOptions:
+def build(function: Callable[..., Any], name: str, given: Options, *, iterates: Iterates | None = None) -> JobOptions:
     """The options of `function`, or `BadOptions` saying which cannot be and what to pass."""
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise BadOptions(f"{name}: a function that yields would never run; return, or give what yields as iterates=…")
     parameters = list(signature_of(function, iterates).parameters)
     if iterates is not None:
         _check_iterates(function, iterates, parameters, name)
+    return JobOptions(
+        queue=given.get("queue", "default"),
+        retry=_retry(given, name),
+        timeout=_timeout(given, name),
+        durable=_durable(given, name),
+        sensitive=_sensitive(given, parameters, name),
+        unique=_unique(given, parameters, name),
+        iterates=iterates,
+    )
+
+
+def check_known(given: Options) -> None:
+    """Raises `BadOptions` for an option that `@job` does not have, with the nearest one that it has."""
+    known = [*Options.__annotations__, "iterates"]
+    for word in given:
+        if word not in known:
+            raise BadOptions(f"@job has no option {word!r}.{did_you_mean(word, known)} It takes {', '.join(known)}.")
+
+
+def _retry(given: Options, name: str) -> RetryPolicy:
+    retry = given.get("retry", RetryPolicy())
     if isinstance(retry, int):
-        retry = RetryPolicy(attempts=retry)
+        return RetryPolicy(attempts=retry)
     if not isinstance(retry, RetryPolicy):
         raise BadOptions(f"{name}: retry={retry!r}: pass a number of attempts or a RetryPolicy")
+    return retry
+
+
+def _timeout(given: Options, name: str) -> float | None:
+    timeout = given.get("timeout")
     check_timeout(timeout, name)
-    if isinstance(sensitive, str) or any(word not in parameters for word in sensitive):
-        raise BadOptions(f"{name}: sensitive={sensitive!r}: pass a list of its parameters: {parameters}")
+    return timeout
+
+
+def _durable(given: Options, name: str) -> bool:
+    durable = given.get("durable", True)
     if not isinstance(durable, bool):
         raise BadOptions(f"{name}: durable={durable!r}: pass True or False")
-    counted = uniqueness.check(unique, parameters, job=name)
-    if counted is not None and not durable:
+    return durable
+
+
+def _sensitive(given: Options, parameters: list[str], name: str) -> tuple[str, ...]:
+    sensitive = given.get("sensitive", ())
+    if isinstance(sensitive, str) or any(word not in parameters for word in sensitive):
+        raise BadOptions(f"{name}: sensitive={sensitive!r}: pass a list of its parameters: {parameters}")
+    return tuple(sensitive)
+
+
+def _unique(given: Options, parameters: list[str], name: str) -> tuple[str, ...] | None:
+    counted = uniqueness.check(given.get("unique"), parameters, job=name)
+    if counted is not None and not given.get("durable", True):
         raise BadOptions(f"{name}: unique needs the run's row, so it does not go with durable=False")
-    return JobOptions(queue, retry, timeout, durable, tuple(sensitive), counted, iterates)
+    return counted
 
 
 def signature_of(function: Callable[..., Any], iterates: Iterates | None) -> inspect.Signature:
