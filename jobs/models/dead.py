@@ -17,6 +17,8 @@ class DeathReason(models.TextChoices):
     KILLED_WORKER = "killed_worker", _("killed its worker")
     UNKNOWN_JOB = "unknown_job", _("unknown job")
     BAD_ARGUMENTS = "bad_arguments", _("bad arguments")
+    DEADLINE = "deadline", _("out of time")
+    EXPIRED = "expired", _("expired")
 
 
 class Resolution(models.TextChoices):
