@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from bench import telling
 from bench.place import Place, own_place, wait_until
 from bench.processes import cpu_seconds
 from bench.targets import REFERENCE, Target
@@ -100,9 +101,6 @@ def _figures(before: Reading, after: Reading, *, jobs: int, looks: int) -> dict[
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--jobs", type=int, default=10_000, help="Jobs for ours; slow peers get a part of them")
+    telling.add_options(parser, jobs=10_000, of="Jobs for ours; slow peers get a part of them", rounds=3)
     parser.add_argument("--ms", type=int, nargs="+", default=[0, 10], help="How long each job sleeps; 0 is a no-op")
-    parser.add_argument("--rounds", type=int, default=3, help="Times that all targets take their turn")
-    parser.add_argument("--targets", nargs="+", metavar="NAME", help="Only these")
-    parser.add_argument("--json", action="store_true", help="Print one line of JSON at the end")
     parser.set_defaults(main=main)

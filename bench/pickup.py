@@ -6,7 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
-from bench import ledger
+from bench import ledger, telling
 from bench.place import Place, own_place, wait_until
 from bench.processes import cpu_seconds
 from bench.targets import REFERENCE, Target
@@ -59,8 +59,5 @@ def _times(folder: Path, kind: str) -> dict[int, float]:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--jobs", type=int, default=300, help="Jobs, one after another with pauses")
-    parser.add_argument("--rounds", type=int, default=1, help="Times that all targets take their turn")
-    parser.add_argument("--targets", nargs="+", metavar="NAME", help="Only these")
-    parser.add_argument("--json", action="store_true", help="Print one line of JSON at the end")
+    telling.add_options(parser, jobs=300, of="Jobs, one after another with pauses", rounds=1)
     parser.set_defaults(main=main)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from bench import telling
 from bench.place import own_place
 from bench.telling import as_json, medians, table
 
@@ -28,8 +29,5 @@ def main(options: argparse.Namespace) -> int:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--jobs", type=int, default=20_000, help="Runs in the journal")
-    parser.add_argument("--rounds", type=int, default=3, help="Times that all targets take their turn")
-    parser.add_argument("--targets", nargs="+", metavar="NAME", help="Only these")
-    parser.add_argument("--json", action="store_true", help="Print one line of JSON at the end")
+    telling.add_options(parser, jobs=20_000, of="Runs in the journal", rounds=3)
     parser.set_defaults(main=main)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,14 @@ from types import MappingProxyType
 from typing import Any
 
 Results = Mapping[str, Mapping[str, float]]
+
+
+def add_options(parser: argparse.ArgumentParser, *, jobs: int, of: str, rounds: int) -> None:
+    """What every bench is asked that lets targets take turns: `of` says what the jobs are."""
+    parser.add_argument("--jobs", type=int, default=jobs, help=of)
+    parser.add_argument("--rounds", type=int, default=rounds, help="Times that all targets take their turn")
+    parser.add_argument("--targets", nargs="+", metavar="NAME", help="Only these")
+    parser.add_argument("--json", action="store_true", help="Print one line of JSON at the end")
 
 
 def medians(samples: Mapping[str, Sequence[Mapping[str, float]]]) -> dict[str, dict[str, float]]:

@@ -50,6 +50,10 @@ def run_everything(project: Project, *, enqueued_by: str, worked_by: str) -> tup
     return outcomes, events
 
 
+def unfinished(outcomes: dict[str, Any]) -> set[str]:
+    return {name for name, one in outcomes.items() if one["status"] != "finished"}
+
+
 def test_every_kind_of_job_ends_as_it_did_on_stock_django_rq(
     project: Project, tmp_path: Path, broker_url: str, tables: Path
 ) -> None:
@@ -67,23 +71,13 @@ def test_every_kind_of_job_ends_as_it_did_on_stock_django_rq(
 
 def test_jobs_that_waited_when_it_switched_are_worked_off(project: Project) -> None:
     outcomes, _ = run_everything(project, enqueued_by=BEFORE, worked_by=AFTER)
-    assert {name for name, one in outcomes.items() if one["status"] != "finished"} == {
-        "cancelled",
-        "failing",
-        "never",
-        "slow",
-    }
+    assert unfinished(outcomes) == {"cancelled", "failing", "never", "slow"}
     assert project.states() == {"succeeded": 19, "dead": 2}
 
 
 def test_jobs_that_wait_when_it_switches_back_are_worked_off(project: Project) -> None:
     outcomes, _ = run_everything(project, enqueued_by=AFTER, worked_by=BEFORE)
-    assert {name for name, one in outcomes.items() if one["status"] != "finished"} == {
-        "cancelled",
-        "failing",
-        "never",
-        "slow",
-    }
+    assert unfinished(outcomes) == {"cancelled", "failing", "never", "slow"}
 
 
 def test_a_lost_host_loses_no_job_and_burns_no_attempt(project: Project) -> None:

@@ -11,6 +11,8 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from jobs import runs
 from jobs.broker.connection import client
 from jobs.models import JobRun
@@ -25,6 +27,7 @@ def test_max_jobs_ends_the_worker_after_just_so_many(workers: Workers) -> None:
     assert states() == {"succeeded": 4, "queued": 6}
 
 
+@pytest.mark.slow
 def test_a_process_that_has_grown_too_large_is_replaced_between_jobs(workers: Workers) -> None:
     hoards = sample.hoard.enqueue_many([(400, 1.0)])
     neighbours = sample.nap.enqueue_many([(3.0, n) for n in range(2)])

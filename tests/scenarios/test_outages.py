@@ -50,6 +50,7 @@ def test_a_server_that_refuses_for_a_while_repeats_nothing(
     assert client().hget(keys.COUNTERS, "stale_settles") is None
 
 
+@pytest.mark.slow
 def test_the_journals_limit_pauses_the_work_and_the_log_tells_of_it(workers: Workers) -> None:
     client().xadd(keys.JOURNAL, {"e": "{}"})
     client().set(keys.RECORDER, "somebody else", ex=4)

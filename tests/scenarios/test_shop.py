@@ -65,6 +65,7 @@ def test_an_order_ends_paid_stocked_shipped_and_mailed_once_within_three_seconds
     assert len(about) == 1
 
 
+@pytest.mark.slow
 def test_with_the_gateway_failing_the_rest_goes_on_and_the_charge_heals_by_itself(
     start_worker, gateway: Gateway
 ) -> None:

@@ -9,11 +9,20 @@ import pytest
 from jobs import runs
 from jobs.broker.connection import client
 from jobs.errors import NotStoppable
+from jobs.handles import Run
 from jobs.models import AuditEntry, JobAttempt
 from tests.sample import jobs as sample
 from tests.scenarios.workers import Workers, wait_until
 
 
+def start_and_stop(victim: Run, workers: Workers) -> None:
+    workers.start("--concurrency", "2")
+    wait_until(lambda: victim.state == "running", what="the job to start")
+    runs.stop(victim.row(), actor="ann")
+    wait_until(lambda: victim.state == "cancelled", what="the run to end")
+
+
+@pytest.mark.slow
 def test_a_stop_from_outside_ends_only_that_run_and_says_who_and_why(workers: Workers) -> None:
     victim = sample.hang_on.enqueue(1)
     neighbour = sample.nap.enqueue(4.0, 2)
@@ -36,20 +45,12 @@ def test_a_stop_from_outside_ends_only_that_run_and_says_who_and_why(workers: Wo
 
 
 def test_an_async_job_that_is_stopped_cleans_up(workers: Workers) -> None:
-    victim = sample.wait_on.enqueue(1)
-    workers.start("--concurrency", "2")
-    wait_until(lambda: victim.state == "running", what="the job to start")
-    runs.stop(victim.row(), actor="ann")
-    wait_until(lambda: victim.state == "cancelled", what="the run to end")
+    start_and_stop(sample.wait_on.enqueue(1), workers)
     assert workers.ledger() == ["wait 1", "cleaned up 1"]
 
 
 def test_a_job_that_looks_whether_it_should_stop_ends_by_itself_and_is_not_handed_back(workers: Workers) -> None:
-    victim = sample.stroll.enqueue(1)
-    workers.start("--concurrency", "2")
-    wait_until(lambda: victim.state == "running", what="the job to start")
-    runs.stop(victim.row(), actor="ann")
-    wait_until(lambda: victim.state == "cancelled", what="the run to end")
+    start_and_stop(sample.stroll.enqueue(1), workers)
     assert workers.ledger() == ["stroll 1", "stopping 1"]
 
 
@@ -67,6 +68,7 @@ def test_a_job_in_c_that_is_stopped_costs_its_process_and_not_its_neighbours(wor
     assert worker.poll() is None
 
 
+@pytest.mark.slow
 def test_a_run_that_is_to_be_stopped_as_its_process_dies_is_not_run_again(workers: Workers) -> None:
     victim = sample.hang_on.enqueue(1)
     worker = workers.start("--shutdown-timeout", "0")

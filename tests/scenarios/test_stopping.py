@@ -51,6 +51,7 @@ def test_a_long_job_hears_of_a_stop_and_hands_itself_back_without_burning_an_att
     assert client().lrange("rq:queue:default", 0, -1) == [str(run.id).encode()]
 
 
+@pytest.mark.slow
 def test_a_quiet_worker_goes_on_with_what_runs_and_claims_no_more(workers: Workers) -> None:
     running = sample.nap.enqueue(3.0, 1)
     worker = workers.start("--name", "calm", "--processes", "2", "--concurrency", "2")
@@ -146,6 +147,7 @@ def test_a_worker_that_stands_still_is_robbed_and_then_refused(workers: Workers,
     assert (run.row().worker, run.row().attempts) == ("thief", 1)
 
 
+@pytest.mark.slow
 def test_a_job_that_kills_its_worker_is_dead_after_three_times_and_the_rest_goes_on(workers: Workers) -> None:
     pill = sample.kill_worker.enqueue()
     workers.start("--concurrency", "1")
@@ -157,6 +159,7 @@ def test_a_job_that_kills_its_worker_is_dead_after_three_times_and_the_rest_goes
     assert JobRun.objects.get(pk=pill.id).crashes == 3
 
 
+@pytest.mark.slow
 def test_the_neighbours_of_a_crash_are_innocent_and_end_without_a_mark(workers: Workers) -> None:
     bystanders = sample.bystander.enqueue_many([(1.0, n) for n in range(4)])
     pill = sample.kill_worker.using(at=1).enqueue()
@@ -170,6 +173,7 @@ def test_the_neighbours_of_a_crash_are_innocent_and_end_without_a_mark(workers: 
     assert DeadJob.objects.get().run_id == pill.id
 
 
+@pytest.mark.slow
 def test_a_worker_outlives_a_restart_of_redis(workers: Workers, valkey) -> None:
     worker = workers.start()
     first = sample.add.enqueue(1, 1)

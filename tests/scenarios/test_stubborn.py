@@ -13,6 +13,7 @@ from tests.sample import jobs as sample
 from tests.scenarios.workers import Workers, children_of, wait_until
 
 
+@pytest.mark.slow
 def test_a_job_that_ends_its_process_with_success_is_a_crash_all_the_same(workers: Workers) -> None:
     pill = sample.leave_at_once.enqueue()
     worker = workers.start("--processes", "2")
@@ -23,6 +24,7 @@ def test_a_job_that_ends_its_process_with_success_is_a_crash_all_the_same(worker
     assert worker.poll() is None
 
 
+@pytest.mark.slow
 def test_a_job_that_ignores_its_limit_costs_its_process_and_ends_as_timed_out(workers: Workers) -> None:
     stuck = sample.sit_in_c.enqueue()
     neighbour = sample.nap.enqueue(1.0, 1)
