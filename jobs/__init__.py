@@ -5,7 +5,7 @@ Importing this package loads no model.
 """
 
 from jobs.context import CurrentRun, current_run
-from jobs.errors import DiscardJob, HandBackJob, JobStopped, JobTimedOut, RetryLater
+from jobs.errors import DiscardJob, HandBackJob, JobStopped, JobTimedOut, PutOffJob, RetryLater
 from jobs.policy.backoff import delays, exponential, fixed, linear, polynomial
 from jobs.policy.retry import Bury, Discard, RetryPolicy
 from jobs.registry import Job, job
@@ -19,6 +19,7 @@ __all__ = [
     "Job",
     "JobStopped",
     "JobTimedOut",
+    "PutOffJob",
     "RetryLater",
     "RetryPolicy",
     "current_run",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
 
 
@@ -124,6 +125,22 @@ class RetryLater(Exception):
     def __init__(self, seconds: float, message: str = "") -> None:
         super().__init__(message or f"try again in {seconds:g} s")
         self.retry_after = float(seconds)
+
+
+class PutOffJob(Exception):
+    """Raise it in a job to run again after `seconds`, without counting the attempt: what it needs is not there yet.
+
+    `message` says what it waits for, and is shown with the run. It may do so for ever: where there is an end to the
+    patience, raise `RetryLater`. Raises `BadOptions` for seconds that are no finite number from 0.
+    """
+
+    seconds: float = 60.0
+
+    def __init__(self, seconds: float, message: str = "") -> None:
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+            raise BadOptions(f"seconds={seconds!r}: pass a finite number of seconds from 0")
+        super().__init__(message or "not now")
+        self.seconds = float(seconds)
 
 
 class HandBackJob(Exception):

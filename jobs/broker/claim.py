@@ -36,6 +36,7 @@ FIELDS = (
     "checkpoint",
     "unknown_since_ms",
     "away_ms",
+    "put_off",
     "robbed",
 )
 _ANSWERED = ("life", "attempts", "foreign", "status", *FIELDS)

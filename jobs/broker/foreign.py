@@ -31,7 +31,7 @@ from jobs.policy.storable import LATEST_MS
 _PASSING = {
     "attempts", "claimed_ms", "crashes", "created_at", "description", "durable", "ended_at", "enqueued_at", "exc_info",
     "foreign", "last_heartbeat", "life", "number_of_retries", "origin", "ready_ms", "result", "started_at", "status",
-    "unknown_since_ms", "away_ms", "worker_name",
+    "unknown_since_ms", "away_ms", "put_off", "worker_name",
 }  # fmt: skip
 
 

@@ -81,6 +81,15 @@ class DatabaseAway:
 
 
 @dataclass(frozen=True)
+class Postponed:
+    """The job, or what stands before it, said that it cannot run now; `error` says why. It waits for `seconds`."""
+
+    name: ClassVar[str] = "postponed"
+    error: BaseException
+    seconds: float
+
+
+@dataclass(frozen=True)
 class NotAccepted:
     """The arguments do not fit the function, or cannot be read."""
 
@@ -89,5 +98,15 @@ class NotAccepted:
 
 
 Outcome = (
-    Returned | Raised | TimedOut | Interrupted | Stopped | Crashed | Abandoned | NotKnown | DatabaseAway | NotAccepted
+    Returned
+    | Raised
+    | TimedOut
+    | Interrupted
+    | Stopped
+    | Crashed
+    | Abandoned
+    | NotKnown
+    | DatabaseAway
+    | Postponed
+    | NotAccepted
 )

@@ -17,6 +17,7 @@ from jobs.policy.outcome import (
     NotAccepted,
     NotKnown,
     Outcome,
+    Postponed,
     Raised,
     Returned,
     Stopped,
@@ -36,6 +37,9 @@ UNKNOWN_JOB_WAIT_SECONDS = 30.0
 # Soon enough after a short outage, and rare enough in a long one: an outage is no cause to give up.
 _SHORTEST_OUTAGE_WAIT_SECONDS = 2.0
 _LONGEST_OUTAGE_WAIT_SECONDS = 15.0
+# What is put off for shorter would only ask again, and what waits for one thing must not come back as one.
+_SHORTEST_PUT_OFF_SECONDS = 1.0
+_LONGEST_PUT_OFF_SPREAD_SECONDS = 60.0
 # The third crash is no accident.
 CRASHES_TO_BURY = 3
 _CRASH_BACKOFF = exponential(4, first=1.0)
@@ -176,6 +180,8 @@ def judge(outcome: Outcome, policy: RetryPolicy, *, attempt: int, crashes: int, 
         case DatabaseAway(for_seconds=seconds):
             wait = min(max(_SHORTEST_OUTAGE_WAIT_SECONDS, seconds / 2), _LONGEST_OUTAGE_WAIT_SECONDS)
             return PutOff(_spread(wait, jitter=0.5, roll=roll))
+        case Postponed(seconds=seconds):
+            return PutOff(_spread_apart(seconds, roll=roll))
         case NotAccepted():
             return Bury("bad_arguments")
 
@@ -221,6 +227,12 @@ def _spread(seconds: float, *, jitter: float, roll: float) -> float:
     # A back-off may give numbers of other libraries, which the journal's JSON does not know.
     wait = float(seconds) * (1 + jitter * roll)
     return LONGEST_WAIT_SECONDS if math.isnan(wait) else min(max(0.0, wait), LONGEST_WAIT_SECONDS)
+
+
+def _spread_apart(seconds: float, *, roll: float) -> float:
+    """The wait and up to half of it on top, a minute at the most."""
+    wait = max(_SHORTEST_PUT_OFF_SECONDS, _spread(seconds, jitter=0.0, roll=0.0))
+    return min(wait + roll * min(wait / 2, _LONGEST_PUT_OFF_SPREAD_SECONDS), LONGEST_WAIT_SECONDS)
 
 
 def _check_rule(error_class: object, rule: object) -> None:

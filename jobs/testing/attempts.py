@@ -12,7 +12,7 @@ from jobs import registry
 from jobs.broker.claim import Claim
 from jobs.broker.settle import Settlement
 from jobs.models import JobRun
-from jobs.policy.outcome import Interrupted, Outcome, Returned
+from jobs.policy.outcome import Interrupted, Outcome, Postponed, Returned
 from jobs.registry import Job
 
 # A run that keeps no row tells the journal nothing of these endings.
@@ -42,8 +42,9 @@ class Attempt:
 
     @property
     def failed(self) -> bool:
-        """Whether something went wrong. A job that discards itself, or hands itself back, has not failed."""
-        return self.verdict in _FAILED and self.outcome != Interrupted.name
+        """Whether something went wrong. A job that discards itself, puts itself off or hands itself back has not
+        failed."""
+        return self.verdict in _FAILED and self.outcome not in (Interrupted.name, Postponed.name)
 
     def __repr__(self) -> str:
         why = f": {self.error!r}" if self.error is not None else ""

@@ -16,7 +16,7 @@ from jobs.broker.connection import client, errors_named
 from jobs.broker.schedule import tick
 from jobs.broker.settle import Settlement, settle, settle_and_claim
 from jobs.errors import UnknownQueue, did_you_mean
-from jobs.policy.outcome import Interrupted, NotKnown, Outcome
+from jobs.policy.outcome import Interrupted, NotKnown, Outcome, Postponed
 from jobs.relay import relay
 from jobs.testing.attempts import Attempts, attempt_of
 from jobs.testing.guarding import MAX_RUNS, check_room, raise_if_not_of_jobs
@@ -66,7 +66,7 @@ class _Draining:
         self._queues = queues
         self._due = due
         self._max_runs = max_runs
-        # No code will come for an unknown job while we drain: asking again and again would never end.
+        # What these wait for does not come while we drain: asking again and again would never end.
         self._put_off: set[str] = set()
 
     def run(self) -> None:
@@ -103,7 +103,7 @@ class _Draining:
             raise
         attempt = attempt_of(self._settle(claim, outcome, run_ms=run_ms), outcome)
         self.attempts.add(attempt)
-        if isinstance(outcome, NotKnown):
+        if isinstance(outcome, NotKnown | Postponed):
             self._put_off.add(claim.run_id)
 
     def _settle(self, claim: Claim, outcome: Outcome, *, run_ms: int) -> Settlement:

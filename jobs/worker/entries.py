@@ -15,7 +15,7 @@ from jobs.broker.claim import Claim
 from jobs.errors import BadArguments
 from jobs.policy import arguments as job_arguments
 from jobs.policy import ids, redaction
-from jobs.policy.outcome import Outcome, Returned, Stopped
+from jobs.policy.outcome import Outcome, Postponed, Returned, Stopped
 from jobs.policy.retry import UNCOUNTED, WAITING, Bury, RetryPolicy, Verdict
 from jobs.registry import Job
 from jobs.worker import failures, foreign_rows
@@ -47,6 +47,9 @@ def settled(
     error = getattr(outcome, "error", None)
     if error is not None:
         entry |= failures.facts(error, secrets=_secrets(claim, job))
+    if isinstance(outcome, Postponed):
+        # Where it was raised is of no interest: nothing went wrong.
+        entry |= {"reason": entry["error_message"], "traceback": ""}
     if claim.is_foreign:
         entry["row"] = foreign_rows.row_facts(claim)
     elif not claim.durable:

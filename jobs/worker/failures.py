@@ -18,7 +18,7 @@ def facts(error: BaseException, *, secrets: Collection[str]) -> dict[str, str]:
     """The error's class, message and traceback, with each of `secrets` masked wherever it stands."""
     return {
         "error_class": _class_name(type(error)),
-        "error_message": _shown(_message(error), secrets)[:_MESSAGE_CHARACTERS],
+        "error_message": _shown(message(error), secrets)[:_MESSAGE_CHARACTERS],
         "traceback": _cut(_shown(_traceback(error), secrets)),
     }
 
@@ -31,7 +31,8 @@ def frames(error: BaseException) -> str:
 # An exception's text, notes and details are the job's own code and may raise anything, also SystemExit.
 
 
-def _message(error: BaseException) -> str:
+def message(error: BaseException) -> str:
+    """What the error says. Never raises."""
     try:
         return str(error)
     except BaseException as failure:

@@ -18,17 +18,17 @@ from jobs.broker.keys import suspects
 from jobs.broker.settle import Settlement, Where
 from jobs.checkpoints import Keeper
 from jobs.context import CurrentRun
-from jobs.errors import BadArguments, HandBackJob, JobTimedOut, UnknownJob
+from jobs.errors import BadArguments, HandBackJob, JobTimedOut, PutOffJob, UnknownJob
 from jobs.policy import arguments as job_arguments
 from jobs.policy.options import LONGEST_TIMEOUT_SECONDS
 from jobs.policy.outcome import (
     Abandoned,
     Crashed,
-    DatabaseAway,
     Interrupted,
     NotAccepted,
     NotKnown,
     Outcome,
+    Postponed,
     Raised,
     Returned,
     Stopped,
@@ -50,7 +50,18 @@ from jobs.policy.retry import (
     judge,
 )
 from jobs.registry import Job
-from jobs.worker import entries, failures, foreign, foreign_rows, foreign_words, iteration, orders, outage, stopping
+from jobs.worker import (
+    entries,
+    failures,
+    foreign,
+    foreign_rows,
+    foreign_words,
+    iteration,
+    news,
+    orders,
+    outage,
+    stopping,
+)
 from jobs.worker.event_loop import run_async
 from jobs.worker.middleware import chain
 from jobs.worker.tokens import number_of
@@ -59,8 +70,6 @@ logger = logging.getLogger(__name__)
 
 # A job that hands itself back to a worker which goes on would start again at once, and again.
 _HAND_BACK_WAIT_SECONDS = 1.0
-# A run waits for a database at most 22 s; one that was away a minute ago is away for the second time.
-_SAME_OUTAGE_MS = 60_000
 # What leaves no trace of a run that has no row.
 _UNRECORDED = Done | Discard | UNCOUNTED
 
@@ -109,6 +118,8 @@ def _perform(run: CurrentRun) -> Outcome:
         return TimedOut(JobTimedOut(f"it ran longer than {run.timeout:g} s").with_traceback(error.__traceback__))
     except HandBackJob:
         return Interrupted(0.0 if stopping.is_ending() else _HAND_BACK_WAIT_SECONDS)
+    except PutOffJob as error:
+        return Postponed(error, error.seconds)
     # A job that calls sys.exit() ends itself, not the worker.
     except BaseException as error:
         return outage.outcome_of(error, run.name) or Raised(error)
@@ -140,15 +151,16 @@ def _concluded(
     crashes += isinstance(outcome, Crashed) and outcome.alone
     recorded = claim.durable or not isinstance(verdict, _UNRECORDED)
     facts: dict[str, Any] = {"policy": policy, "worker": worker, "run_ms": run_ms, "crashes": crashes}
-    told = recorded and not _was_away_lately(claim, outcome)
-    entry = _entry(claim, job, outcome, verdict, facts) if told else None
-    _log(claim, outcome, verdict, shown=(entry or {}).get("error_message", outcome.name))
+    is_news = news.is_news(claim, outcome)
+    entry = _entry(claim, job, outcome, verdict, facts) if recorded and is_news else None
+    _log(claim, outcome, verdict, shown=(entry or {}).get("error_message", outcome.name), is_news=is_news)
     settlement = Settlement(
         claim,
         _where(verdict, recorded=recorded),
         wait_seconds=verdict.seconds if isinstance(verdict, WAITING) else 0.0,
         entry=entry,
-        fields=_fields(claim, outcome, verdict, crashes=crashes, recorded=recorded),
+        fields=_fields(claim, outcome, verdict, crashes=crashes, recorded=recorded)
+        | news.remembered(claim, outcome, told=is_news),
         # Who may have killed a process runs where nobody else can be hit, until it ends or is buried.
         queue=suspects(claim.queue) if isinstance(outcome, Crashed) else None,
     )
@@ -238,11 +250,6 @@ def _caller(
     return lambda: run_async(lambda: job.function(*args, **kwargs), timeout=timeout)
 
 
-def _was_away_lately(claim: Claim, outcome: Outcome) -> bool:
-    """Whether the journal has heard of this outage: thousands of runs that wait for its end would fill it."""
-    return isinstance(outcome, DatabaseAway) and claim.claimed_ms - claim.number("away_ms") < _SAME_OUTAGE_MS
-
-
 def _unknown_for(claim: Claim) -> float:
     since = claim.number("unknown_since_ms")
     return (claim.claimed_ms - since) / 1000 if since else 0.0
@@ -270,8 +277,6 @@ def _fields(
         fields["unknown_since_ms"] = claim.claimed_ms
     if isinstance(outcome, Abandoned):
         fields["robbed"] = 1
-    if isinstance(outcome, DatabaseAway):
-        fields["away_ms"] = claim.claimed_ms
     if crashes:
         fields["crashes"] = crashes
     if recorded and not claim.durable:
@@ -280,14 +285,16 @@ def _fields(
     return fields
 
 
-def _log(claim: Claim, outcome: Outcome, verdict: Verdict, *, shown: str) -> None:
+def _log(claim: Claim, outcome: Outcome, verdict: Verdict, *, shown: str, is_news: bool) -> None:
     facts = {"verdict": verdict.name}
     if isinstance(verdict, Bury):
         _tell(logging.ERROR, claim, "%s is dead (%s): %s", verdict.reason, shown, **facts)
     elif isinstance(outcome, Stopped):
         _tell(logging.INFO, claim, "%s was stopped by %s", outcome.actor, **facts)
     elif isinstance(verdict, WAITING):
-        _tell(logging.INFO, claim, "%s: %s in %.0f s after %s", verdict.name, verdict.seconds, outcome.name, **facts)
+        level = logging.INFO if is_news else logging.DEBUG
+        words = shown if isinstance(outcome, Postponed) else outcome.name
+        _tell(level, claim, "%s: %s in %.0f s after %s", verdict.name, verdict.seconds, words, **facts)
 
 
 def log_failure(claim: Claim, failure: BaseException, message: str) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 from rq import Retry, get_current_job
 
+from jobs import PutOffJob
+
 calls: list[Any] = []
 
 
@@ -93,3 +95,7 @@ class Bomb:
 
     def __reduce__(self) -> Any:
         return os.mkdir, (self.path,)
+
+
+def wait_for_the_warehouse() -> None:
+    raise PutOffJob(30, "the warehouse is closed")

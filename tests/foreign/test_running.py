@@ -377,3 +377,15 @@ def test_our_queue_writes_what_stock_django_rq_wrote(allowed: None) -> None:
     rq_job = JobsQueue("default").enqueue(tasks.add, timedelta(1), timedelta(2))
     work_off()
     assert rq_job.return_value() == timedelta(3)
+
+
+def test_a_job_of_plain_rq_may_put_itself_off(queue: Queue) -> None:
+    rq_job = queue.enqueue(tasks.wait_for_the_warehouse, retry=Retry(max=1))
+    work_off()
+    assert (the_row().state, the_row().attempts, the_row().error_message) == ("scheduled", 0, "the warehouse is closed")
+    assert rq_job.get_status() == JobStatus.SCHEDULED
+    for _ in range(3):
+        client().zadd("rq:scheduled:default", {rq_job.id: 0})
+        tick([], ["default"])
+        work_off()
+    assert (the_row().state, JobAttempt.objects.count()) == ("scheduled", 1)

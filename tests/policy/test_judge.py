@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs import DiscardJob, JobTimedOut, RetryLater, RetryPolicy, fixed
+from jobs import DiscardJob, JobTimedOut, PutOffJob, RetryLater, RetryPolicy, fixed
 from jobs.errors import BadOptions
 from jobs.policy.outcome import (
     Abandoned,
@@ -19,11 +19,22 @@ from jobs.policy.outcome import (
     Interrupted,
     NotAccepted,
     NotKnown,
+    Postponed,
     Raised,
     Returned,
     TimedOut,
 )
-from jobs.policy.retry import LONGEST_RETRY_AFTER_SECONDS, Bury, Discard, Done, HandBack, PutOff, Retry, judge
+from jobs.policy.retry import (
+    LONGEST_RETRY_AFTER_SECONDS,
+    LONGEST_WAIT_SECONDS,
+    Bury,
+    Discard,
+    Done,
+    HandBack,
+    PutOff,
+    Retry,
+    judge,
+)
 
 
 class Declined(Exception):
@@ -96,6 +107,9 @@ def verdict_on(outcome, policy=POLICY, *, attempt=1, crashes=0, roll=0.0):
         (NotKnown(KeyError(), 0), 1, 0, PutOff(30)),
         (NotKnown(KeyError(), 3599), 99, 0, PutOff(30)),
         (NotKnown(KeyError(), 3600), 1, 0, Bury("unknown_job")),
+        (Postponed(PutOffJob(30), 30), 99, 0, PutOff(30)),
+        (Postponed(PutOffJob(0), 0), 99, 0, PutOff(1)),
+        (Postponed(PutOffJob(1e12), 1e12), 1, 0, PutOff(LONGEST_WAIT_SECONDS)),
         (NotAccepted(TypeError()), 1, 0, Bury("bad_arguments")),
     ],
 )
@@ -143,6 +157,18 @@ def test_fewer_attempts_for_one_run_bind_its_rules_too():
 
 def test_more_attempts_for_one_run_leave_the_rules_their_own():
     assert verdict_on(Raised(Slow()), POLICY.with_attempts(50), attempt=3) == Bury("exhausted")
+
+
+@pytest.mark.parametrize(("seconds", "longest"), [(1, 1.5), (60, 90), (3600, 3660)])
+def test_what_is_put_off_comes_back_spread_and_never_too_soon(seconds, longest):
+    assert verdict_on(Postponed(PutOffJob(seconds), seconds), roll=0.0) == PutOff(seconds)
+    assert verdict_on(Postponed(PutOffJob(seconds), seconds), roll=1.0) == PutOff(longest)
+
+
+@pytest.mark.parametrize("seconds", [-1, math.inf, math.nan, True, "5", None])
+def test_a_put_off_by_what_is_no_number_of_seconds_is_refused(seconds):
+    with pytest.raises(BadOptions, match="finite number of seconds"):
+        PutOffJob(seconds)
 
 
 def carrying(seconds):

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from django.db import transaction
 
+from jobs import PutOffJob
 from jobs.broker import inspect, keys
 from jobs.broker.connection import client
 from jobs.broker.embedded import embedded_server
@@ -190,6 +192,20 @@ def test_an_unknown_job_is_put_off_once_a_call(jobs_drain: Drain) -> None:
     JobRun.objects.filter(pk=run.id).update(name="tests.sample.removed")
     assert jobs_drain(due=True).counts == {"put off": 1}
     assert state(run) == "scheduled"
+
+
+def test_a_job_that_puts_itself_off_is_tried_once_a_call(jobs_drain: Drain, make_job: Any) -> None:
+    waits = [PutOffJob(60, "the warehouse is closed")] * 2
+
+    def ship() -> None:
+        if waits:
+            raise waits.pop()
+
+    run = make_job(ship).enqueue()
+    drained = [jobs_drain(due=True) for _ in range(3)]
+    assert [attempts.counts for attempts in drained] == [{"put off": 1}, {"put off": 1}, {"done": 1}]
+    assert drained[0].failures == []
+    assert state(run) == "succeeded"
 
 
 def test_a_job_without_end_is_found_out(jobs_drain: Drain) -> None:

@@ -13,7 +13,7 @@ local worker, name, only_ended, ended_at = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 -- Of a finished run RQ keeps as many results.
 local RESULTS_MOST, FAILED_MOST, PARENTS = 10, 10000, 'jobs:parents'
 -- A later run of the same id begins anew.
-local OURS = { 'attempts', 'crashes', 'life', 'foreign', 'durable', 'ready_ms', 'claimed_ms', 'unknown_since_ms', 'away_ms' }
+local OURS = { 'attempts', 'crashes', 'life', 'foreign', 'durable', 'ready_ms', 'claimed_ms', 'unknown_since_ms', 'away_ms', 'put_off' }
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local answers, good, bad, stale = {}, 0, 0, 0
