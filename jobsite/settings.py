@@ -26,6 +26,7 @@ env = environ.FileAwareEnv(
     EMAIL_URL=(str, "smtp://127.0.0.1:2525"),
     PAYMENTS_URL=(str, _running.get("PAYMENTS_URL", "http://127.0.0.1:8101")),
     WAREHOUSE_URL=(str, _running.get("WAREHOUSE_URL", "http://127.0.0.1:8102")),
+    LISTS_URL=(str, _running.get("LISTS_URL", "http://127.0.0.1:8104")),
     MAILBOX_URL=(str, _running.get("MAILBOX_URL", "http://127.0.0.1:8103")),
     SITE_URL=(str, "http://127.0.0.1:8000"),
     OPERATORS_EMAIL=(str, "operators@example.com"),
@@ -136,6 +137,7 @@ SITE_URL = env("SITE_URL")
 
 PAYMENTS_URL = env("PAYMENTS_URL")
 WAREHOUSE_URL = env("WAREHOUSE_URL")
+LISTS_URL = env("LISTS_URL")
 MAILBOX_URL = env("MAILBOX_URL")
 # Seconds.
 PARTNER_CONNECT_TIMEOUT = env("PARTNER_CONNECT_TIMEOUT")

@@ -184,6 +184,7 @@ class ProductAdmin(admin.ModelAdmin):
 
 @admin.register(Customer)
 class CustomerAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ["name", "email", "created_at"]
+    list_display = ["email", "name", "newsletter", "newsletter_problem", "created_at"]
+    list_filter = ["newsletter"]
     search_fields = ["name", "email"]
-    fields = ["name", "email", "created_at"]
+    fields = ["name", "email", "created_at", "newsletter", "newsletter_problem", "newsletter_at"]

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 
 from django.db import IntegrityError, transaction
 
-from orders import charging, order_runs
+from orders import charging, order_runs, subscribing
 from orders.jobs import process_order, send_welcome_email
 from orders.models import Customer, Order, OrderLine, Product
+from orders.newsletter import normalised
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,21 @@ class EmptyBasket(Exception):
     """An order needs at least one item."""
 
 
-def place_order(*, key: uuid.UUID, items: Sequence[Item], email: str, address: Address, card: str) -> Order:
-    """Make an order of a basket, and ask for its processing in the same transaction.
+def place_order(
+    *, key: uuid.UUID, items: Sequence[Item], email: str, address: Address, card: str, newsletter: bool = False
+) -> Order:
+    """Make an order of a basket, and ask for its processing in the same transaction; and for the newsletter, if wanted.
 
     `key` names the filled basket: a form sent twice gets the order it made the first time.
     """
     if not items:
         raise EmptyBasket("The basket is empty: add something first.")
     try:
-        return _create_order(key, items, email, address, card)
+        with transaction.atomic():
+            order = _create_order(key, items, email, address, card)
+            if newsletter:
+                subscribing.sign_up(email)
+        return order
     except IntegrityError:
         earlier = Order.objects.filter(checkout_key=key).first()
         if earlier is None:
@@ -56,7 +63,6 @@ def place_order(*, key: uuid.UUID, items: Sequence[Item], email: str, address: A
         return earlier
 
 
-@transaction.atomic
 def _create_order(key: uuid.UUID, items: Sequence[Item], email: str, address: Address, card: str) -> Order:
     order = Order.objects.create(
         checkout_key=key,
@@ -79,7 +85,8 @@ def _create_order(key: uuid.UUID, items: Sequence[Item], email: str, address: Ad
 
 
 def _customer(email: str, name: str) -> Customer:
-    customer, is_new = Customer.objects.get_or_create(email=email.lower(), defaults={"name": name})
-    if is_new:
+    customer, is_new = Customer.objects.get_or_create(email=normalised(email), defaults={"name": name})
+    # Who only read the newsletter so far has no name yet.
+    if is_new or Customer.objects.filter(pk=customer.pk, name="").update(name=name):
         send_welcome_email.enqueue(customer.pk)
     return customer

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from jobs.emails import send_once
 from orders import letters
-from orders.models import Customer, Order, Payment, PaymentOutcome
+from orders.models import Customer, Newsletter, Order, Payment, PaymentOutcome
 
 
 def welcome(customer_id: int) -> None:
@@ -17,6 +17,16 @@ def welcome(customer_id: int) -> None:
     if customer is None:
         return
     send_once("welcome", customer.email, f"customer-{customer.pk}", partial(letters.welcome, customer))
+
+
+def welcome_reader(customer_id: int) -> None:
+    """Tell a customer that the newsletter will come; nothing when they have left since."""
+    customer = Customer.objects.filter(pk=customer_id, newsletter=Newsletter.ON_LIST).first()
+    if customer is None:
+        return
+    # The time is part of the key: who left and came back is told again.
+    key = f"customer-{customer.pk} {customer.newsletter_at:%Y%m%d%H%M%S}"
+    send_once("newsletter_welcome", customer.email, key, partial(letters.newsletter_welcome, customer))
 
 
 def confirm_order(order_id: int) -> None:

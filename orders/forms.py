@@ -47,8 +47,13 @@ class CardForm(forms.Form):
     card = forms.ChoiceField(choices=CARDS, widget=forms.RadioSelect, initial=CARDS[0][0])
 
 
+class NewsletterForm(forms.Form):
+    email = forms.EmailField(label="E-mail", max_length=254, widget=forms.EmailInput({"autocomplete": "email"}))
+
+
 class CheckoutForm(AddressForm, CardForm):
     email = forms.EmailField(label="E-mail", max_length=254, widget=forms.EmailInput({"autocomplete": "email"}))
+    newsletter = forms.BooleanField(label="Send me the newsletter", required=False)
     key = forms.UUIDField(widget=forms.HiddenInput)
     seen_total = forms.IntegerField()
 

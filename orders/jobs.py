@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobs import Bury, RetryPolicy, exponential, job
-from orders import charging, correspondence, fulfilment, inventory, payments, warehouse
+from orders import charging, correspondence, fulfilment, inventory, lists, newsletter, payments, warehouse
 
 # Five minutes in all: long enough for a partner's hiccup, short enough to be watched.
 CHARGING = RetryPolicy(
@@ -17,6 +17,12 @@ NOTIFYING_WAREHOUSE = RetryPolicy(
     rules={warehouse.InvalidAddress: Bury, warehouse.ShipmentRefused: Bury},
 )
 CONFIRMING = RetryPolicy(attempts=5, backoff=exponential(first=5, cap=600))
+# A day and a half in all: nobody waits for a newsletter.
+SUBSCRIBING = RetryPolicy(
+    attempts=12,
+    backoff=exponential(first=5, base=3, cap=4 * 3600),
+    rules={lists.RequestRefused: Bury},
+)
 TAKING_STOCK = RetryPolicy(attempts=5, backoff=exponential(first=2, cap=60))
 
 
@@ -67,6 +73,24 @@ def send_payment_failed(payment_id: int) -> None:
 def send_welcome_email(customer_id: int) -> None:
     """Greet a new customer."""
     correspondence.welcome(customer_id)
+
+
+@job(queue="low", retry=SUBSCRIBING, timeout=30)
+def subscribe(customer_id: int) -> None:
+    """Put a customer who asked on the newsletter's list. A refused address is kept on the customer and ends the run."""
+    newsletter.put_on_list(customer_id, on_listed=send_newsletter_welcome.enqueue)
+
+
+@job(queue="low", retry=SUBSCRIBING, timeout=30)
+def unsubscribe(customer_id: int) -> None:
+    """Take a customer who left off the newsletter's list."""
+    newsletter.take_off_list(customer_id)
+
+
+@job(queue="mailers", timeout=60)
+def send_newsletter_welcome(customer_id: int) -> None:
+    """Tell a new reader, and how to leave."""
+    correspondence.welcome_reader(customer_id)
 
 
 @job(queue="mailers", timeout=60)

@@ -10,6 +10,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from orders import newsletter
 from orders.models import Customer, Order, Payment
 
 
@@ -20,6 +21,18 @@ def welcome(customer: Customer) -> EmailMultiAlternatives:
         subject=f"Welcome, {customer.name}",
         about=f"customer-{customer.pk}",
         customer=customer,
+    )
+
+
+def newsletter_welcome(customer: Customer) -> EmailMultiAlternatives:
+    token = newsletter.leaving_token(customer)
+    return _letter(
+        "newsletter_welcome",
+        to=customer.email,
+        subject="You are on our list",
+        about=f"customer-{customer.pk}-{customer.newsletter_at:%Y%m%d%H%M%S}",
+        customer=customer,
+        leave_url=_absolute(reverse("newsletter_leave", args=[token])),
     )
 
 

@@ -17,5 +17,8 @@ urlpatterns = [
     path("orders/<str:number>/pay/", views.order_pay, name="order_pay"),
     path("orders/<str:number>/address/", views.order_address, name="order_address"),
     path("orders/<str:number>/ship/", views.order_ship, name="order_ship"),
+    path("newsletter/", views.newsletter_page, name="newsletter"),
+    path("newsletter/state/", views.newsletter_state, name="newsletter_state"),
+    path("newsletter/leave/<str:token>/", views.newsletter_leave, name="newsletter_leave"),
     path("staff/", include("orders.staff.urls")),
 ]

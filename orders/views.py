@@ -7,18 +7,27 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.templatetags.static import static
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import conditional_page, require_http_methods, require_POST, require_safe
 
-from orders import aftercare, checkout, timeline
+from orders import aftercare, checkout, newsletter, subscribing, timeline
 from orders.basket import MAX_QUANTITY, Basket, total_cents
 from orders.charging import PaymentNotNeeded
-from orders.forms import AddressForm, CardForm, CheckoutForm, QuantityForm
-from orders.models import Order, Product
+from orders.forms import AddressForm, CardForm, CheckoutForm, NewsletterForm, QuantityForm
+from orders.models import Customer, Newsletter, Order, Product
 from orders.order_runs import latest_by_job, runs_of
+
+# The tone is the name of a colour in the style sheet.
+NEWSLETTER_WORDS = {
+    Newsletter.NONE: ("waiting", "Nothing was asked for."),
+    Newsletter.ASKED: ("working", "We are telling our list provider."),
+    Newsletter.ON_LIST: ("done", "You are on the list. A letter with a link to leave it is on its way."),
+    Newsletter.INVALID: ("problem", "{problem} Please look at the address and try again."),
+    Newsletter.LEFT: ("waiting", "You have left the list."),
+}
 
 
 @require_safe
@@ -80,6 +89,8 @@ def check_out(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         order = _place(form, items)
         filled.clear()
+        if form.cleaned_data["newsletter"]:
+            request.session["reader"] = order.customer_id
         return redirect(order)
     return render(request, "shop/checkout.html", {"form": form, "items": items, "total": total})
 
@@ -137,6 +148,51 @@ def order_ship(request: HttpRequest, number: str) -> HttpResponse:
     return redirect(order)
 
 
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def newsletter_page(request: HttpRequest) -> HttpResponse:
+    form = NewsletterForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        request.session["reader"] = subscribing.sign_up(form.cleaned_data["email"]).pk
+        return redirect("newsletter")
+    return render(request, "shop/newsletter.html", {"form": form, **_reader(request)})
+
+
+@require_safe
+@conditional_page
+def newsletter_state(request: HttpRequest) -> HttpResponse:
+    """The part of the newsletter's page that changes: how the address stands that this browser asked for."""
+    response = render(request, "shop/_newsletter.html", _reader(request))
+    response["Cache-Control"] = "private, no-cache"
+    return response
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def newsletter_leave(request: HttpRequest, token: str) -> HttpResponse:
+    """Asks on GET, for mail programs follow links; does on POST."""
+    reader = newsletter.customer_of(token)
+    if reader is None:
+        raise Http404("This link leads to nobody.")
+    if request.method == "POST" and subscribing.leave(reader):
+        messages.success(request, "You are off the list.")
+        return redirect("newsletter_leave", token=token)
+    return render(request, "shop/newsletter_leave.html", {"reader": reader, "has_it": newsletter.has_it(reader)})
+
+
+def _reader(request: HttpRequest) -> dict[str, Any]:
+    reader = Customer.objects.filter(pk=request.session.get("reader", 0)).first()
+    if reader is None:
+        return {}
+    tone, headline = NEWSLETTER_WORDS[Newsletter(reader.newsletter)]
+    return {
+        "reader": reader,
+        "tone": tone,
+        "headline": headline.format(problem=reader.newsletter_problem),
+        "is_moving": reader.newsletter == Newsletter.ASKED,
+    }
+
+
 def _order(number: str) -> Order:
     return get_object_or_404(Order.objects.select_related("customer"), number=number.upper())
 
@@ -157,6 +213,7 @@ def _place(form: CheckoutForm, items: list[checkout.Item]) -> Order:
         email=form.cleaned_data["email"],
         address=form.address,
         card=form.cleaned_data["card"],
+        newsletter=form.cleaned_data["newsletter"],
     )
 
 

@@ -14,6 +14,7 @@ WEB_PORT = 8000
 _PAYMENTS_PORT = 8101
 _WAREHOUSE_PORT = 8102
 _MAILBOX_PORT = 8103
+_LISTS_PORT = 8104
 _SMTP_PORT = 2525
 
 
@@ -24,6 +25,7 @@ class Addresses:
     web: int
     payments: int
     warehouse: int
+    lists: int
     mailbox: int
     smtp: int
     web_was_asked_for: bool = False
@@ -38,6 +40,7 @@ class Addresses:
             "SITE_URL": self.shop_url,
             "PAYMENTS_URL": _url(self.payments),
             "WAREHOUSE_URL": _url(self.warehouse),
+            "LISTS_URL": _url(self.lists),
             "MAILBOX_URL": _url(self.mailbox),
             "EMAIL_URL": f"smtp://{HOST}:{self.smtp}",
         }
@@ -56,10 +59,10 @@ def find_addresses(web_port: int | None) -> Addresses:
     """`web_port` for the shop, or 8000 or the next free one; the usual port or a later one for the others."""
     web = free_port(WEB_PORT) if web_port is None else requested_port(web_port)
     others: list[int] = []
-    for port in (_PAYMENTS_PORT, _WAREHOUSE_PORT, _MAILBOX_PORT, _SMTP_PORT):
+    for port in (_PAYMENTS_PORT, _WAREHOUSE_PORT, _LISTS_PORT, _MAILBOX_PORT, _SMTP_PORT):
         others.append(free_port(port, taken=[web, *others]))
-    payments, warehouse, mailbox, smtp = others
-    return Addresses(web, payments, warehouse, mailbox, smtp, web_was_asked_for=web_port is not None)
+    payments, warehouse, lists, mailbox, smtp = others
+    return Addresses(web, payments, warehouse, lists, mailbox, smtp, web_was_asked_for=web_port is not None)
 
 
 def _url(port: int) -> str:

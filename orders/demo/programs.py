@@ -34,6 +34,7 @@ class Programs:
         return [
             self._partner("payments", self.addresses.payments),
             self._partner("warehouse", self.addresses.warehouse),
+            self._partner("lists", self.addresses.lists),
             self._partner("mailbox", self.addresses.mailbox, "--smtp-port", str(self.addresses.smtp)),
         ]
 

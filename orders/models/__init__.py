@@ -1,9 +1,20 @@
 """What the shop knows. No rules of business: those are in `checkout`, `charging`, `inventory` and `fulfilment`."""
 
 from orders.models.catalogue import Product
-from orders.models.customers import Customer
+from orders.models.customers import Customer, Newsletter
 from orders.models.orders import Country, Order, OrderLine, OrderRun
 from orders.models.payments import Payment, PaymentOutcome
 from orders.models.shipments import Shipment
 
-__all__ = ["Country", "Customer", "Order", "OrderLine", "OrderRun", "Payment", "PaymentOutcome", "Product", "Shipment"]
+__all__ = [
+    "Country",
+    "Customer",
+    "Newsletter",
+    "Order",
+    "OrderLine",
+    "OrderRun",
+    "Payment",
+    "PaymentOutcome",
+    "Product",
+    "Shipment",
+]

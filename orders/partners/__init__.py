@@ -1,1 +1,1 @@
-"""The demo's partners as services of their own: a payment gateway, a warehouse, a mailbox. No part of the shop."""
+"""The demo's partners, services of their own: payments, warehouse, list provider, mailbox. No part of the shop."""

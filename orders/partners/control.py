@@ -8,7 +8,7 @@ from django.conf import settings
 
 from orders.calling import Answer, NoAnswer, call
 
-from .modes import GATEWAY_MODES, MAILBOX_MODES, WAREHOUSE_MODES, Mode
+from .modes import GATEWAY_MODES, LISTS_MODES, MAILBOX_MODES, WAREHOUSE_MODES, Mode
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ PARTNERS = {
     for partner in (
         Partner("payments", "Payment gateway", "PAYMENTS_URL", "charges", "ledger", GATEWAY_MODES),
         Partner("warehouse", "Warehouse", "WAREHOUSE_URL", "shipments", "ledger", WAREHOUSE_MODES),
+        Partner("lists", "List provider", "LISTS_URL", "members", "ledger", LISTS_MODES),
         Partner("mailbox", "Mailbox", "MAILBOX_URL", "messages", "messages", MAILBOX_MODES),
     )
 }

@@ -9,15 +9,18 @@ from typing import Any
 MODES = {
     "ok": "Works.",
     "decline": "Declines every card.",
+    "down": "Hangs up and does nothing.",
     "timeout_before": "Never answers and does nothing.",
     "timeout_after": "Does the work, then never answers.",
     "rate_limit": "Answers 429 and asks to come back later.",
+    "rate_limit_date": "Answers 429 and says from when to come back.",
     "error": "Answers that it is broken.",
     "slow": "Does the work and answers late.",
 }
 
-GATEWAY_MODES = tuple(MODES)
-WAREHOUSE_MODES = tuple(name for name in MODES if name != "decline")
+FAULTS = ("down", "timeout_before", "timeout_after", "rate_limit", "rate_limit_date", "error", "slow")
+GATEWAY_MODES = ("ok", "decline", *FAULTS)
+WAREHOUSE_MODES = LISTS_MODES = ("ok", *FAULTS)
 MAILBOX_MODES = ("ok", "error", "slow")
 
 

@@ -5,6 +5,8 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from math import ceil
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -84,11 +86,54 @@ class Service:
             self._counts[ending] += 1
 
 
-class LedgerService(Service):
+class HttpService(Service):
+    """A partner that is asked for work over HTTP, and does it as its mode says."""
+
+    error_status: ClassVar[int]
+
+    def _perform(self, request: Request, mode: Mode) -> Answer:
+        raise NotImplementedError
+
+    def _work(self, request: Request) -> Answer:
+        """Modes govern requests for work only: looking up and telling always answer."""
+        try:
+            answer = self._under(self._switch.take(), request)
+        except Silence:
+            self._count("held")
+            raise
+        except BadRequest:
+            self._count("400")
+            raise
+        self._count(str(answer.status))
+        return answer
+
+    def _under(self, mode: Mode, request: Request) -> Answer:
+        if refusal := self._refusal(mode):
+            return refusal
+        answer = self._perform(request, mode)
+        if mode.name == "timeout_after":
+            raise Silence(mode.seconds)
+        if mode.name == "slow":
+            self._door.pause(mode.delay_seconds)
+        return answer
+
+    def _refusal(self, mode: Mode) -> Answer | None:
+        match mode.name:
+            case "down":
+                raise Silence(0)
+            case "timeout_before":
+                raise Silence(mode.seconds)
+            case "rate_limit" | "rate_limit_date":
+                return Answer(429, {"error": "rate_limited"}, {"Retry-After": _retry_after(mode)})
+            case "error":
+                return Answer(self.error_status, {"error": "internal"})
+        return None
+
+
+class LedgerService(HttpService):
     """A partner that does each request for work once per idempotency key and keeps a ledger of it."""
 
     plural: ClassVar[str]
-    error_status: ClassVar[int]
 
     def __init__(self, folder: Path, *, port: int = 0, key_life_seconds: float = DAY_SECONDS) -> None:
         super().__init__(port=port)
@@ -106,9 +151,6 @@ class LedgerService(Service):
         """As if the life of every idempotency key had passed."""
         self._ledger.forget_keys()
 
-    def _perform(self, request: Request, mode: Mode) -> Answer:
-        raise NotImplementedError
-
     def _routes(self) -> Routes:
         return {
             **super()._routes(),
@@ -117,34 +159,6 @@ class LedgerService(Service):
             ("GET", f"/{self.plural}/*"): self._show,
             ("GET", "/ledger"): self._show_ledger,
         }
-
-    def _work(self, request: Request) -> Answer:
-        """Modes govern requests for work only: looking up and telling always answer."""
-        try:
-            answer = self._under(self._switch.take(), request)
-        except Silence:
-            self._count("held")
-            raise
-        except BadRequest:
-            self._count("400")
-            raise
-        self._count(str(answer.status))
-        return answer
-
-    def _under(self, mode: Mode, request: Request) -> Answer:
-        if mode.name == "timeout_before":
-            raise Silence(mode.seconds)
-        if mode.name == "rate_limit":
-            wait = {"Retry-After": str(ceil(mode.delay_seconds))}
-            return Answer(429, {"error": "rate_limited"}, wait)
-        if mode.name == "error":
-            return Answer(self.error_status, {"error": "internal"})
-        answer = self._perform(request, mode)
-        if mode.name == "timeout_after":
-            raise Silence(mode.seconds)
-        if mode.name == "slow":
-            self._door.pause(mode.delay_seconds)
-        return answer
 
     def _once(self, request: Request, order: Mapping[str, Any], make: Callable[[], Entry]) -> Answer:
         try:
@@ -182,6 +196,13 @@ def positive_number(data: Mapping[str, Any], name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise BadRequest(f"`{name}` must be a whole number from 1.")
     return value
+
+
+def _retry_after(mode: Mode) -> str:
+    seconds = ceil(mode.delay_seconds)
+    if mode.name == "rate_limit":
+        return str(seconds)
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
 
 
 def _key(request: Request) -> str:

@@ -54,7 +54,8 @@ def test_when_all_neighbours_are_in_use_the_message_says_so(busy_port: int) -> N
 
 def test_no_two_parts_get_the_same_port() -> None:
     addresses = find_addresses(free_port(8101))
-    ports = [addresses.web, addresses.payments, addresses.warehouse, addresses.mailbox, addresses.smtp]
+    ports = [addresses.web, addresses.payments, addresses.warehouse, addresses.lists, addresses.mailbox]
+    ports += [addresses.smtp]
     assert len(set(ports)) == len(ports)
 
 
@@ -71,6 +72,7 @@ def test_each_part_is_told_where_the_others_are() -> None:
         "SITE_URL": f"http://127.0.0.1:{addresses.web}",
         "PAYMENTS_URL": f"http://127.0.0.1:{addresses.payments}",
         "WAREHOUSE_URL": f"http://127.0.0.1:{addresses.warehouse}",
+        "LISTS_URL": f"http://127.0.0.1:{addresses.lists}",
         "MAILBOX_URL": f"http://127.0.0.1:{addresses.mailbox}",
         "EMAIL_URL": f"smtp://127.0.0.1:{addresses.smtp}",
     }

@@ -18,7 +18,7 @@ GONE_WITHIN_SECONDS = 30
 # What would lead the demo to servers or mailboxes of somebody else.
 _NOT_INHERITED = {
     *("REDIS_URL", "DATABASE_URL", "SECRET_KEY", "DEBUG", "HTTPS", "ALLOWED_HOSTS"),
-    *("PAYMENTS_URL", "WAREHOUSE_URL", "MAILBOX_URL", "EMAIL_URL", "SITE_URL"),
+    *("PAYMENTS_URL", "WAREHOUSE_URL", "LISTS_URL", "MAILBOX_URL", "EMAIL_URL", "SITE_URL"),
 }
 
 

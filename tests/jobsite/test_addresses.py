@@ -16,7 +16,7 @@ from orders.demo.addresses import Addresses
 ROOT = Path(__file__).resolve().parents[2]
 LOOK = "from jobsite import settings; print(settings.PAYMENTS_URL)"
 USUAL = "http://127.0.0.1:8101"
-DEMO = Addresses(web=8000, payments=8104, warehouse=8105, mailbox=8106, smtp=2526)
+DEMO = Addresses(web=8000, payments=8104, warehouse=8105, lists=8107, mailbox=8106, smtp=2526)
 
 
 def payments_url(folder: Path, **environment: str) -> str:

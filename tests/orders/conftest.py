@@ -6,9 +6,9 @@ import pytest
 
 from orders.models import Order, Product
 from tests.orders.making import a_product, an_order
-from tests.partners import gateway, mailbox, warehouse_partner
+from tests.partners import gateway, list_provider, mailbox, warehouse_partner
 
-__all__ = ["gateway", "mailbox", "warehouse_partner"]
+__all__ = ["gateway", "list_provider", "mailbox", "warehouse_partner"]
 
 
 @pytest.fixture

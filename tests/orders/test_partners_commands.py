@@ -40,7 +40,7 @@ def partner(*arguments: str) -> str:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("name", ["payments", "warehouse", "mailbox"])
+@pytest.mark.parametrize("name", ["payments", "warehouse", "lists", "mailbox"])
 def test_a_partner_runs_until_it_is_told_to_stop(name: str, tmp_path: Path) -> None:
     options = [name, "--port", "0", "--smtp-port", "0", "--folder", str(tmp_path)]
     with running(*options) as (process, line):

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from orders import payments
 from orders.partners.gateway import Gateway
+from orders.partners.lists import Lists
 from orders.partners.mailbox import Mailbox
 from orders.partners.warehouse import Warehouse
 
@@ -40,8 +41,8 @@ def onlooker() -> Client:
 
 
 @pytest.fixture
-def _partners_are_away(gateway: Gateway, warehouse_partner: Warehouse, mailbox: Mailbox) -> None:
-    for partner in (gateway, warehouse_partner, mailbox):
+def _partners_are_away(gateway: Gateway, warehouse_partner: Warehouse, list_provider: Lists, mailbox: Mailbox) -> None:
+    for partner in (gateway, warehouse_partner, list_provider, mailbox):
         partner.stop()
 
 
@@ -133,7 +134,7 @@ def test_there_are_no_other_partners(staff: Client) -> None:
 @pytest.mark.usefixtures("_partners_are_away")
 def test_partners_that_are_away_are_named_with_the_cure(staff: Client) -> None:
     page = text_of(staff.get(PARTNERS))
-    assert page.count("does not answer at") == 3
+    assert page.count("does not answer at") == 4
     assert "manage.py partners payments" in page
     assert "does not answer at" in text_of(staff.post(PARTNER_MODE, {"mode": "error"}, follow=True))
 

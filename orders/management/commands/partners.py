@@ -9,11 +9,12 @@ from django.core.management.base import BaseCommand, CommandError
 
 from orders.partners.door import PortTaken
 from orders.partners.gateway import Gateway
+from orders.partners.lists import Lists
 from orders.partners.running import run_until_stopped
 from orders.partners.service import DAY_SECONDS, Service
 from orders.partners.warehouse import Warehouse
 
-PORTS = {"payments": 8101, "warehouse": 8102, "mailbox": 8103}
+PORTS = {"payments": 8101, "warehouse": 8102, "mailbox": 8103, "lists": 8104}
 
 
 class Command(BaseCommand):
@@ -22,7 +23,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", choices=sorted(PORTS))
-        parser.add_argument("--port", type=int, help="HTTP port; 0 takes a free one. Default: 8101, 8102, 8103.")
+        parser.add_argument("--port", type=int, help="HTTP port; 0 takes a free one. Default: 8101, 8102, 8103, 8104.")
         parser.add_argument("--smtp-port", type=int, default=2525, help="The mailbox's SMTP port.")
         parser.add_argument(
             "--folder",
@@ -57,5 +58,7 @@ def _service(*, name: str, port: int | None, smtp_port: int, folder: Path, key_l
         from orders.partners.mailbox import Mailbox
 
         return Mailbox(folder, port=port, smtp_port=smtp_port)
+    if name == "lists":
+        return Lists(folder, port=port)
     partner = {"payments": Gateway, "warehouse": Warehouse}[name]
     return partner(folder, port=port, key_life_seconds=key_life)
