@@ -62,6 +62,12 @@ def places(run_id: object) -> list[str]:
         for place in (keys.queue(queue), f"rq:wip:{queue}", keys.scheduled(queue), keys.failed(queue))
         for one in _members(place)
         if one.partition(":")[0] == wanted
+    ] + [
+        f"lane:{lane}"
+        for queue in [name for queue in conf.queue_names() for name in (queue, keys.suspects(queue))]
+        for lane in _members(keys.lanes(queue))
+        for one in _members(keys.lane(lane))
+        if one == wanted
     ]
 
 

@@ -23,7 +23,7 @@ class Unfit:
 
 @dataclass(frozen=True)
 class QueueNow:
-    """Runs of one queue by where they are."""
+    """Runs of one queue by where they are. `depth` counts those in lanes too."""
 
     name: str
     depth: int
@@ -38,9 +38,21 @@ def queues_now(names: Sequence[str]) -> list[QueueNow]:
         pipeline.llen(keys.queue(name))
         pipeline.zcard(f"rq:wip:{name}")
         pipeline.zcard(keys.scheduled(name))
+    pipeline.hmget(keys.LANED, [*names, ""])
     with errors_named():
-        answers = pipeline.execute()
-    return [QueueNow(name, *answers[3 * index : 3 * index + 3]) for index, name in enumerate(names)]
+        *answers, laned = pipeline.execute()
+    return [
+        QueueNow(name, depth + int(in_lanes or 0), started, scheduled)
+        for name, depth, started, scheduled, in_lanes in zip(
+            names, answers[0::3], answers[1::3], answers[2::3], laned, strict=False
+        )
+    ]
+
+
+def laned(names: Sequence[str]) -> list[int]:
+    """How many runs wait in the lanes of each of these queues. Raises `BrokerUnavailable`."""
+    with errors_named():
+        return [int(count or 0) for count in client().hmget(keys.LANED, [*names, ""])[:-1]]
 
 
 @dataclass(frozen=True)
@@ -68,9 +80,12 @@ def journal_now() -> JournalNow:
 
 
 def anything_queued(names: Sequence[str]) -> bool:
-    """Whether one of the queues has a run that could start now. Raises `BrokerUnavailable`."""
+    """Whether one of the queues has a run that could start now; one in a parked lane cannot.
+
+    Raises `BrokerUnavailable`.
+    """
     with errors_named():
-        return bool(client().exists(*[keys.queue(name) for name in names]))
+        return bool(client().exists(*[key(name) for name in names for key in (keys.queue, keys.bell)]))
 
 
 def ping() -> None:

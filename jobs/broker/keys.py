@@ -16,6 +16,8 @@ QUARANTINE = "jobs:quarantine"
 COUNTERS = "jobs:counters"
 # The server whose runs were compared with the rows: every claim checks it.
 EPOCH = "jobs:epoch"
+# How many runs wait in lanes, by queue.
+LANED = "jobs:laned"
 # Which process stores the journal at present.
 RECORDER = "jobs:recorder"
 
@@ -53,3 +55,18 @@ def stop(run_id: str) -> str:
 def held(worker_id: str) -> str:
     """A hash of what a worker holds: the claim's token → its queue and run."""
     return f"jobs:held:{worker_id}"
+
+
+def lane(name: str) -> str:
+    """The list of the runs of a lane. Its name begins with its queue and a tab."""
+    return f"jobs:lane:{name}"
+
+
+def lanes(queue: str) -> str:
+    """The lanes of a queue in which something waits, by when their turn came."""
+    return f"jobs:lanes:{queue}"
+
+
+def bell(queue: str) -> str:
+    """A list that has an element while a lane of the queue may be ready: what a waiting child blocks on."""
+    return f"jobs:bell:{queue}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,8 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from jobs.broker.connection import client, errors_named, leads_elsewhere, named_error, server_of
 
 _FOLDER = Path(__file__).parent / "scripts"
+# What several scripts have in common stands in a file of its own.
+_INCLUDED = re.compile(r"^-- include: (\w+)$", re.MULTILINE)
 
 
 class _Server:
@@ -95,7 +98,9 @@ def _named(error: RedisError) -> Exception:
 
 @cache
 def _source(name: str) -> str:
-    return (_FOLDER / f"{name}.lua").read_text()
+    """The script's text, with what it includes in the place of the line that says so."""
+    text = (_FOLDER / f"{name}.lua").read_text()
+    return _INCLUDED.sub(lambda found: _source(found[1]), text)
 
 
 @cache

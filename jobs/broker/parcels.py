@@ -19,7 +19,7 @@ class Parcel(NamedTuple):
     """Runs that differ in their ids, arguments and descriptions only. JSON can carry it.
 
     `due_ms` None is now. `shared` is the fields of the hash that they have in common, flat; `runs` is flat as well:
-    an id, its data and its description, and so on.
+    an id, its data and its description, and so on. `limits` is empty, or has for each run what its lane is named by.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Parcel(NamedTuple):
     durable: bool
     shared: list[Any]
     runs: list[Any]
+    limits: Sequence[str] = ()
 
     @property
     def run_ids(self) -> list[Any]:
@@ -46,7 +47,8 @@ class Parcel(NamedTuple):
     def only(self, run_ids: Set[str]) -> Parcel:
         """Those of its runs that have these ids."""
         wanted = [at for at in range(0, len(self.runs), 3) if self.runs[at] in run_ids]
-        return self._replace(runs=[text for at in wanted for text in self.runs[at : at + 3]])
+        limits = [self.limits[at // 3] for at in wanted] if self.limits else ()
+        return self._replace(runs=[text for at in wanted for text in self.runs[at : at + 3]], limits=limits)
 
     def split(self, most: int, most_characters: int) -> Iterator[Parcel]:
         """Parcels of up to so many runs and, where a run is not longer itself, so many characters."""
@@ -57,10 +59,13 @@ class Parcel(NamedTuple):
         for at in range(0, len(self.runs), 3):
             length = len(self.runs[at + 1]) + len(self.runs[at + 2])
             if at > start and (at - start >= 3 * most or characters + length > most_characters):
-                yield self._replace(runs=self.runs[start:at])
+                yield self._between(start, at)
                 start, characters = at, 0
             characters += length
-        yield self._replace(runs=self.runs[start:])
+        yield self._between(start, len(self.runs))
+
+    def _between(self, start: int, end: int) -> Parcel:
+        return self._replace(runs=self.runs[start:end], limits=self.limits[start // 3 : end // 3])
 
 
 def parcel(
@@ -77,6 +82,7 @@ def parcel(
     due_at: datetime | None = None,
     parent: str = "",
     correlation: str = "",
+    limits: Sequence[str] = (),
 ) -> Parcel:
     """A parcel; see `Message` for what the words mean."""
     shared: list[Any] = [
@@ -87,7 +93,7 @@ def parcel(
     for field, value in (("own_attempts", attempts), ("parent", parent), ("correlation", correlation)):
         if value:
             shared += [field, value]
-    return Parcel(name, queue, life, _ms(due_at), durable, shared, runs)
+    return Parcel(name, queue, life, _ms(due_at), durable, shared, runs, limits)
 
 
 def _ms(moment: datetime | None) -> int | None:
@@ -110,7 +116,7 @@ class Message:
     `using` set for this run alone, None for what the job's policy says; `begun` counts those made before.
 
     `description` is shown on RQ's pages and logs, so it carries masked arguments only. `foreign` is the message as
-    plain RQ wrote it, in the place of the payload.
+    plain RQ wrote it, in the place of the payload. `limits` names the run's lane, empty where nothing limits it.
     """
 
     run_id: str
@@ -128,6 +134,7 @@ class Message:
     parent: str = ""
     correlation: str = ""
     foreign: Foreign | None = None
+    limits: str = ""
 
     def parcel(self) -> Parcel:
         """A parcel with this run alone."""
@@ -146,6 +153,7 @@ class Message:
             parent=self.parent,
             correlation=self.correlation,
             runs=[self.run_id, data_of(self.name, json.dumps(self.payload)), self.description],
+            limits=[self.limits] if self.limits else (),
         )
 
     def _parcel_of(self, foreign: Foreign) -> Parcel:
@@ -178,11 +186,15 @@ class Message:
             "description": made.runs[2],
             "enqueued_at": pushed_at,
             **{str(field): value for field, value in shared.items()},
+            **({"limits": self.limits} if self.limits else {}),
         }
 
 
 def together(messages: Iterable[Message]) -> Iterator[Parcel]:
     """Parcels of messages that follow one another and differ in their runs only."""
     alone = (message.parcel() for message in messages)
-    for first, equal in groupby(alone, key=lambda one: one._replace(runs=[])):
-        yield first._replace(runs=[text for one in equal for text in one.runs])
+    for first, equal in groupby(alone, key=lambda one: one._replace(runs=[], limits=one.limits and [""])):
+        made = list(equal)
+        yield first._replace(
+            runs=[text for one in made for text in one.runs], limits=[text for one in made for text in one.limits]
+        )

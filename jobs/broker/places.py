@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Literal
 
 from rq.utils import utcformat
 
-from jobs.broker import keys, lua
+from jobs.broker import inspect, keys, lua
 from jobs.broker.connection import client, errors_named
 from jobs.broker.parcels import Message
 
@@ -55,15 +55,17 @@ class Listed:
 
 
 def listed(queues: Iterable[str]) -> Listed:
-    """What waits in these queues and in their suspects' ones. Raises `BrokerUnavailable`."""
-    return Listed(run_id for queue in queues for name in (queue, keys.suspects(queue)) for run_id in _ids_in(name))
+    """What waits in these queues and in their suspects' ones, lanes and all. Raises `BrokerUnavailable`."""
+    names = [name for queue in queues for name in (queue, keys.suspects(queue))]
+    return Listed(chain.from_iterable(chain(_ids_in(keys.queue(name)), _ids_in_lanes(name)) for name in names))
 
 
 def depth(queues: Iterable[str]) -> int:
     """How many ids `listed` would go over. Raises `BrokerUnavailable`."""
     with errors_named():
         names = [name for queue in queues for name in (queue, keys.suspects(queue))]
-        return sum(client().llen(keys.queue(name)) for name in names if client().type(keys.queue(name)) == b"list")
+        listed = sum(client().llen(keys.queue(name)) for name in names if client().type(keys.queue(name)) == b"list")
+        return listed + sum(inspect.laned(names))
 
 
 def look(runs: Sequence[Sought]) -> list[Place]:
@@ -79,7 +81,7 @@ def search(runs: Sequence[Sought]) -> list[Place]:
 def _asked(verb: str, runs: Sequence[Sought]) -> list[Place]:
     places: list[Place] = []
     for chunk in _chunks(runs):
-        words = [word for run in chunk for word in (run.run_id, run.queue, run.life, run.begun, "", 0)]
+        words = [word for run in chunk for word in (run.run_id, run.queue, run.life, run.begun, "", "", 0)]
         places += _places(lua.run("places", [verb, *words]))
     return places
 
@@ -98,7 +100,8 @@ def restore(messages: Sequence[Message], *, crashes: Sequence[int], at: datetime
             # Whoever held it before the server lost it may still be at it.
             facts = message.fields(pushed_at) | ({"crashes": crashed} if crashed else {}) | {"robbed": 1}
             fields = [word for pair in facts.items() for word in pair]
-            arguments += [message.run_id, message.queue, message.life, message.begun, due, len(fields), *fields]
+            arguments += [message.run_id, message.queue, message.life, message.begun, due, message.limits]
+            arguments += [len(fields), *fields]
         places += _places(lua.run("places", arguments))
     return places
 
@@ -133,9 +136,39 @@ def scan_all() -> Iterator[list[Sought]]:
         yield found
 
 
-def _ids_in(queue: str) -> Iterator[bytes]:
+def _ids_in_lanes(queue: str) -> Iterator[bytes]:
+    for names in _lanes_of(queue):
+        found = [keys.lane(name.decode()) for name in names]
+        for key, length in zip(found, _pipelined("llen", found, nothing=0), strict=True):
+            if length > _IDS_AT_ONCE:
+                yield from _ids_in(key)
+        # Most are short, and there may be one for each customer.
+        for run_ids in _pipelined("lrange", found, 0, _IDS_AT_ONCE - 1, nothing=()):
+            yield from run_ids
+
+
+def _lanes_of(queue: str) -> Iterator[list[bytes]]:
+    cursor = None
+    while cursor != 0:
+        with errors_named():
+            if client().type(keys.lanes(queue)) != b"zset":
+                return
+            cursor, found = client().zscan(keys.lanes(queue), cursor or 0, count=_KEYS_AT_ONCE)
+        yield [name for name, _ in found]
+
+
+def _pipelined(command: str, found: Sequence[str], *words: int, nothing: Any) -> list[Any]:
+    """The answers of one command for each key; `nothing` of a key of the wrong type."""
+    pipeline = client().pipeline(transaction=False)
+    for key in found:
+        getattr(pipeline, command)(key, *words)
+    with errors_named():
+        answers = pipeline.execute(raise_on_error=False) if found else []
+    return [nothing if isinstance(one, Exception) else one for one in answers]
+
+
+def _ids_in(key: str) -> Iterator[bytes]:
     """From the end: what is claimed meanwhile moves the rest towards the head, where we still come by."""
-    key = keys.queue(queue)
     with errors_named():
         after = client().llen(key) if client().type(key) == b"list" else 0
     while after > 0:

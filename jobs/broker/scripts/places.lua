@@ -1,11 +1,13 @@
 -- Say whether runs that their rows call pending are in any place here, and put back those that are in none.
 --
 -- ARGV: 'look', 'search', 'restore' or 'reissue', then for each run its id, queue, life, attempts begun, due time
---       (milliseconds, or empty for now), the number of hash fields that follow times two, and the fields.
+--       (milliseconds, or empty for now), what its lane is named by (or empty), the number of hash fields that follow
+--       times two, and the fields.
 -- Returns for each run 'there'; 'queued' (it says so, and 'look' does not search the list); 'behind' (there, with
 -- fewer attempts than its row has); 'ended'; 'lost'; 'damaged' (a key is in use for something else); or 'restored'.
 -- 'look' and 'search' change nothing. 'restore' leaves alone what has ended here, 'reissue' does not.
 
+-- include: lanes
 local SUSPECTS = 'jobs.suspects.'
 local ENDS = { finished = true, failed = true, canceled = true }
 local verb = ARGV[1]
@@ -59,7 +61,7 @@ local function place_of(id, queue, life, begun)
   local key = 'rq:job:' .. id
   if is_a('none', key) then return 'lost' end
   if not is_a('hash', key) then return 'damaged' end
-  local hash = redis.call('HMGET', key, 'life', 'status', 'attempts')
+  local hash = redis.call('HMGET', key, 'life', 'status', 'attempts', 'lane')
   -- Plain RQ knows no lives: there is but one at a time.
   local there, status, attempts = tonumber(hash[1]) or life, hash[2], tonumber(hash[3]) or 0
   if there > life then return 'there' end
@@ -69,7 +71,7 @@ local function place_of(id, queue, life, begun)
   local suspects = SUSPECTS .. queue
   if status == 'scheduled' then
     if not (is_scheduled(id, queue) or is_scheduled(id, suspects)) then return 'lost' end
-  elseif verb ~= 'look' and not (is_listed(id, queue) or is_listed(id, suspects)) then
+  elseif verb ~= 'look' and not (lanes.has(hash[4], id) or is_listed(id, queue) or is_listed(id, suspects)) then
     return 'lost'
   end
   if attempts < begun then return 'behind' end
@@ -88,10 +90,11 @@ local function clear(id, queue)
       if is_a('hash', 'jobs:held:' .. worker) then redis.call('HDEL', 'jobs:held:' .. worker, token) end
     end
   end
+  if is_a('hash', 'rq:job:' .. id) then lanes.take_out(redis.call('HGET', 'rq:job:' .. id, 'lane'), id) end
   redis.call('DEL', 'rq:job:' .. id)
 end
 
-local function put(id, queue, due, fields)
+local function put(id, queue, due, limits, fields)
   local key, list, scheduled = 'rq:job:' .. id, 'rq:queue:' .. queue, 'rq:scheduled:' .. queue
   if not (holds(list, 'list') and holds(scheduled, 'zset') and holds('rq:queues', 'set')) then return 'damaged' end
   -- How far an iterating run was holds here too.
@@ -101,22 +104,26 @@ local function put(id, queue, due, fields)
   local later = due and due > now
   redis.call('HSET', key, 'ready_ms', later and due or now, 'status', later and 'scheduled' or 'queued', unpack(fields))
   redis.call('SADD', 'rq:queues', list)
-  if later then redis.call('ZADD', scheduled, due / 1000, id) else redis.call('RPUSH', list, id) end
+  if later then
+    redis.call('ZADD', scheduled, due / 1000, id)
+  elseif limits == '' or not lanes.put(queue .. '\t' .. limits, id) then
+    redis.call('RPUSH', list, id)
+  end
   return 'restored'
 end
 
 local at = 2
 while at <= #ARGV do
   local id, queue, life, begun = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
-  local due, count = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
+  local due, limits, count = tonumber(ARGV[at + 4]), ARGV[at + 5], tonumber(ARGV[at + 6])
   local fields = {}
-  for i = 1, count do fields[i] = ARGV[at + 5 + i] end
-  at = at + 6 + count
+  for i = 1, count do fields[i] = ARGV[at + 6 + i] end
+  at = at + 7 + count
 
   local place = place_of(id, queue, life, begun)
   if verb == 'restore' or verb == 'reissue' then
     if place == 'lost' or (place == 'ended' and verb == 'reissue') then
-      place = put(id, queue, due, fields)
+      place = put(id, queue, due, limits, fields)
     elseif place == 'behind' then
       redis.call('HSET', 'rq:job:' .. id, 'attempts', begun)
     end

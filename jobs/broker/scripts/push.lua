@@ -3,9 +3,11 @@
 --
 -- ARGV: pushed_at (text), then parcels of runs that have much in common, for each its queue, life, due time
 --       (milliseconds, or empty for now), the number of words of the hash fields that its runs share, these, the
---       number of runs, then for each run its id, data and description.
+--       number of runs, for each run its id, data and description, and the number of texts of limits that follow: none,
+--       or one for each run, whose lane is its queue, a tab and this text.
 -- Returns how many runs were not there already, then the queues of which a key has the wrong type.
 
+-- include: lanes
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local pushed_at, added, answer = ARGV[1], 0, {}
@@ -47,7 +49,9 @@ while at <= #ARGV do
   for i = 1, words do shared[i] = ARGV[at + 3 + i] end
   at = at + 4 + words
   local first, last = at + 1, at + 3 * tonumber(ARGV[at])
-  at = last + 1
+  local limited = tonumber(ARGV[last + 1]) > 0
+  at = last + 2
+  if limited then at = at + (last - first + 1) / 3 end
 
   if is_sound(queue) then
     local later = due and due > now
@@ -62,7 +66,13 @@ while at <= #ARGV do
         redis.call('HSET', key, 'ready_ms', ready, 'status', status, 'enqueued_at', pushed_at,
           'data', ARGV[i + 1], 'description', ARGV[i + 2], unpack(shared))
         if checkpoint then redis.call('HSET', key, 'checkpoint', checkpoint) end
-        if later then redis.call('ZADD', scheduled, due / 1000, id) else redis.call('RPUSH', list, id) end
+        local limits = limited and ARGV[last + 2 + (i - first) / 3]
+        if limits then redis.call('HSET', key, 'limits', limits) end
+        if later then
+          redis.call('ZADD', scheduled, due / 1000, id)
+        elseif not limits or not lanes.put(queue .. '\t' .. limits, id) then
+          redis.call('RPUSH', list, id)
+        end
         added = added + 1
       end
     end

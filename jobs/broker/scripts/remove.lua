@@ -3,6 +3,7 @@
 -- ARGV: for each run its id, queue and life.
 -- Returns how many were removed. One of a later life, or that has ended here too, is left alone.
 
+-- include: lanes
 local MARKER_SECONDS, SUSPECTS, SHORT = 60, 'jobs.suspects.', 1000
 local ENDS = { finished = true, failed = true, canceled = true }
 local workers = redis.call('ZRANGE', 'jobs:leases', 0, -1)
@@ -25,7 +26,7 @@ end
 for at = 1, #ARGV, 3 do
   local id, queue, life = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
   local key = 'rq:job:' .. id
-  local hash = is_a('hash', key) and redis.call('HMGET', key, 'life', 'status') or {}
+  local hash = is_a('hash', key) and redis.call('HMGET', key, 'life', 'status', 'lane') or {}
   if (tonumber(hash[1]) or math.huge) <= life and not ENDS[hash[2]] then
     for _, place in ipairs({ queue, SUSPECTS .. queue }) do
       if is_a('zset', 'rq:scheduled:' .. place) then redis.call('ZREM', 'rq:scheduled:' .. place, id) end
@@ -33,6 +34,7 @@ for at = 1, #ARGV, 3 do
       local list = 'rq:queue:' .. place
       if is_a('list', list) and redis.call('LLEN', list) <= SHORT then redis.call('LREM', list, 0, id) end
     end
+    if lanes.is_short(hash[3], SHORT) then lanes.take_out(hash[3], id) end
     release(id, queue)
     redis.call('DEL', key)
     redis.call('HSET', key, 'life', life, 'status', 'canceled')

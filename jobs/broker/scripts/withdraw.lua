@@ -4,12 +4,14 @@
 --       and comes back by itself.
 -- Returns 'withdrawn', 'absent' (in no place here), 'started' or 'ended'.
 
+-- include: lanes
 local id, queue, life, aside = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local MARKER_SECONDS = 60
 local key = 'rq:job:' .. id
-local status = false
+local status, lane = false, false
 if redis.call('TYPE', key)['ok'] == 'hash' then
-  local hash = redis.call('HMGET', key, 'life', 'status')
+  local hash = redis.call('HMGET', key, 'life', 'status', 'lane')
+  lane = hash[3]
   -- How an earlier life ended says nothing of this one.
   if (tonumber(hash[1]) or life) >= life then status = hash[2] end
 end
@@ -27,12 +29,14 @@ if aside then
     local list, scheduled = 'rq:queue:' .. place, 'rq:scheduled:' .. place
     local kind = redis.call('TYPE', scheduled)['ok']
     local due = kind == 'zset' and redis.call('ZSCORE', scheduled, id)
-    local waits = not due and redis.call('TYPE', list)['ok'] == 'list' and redis.call('LPOS', list, id)
+    local in_lane = not due and lane and lanes.queue_of(lane) == place and lanes.has(lane, id)
+    local waits = in_lane or not due and redis.call('TYPE', list)['ok'] == 'list' and redis.call('LPOS', list, id)
     if waits and kind ~= 'zset' and kind ~= 'none' then
       return redis.error_reply('WRONGTYPE ' .. scheduled .. ' is in use for something else; rename or delete that key')
     end
     if waits then
-      redis.call('LREM', list, 1, id)
+      if in_lane then lanes.take_out(lane, id) else redis.call('LREM', list, 1, id) end
+      redis.call('HDEL', key, 'lane')
       redis.call('HSET', key, 'status', 'scheduled')
     end
     if waits or due then
@@ -44,7 +48,7 @@ if aside then
 end
 
 -- A place of the wrong type must not end the script half-way.
-local found = 0
+local found = lanes.take_out(lane, id) and 1 or 0
 for _, place in ipairs({ queue, 'jobs.suspects.' .. queue }) do
   if found == 0 then found = removed_from('rq:scheduled:' .. place, id) end
   if found == 0 and redis.call('TYPE', 'rq:queue:' .. place)['ok'] == 'list' then
