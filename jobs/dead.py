@@ -17,7 +17,7 @@ from jobs import audit, conf, runs
 from jobs.broker.push import forget_failed, push
 from jobs.enqueueing import message_of
 from jobs.errors import BrokerUnavailable, NotDiscardable, NotRequeueable
-from jobs.models import DeadJob, JobRun, RunState
+from jobs.models import DeadJob, FailureCause, JobRun, RunState
 from jobs.models.dead import Resolution
 from jobs.models.runs import PENDING_STATES
 from jobs.signals import job_requeued
@@ -40,6 +40,7 @@ def matching(
     queue: str | None = None,
     error: str | None = None,
     reason: str | None = None,
+    cause: FailureCause | int | None = None,
     older_than: timedelta | None = None,
     run_ids: Iterable[Any] | None = None,
 ) -> QuerySet[DeadJob]:
@@ -53,6 +54,8 @@ def matching(
         found = found.filter(Q(error_class__icontains=error) | Q(error_message__icontains=error))
     if reason is not None:
         found = found.filter(reason=reason)
+    if cause is not None:
+        found = found.filter(cause=cause)
     if older_than is not None:
         found = found.filter(died_at__lt=timezone.now() - older_than)
     if run_ids is not None:

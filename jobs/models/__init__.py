@@ -1,7 +1,8 @@
-"""The tables: what must not be lost. Rows are changed by `runs`, `dead`, `emails`, `effects`, `checkpoints`,
+"""The tables: what must not be lost. Rows are changed by `runs`, `dead`, `causes`, `emails`, `effects`, `checkpoints`,
 `metrics`, `relay` and `recorder` only."""
 
 from jobs.models.audit import AuditEntry
+from jobs.models.causes import FailureCause
 from jobs.models.checkpoints import JobCheckpoint
 from jobs.models.dead import DeadJob
 from jobs.models.effects import Effect
@@ -14,6 +15,7 @@ __all__ = [
     "AuditEntry",
     "DeadJob",
     "Effect",
+    "FailureCause",
     "JobAttempt",
     "JobCheckpoint",
     "JobRun",

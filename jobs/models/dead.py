@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from jobs.models.causes import FailureCause
 from jobs.models.runs import JobRun
 
 
@@ -39,6 +40,10 @@ class DeadJob(models.Model):
     error_class = models.CharField(_("error"), max_length=200, blank=True)
     error_message = models.CharField(max_length=500, blank=True)
     died_at = models.DateTimeField(_("died"))
+    # Only the open ones are looked for by their cause, and those have an index of their own.
+    cause = models.ForeignKey(
+        FailureCause, on_delete=models.SET_NULL, null=True, related_name="burials", db_index=False
+    )
 
     resolution = models.CharField(max_length=10, choices=Resolution.choices, blank=True)
     resolved_at = models.DateTimeField(null=True)
@@ -61,6 +66,7 @@ class DeadJob(models.Model):
         indexes = [
             models.Index(fields=["-id"], name="jobs_dead_open", condition=Q(resolution="")),
             models.Index(fields=["name", "-id"], name="jobs_dead_open_name", condition=Q(resolution="")),
+            models.Index(fields=["cause", "-id"], name="jobs_dead_open_cause", condition=Q(resolution="")),
             models.Index(fields=["died_at"], name="jobs_dead_died"),
         ]
 

@@ -130,6 +130,10 @@ class JobAttempt(models.Model):
     error_class = models.CharField(max_length=200, blank=True)
     error_message = models.TextField(blank=True)
     traceback = models.TextField(blank=True)
+    # The default of the database's own is for recorders that still run on the code before.
+    fingerprint = models.CharField(
+        max_length=32, blank=True, default="", db_default="", help_text="Of the failure's cause; empty for none"
+    )
 
     class Meta:
         verbose_name = _("job attempt")

@@ -6,7 +6,7 @@ import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import router, transaction
@@ -19,6 +19,7 @@ from jobs.models.runs import ENDED_STATES
 from jobs.policy import ids
 from jobs.policy.storable import LARGEST
 from jobs.recorder import rows
+from jobs.recorder.causes import Failures
 from jobs.recorder.rows import moment
 from jobs.signals import job_buried, job_finished
 
@@ -46,6 +47,7 @@ class _Batch:
     changed: dict[uuid.UUID, JobRun] = field(default_factory=dict)
     attempts: list[JobAttempt] = field(default_factory=list)
     dead: list[DeadJob] = field(default_factory=list)
+    failures: Failures = field(default_factory=Failures)
     finished: list[tuple[JobRun, str]] = field(default_factory=list)
 
 
@@ -146,11 +148,18 @@ def _settled(row: JobRun, entry: Entry, batch: _Batch) -> None:
     _count(row, data, facts, batch.minutes, ended_ms=entry.at_ms)
     # A run that waits for something is looked at again and again: once is enough to tell.
     if verdict != "done" and not seen_before:
-        batch.attempts.append(rows.attempt(row, data, ended_at, next_at))
-    if verdict == "bury":
-        batch.dead.append(rows.burial(row, data, ended_at))
+        _failed(row, data, batch, ended_at=ended_at, next_at=next_at)
     if row.state in ENDED_STATES:
         batch.finished.append((row, verdict))
+
+
+def _failed(row: JobRun, data: dict[str, Any], batch: _Batch, *, ended_at: datetime, next_at: datetime | None) -> None:
+    attempt = rows.attempt(row, data, ended_at, next_at)
+    dead_job = rows.burial(row, data, ended_at) if data["verdict"] == "bury" else None
+    batch.attempts.append(attempt)
+    batch.failures.add(attempt, data, dead_job)
+    if dead_job is not None:
+        batch.dead.append(dead_job)
 
 
 def _count(row: JobRun, data: dict[str, Any], facts: dict[str, Any], minutes: Minutes, *, ended_ms: int) -> None:
@@ -170,6 +179,7 @@ def _count(row: JobRun, data: dict[str, Any], facts: dict[str, Any], minutes: Mi
 def _write(batch: _Batch) -> None:
     JobRun.objects.bulk_create(batch.fresh)
     runs.save_all(list(batch.changed.values()))
+    batch.failures.store()
     JobAttempt.objects.bulk_create(batch.attempts, ignore_conflicts=True)
     DeadJob.objects.bulk_create(batch.dead)
 

@@ -12,11 +12,12 @@ from typing import Any
 from jobs import conf, drafts
 from jobs.broker import foreign
 from jobs.broker.claim import Claim
-from jobs.errors import BadArguments
+from jobs.errors import BadArguments, DiscardJob, RetryLater
 from jobs.policy import arguments as job_arguments
 from jobs.policy import ids, redaction
+from jobs.policy.fingerprint import Failure
 from jobs.policy.outcome import Outcome, Postponed, Returned, Stopped
-from jobs.policy.retry import UNCOUNTED, WAITING, Bury, RetryPolicy, Verdict
+from jobs.policy.retry import UNCOUNTED, WAITING, Bury, Discard, Retry, RetryPolicy, Verdict
 from jobs.registry import Job
 from jobs.worker import failures, foreign_rows
 
@@ -54,6 +55,8 @@ def settled(
         entry["row"] = foreign_rows.row_facts(claim)
     elif not claim.durable:
         entry["row"] = _row_facts(claim, policy, arguments=drafts.masked(job, _named_arguments(claim, job)))
+    if _is_failure(error, verdict):
+        entry["cause"] = _cause(claim, outcome, entry, () if error is None else failures.project_frames(error))
     return entry
 
 
@@ -77,6 +80,8 @@ def settled_plainly(
         entry["row"] = foreign_rows.row_facts(claim)
     elif not claim.durable:
         entry["row"] = _row_facts(claim, policy, arguments={})
+    if _is_failure(None, verdict):
+        entry["cause"] = _cause(claim, outcome, entry, ())
     return entry
 
 
@@ -96,6 +101,22 @@ def _ending(
     elif isinstance(verdict, WAITING):
         entry["wait_s"] = verdict.seconds
     return entry
+
+
+def _is_failure(error: BaseException | None, verdict: Verdict) -> bool:
+    """Whether something went wrong that has a cause: neither what does not count nor what a job raises on purpose."""
+    if isinstance(verdict, Bury):
+        return True
+    # By its type: what an error says of its class itself may raise.
+    return isinstance(verdict, Retry | Discard) and not issubclass(type(error), DiscardJob | RetryLater)
+
+
+def _cause(claim: Claim, outcome: Outcome, entry: dict[str, Any], frames: tuple[str, ...]) -> dict[str, Any]:
+    """What tells this failure from others. Where nothing was raised, its outcome stands for the error."""
+    name = entry["row"]["name"] if claim.is_foreign else claim.name[:200]
+    error_class = entry.get("error_class", outcome.name)[:200]
+    failure = Failure(name, error_class, entry.get("error_message", ""), frames)
+    return {"fingerprint": failure.fingerprint, "frames": list(frames), "message": failure.normal_message}
 
 
 def _facts(claim: Claim, *, worker: str) -> dict[str, Any]:

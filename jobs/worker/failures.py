@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sysconfig
 import traceback
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from functools import lru_cache
+from types import FrameType
 
 from jobs.policy import redaction
+from jobs.policy.fingerprint import innermost
 
 # Enough for the deepest useful traceback; a recursion error's has its middle cut out.
 _TRACEBACK_CHARACTERS = 20_000
 _MESSAGE_CHARACTERS = 2_000
+_FRAME_CHARACTERS = 200
+_PYTHONS_OWN = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib"))
 # What stands between a worker's thread and the job's function, also that of an async job.
 _OUR_MODULES = ("jobs.worker", "asyncio", "asgiref", "concurrent.futures")
 
@@ -21,6 +27,12 @@ def facts(error: BaseException, *, secrets: Collection[str]) -> dict[str, str]:
         "error_message": _shown(message(error), secrets)[:_MESSAGE_CHARACTERS],
         "traceback": _cut(_shown(_traceback(error), secrets)),
     }
+
+
+def project_frames(error: BaseException) -> tuple[str, ...]:
+    """Where in the project's own code it was raised: "module function" each, the innermost last, without lines."""
+    found = (frame for frame in _frames(error) if _is_projects(frame))
+    return innermost(f"{_module(frame)} {frame.f_code.co_qualname}"[:_FRAME_CHARACTERS] for frame in found)
 
 
 def frames(error: BaseException) -> str:
@@ -66,6 +78,28 @@ def _without_our_frames(error: BaseException) -> BaseException:
     while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith(_OUR_MODULES):
         trace = trace.tb_next
     return error.with_traceback(trace) if trace is not None else error
+
+
+def _frames(error: BaseException) -> Iterator[FrameType]:
+    trace = error.__traceback__
+    while trace is not None:
+        yield trace.tb_frame
+        trace = trace.tb_next
+
+
+def _is_projects(frame: FrameType) -> bool:
+    """Whether it is neither ours, nor Python's, nor an installed package's."""
+    return not _module(frame).startswith("jobs.") and not _is_installed(frame.f_code.co_filename)
+
+
+@lru_cache(maxsize=2048)
+def _is_installed(filename: str) -> bool:
+    return filename.startswith(("<", *_PYTHONS_OWN)) or "site-packages" in filename or "dist-packages" in filename
+
+
+def _module(frame: FrameType) -> str:
+    name = frame.f_globals.get("__name__")
+    return name if isinstance(name, str) else ""
 
 
 def _class_name(error_class: type[BaseException]) -> str:
