@@ -7,6 +7,7 @@ Importing this package loads no model.
 from jobs.context import CurrentRun, current_run
 from jobs.errors import DiscardJob, HandBackJob, JobStopped, JobTimedOut, PutOffJob, RetryLater
 from jobs.policy.backoff import delays, exponential, fixed, linear, polynomial
+from jobs.policy.fusing import FuseRule
 from jobs.policy.retry import Bury, Discard, RetryPolicy
 from jobs.registry import Job, job
 
@@ -15,6 +16,7 @@ __all__ = [
     "CurrentRun",
     "Discard",
     "DiscardJob",
+    "FuseRule",
     "HandBackJob",
     "Job",
     "JobStopped",

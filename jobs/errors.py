@@ -40,6 +40,10 @@ class DuplicateJob(JobsError):
     """Two functions claim one job name."""
 
 
+class BadFuse(JobsError):
+    """A fuse cannot be like that, or there is one already."""
+
+
 class FailpointsRefused(JobsError):
     """`JOBS_FAILPOINT` is set where no test runs."""
 
@@ -77,6 +81,10 @@ class NotCancellable(JobsError):
 
 class NotStoppable(JobsError):
     """The run does not run."""
+
+
+class NotLiftable(JobsError):
+    """The fuse has ended already."""
 
 
 class NeedsAPerson(JobsError):

@@ -6,6 +6,7 @@
 | `job_finished` | the job's name | `run` (a `JobRun`), `verdict` |
 | `job_buried` | the job's name | `dead_job` |
 | `job_requeued` | the job's name | `dead_job` |
+| `job_fused` | the job's name | `fuse` (a `Fuse` that was added) |
 """
 
 from django.dispatch import Signal
@@ -14,3 +15,4 @@ job_enqueued = Signal()
 job_finished = Signal()
 job_buried = Signal()
 job_requeued = Signal()
+job_fused = Signal()

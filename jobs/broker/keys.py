@@ -20,6 +20,10 @@ EPOCH = "jobs:epoch"
 LANED = "jobs:laned"
 # Which process stores the journal at present.
 RECORDER = "jobs:recorder"
+# A hash of the fuses that claims look at: the fuse's id → JSON; beside it when the next run of a slow one may start.
+FUSES = "jobs:fuses"
+# Two tabs, so that no key of a limit reads like it.
+_FUSE_LANE = "\t\tfuse:"
 
 
 def suspects(queue: str) -> str:
@@ -70,3 +74,14 @@ def lanes(queue: str) -> str:
 def bell(queue: str) -> str:
     """A list that has an element while a lane of the queue may be ready: what a waiting child blocks on."""
     return f"jobs:bell:{queue}"
+
+
+def fuse_lane(fuse: int, queue: str) -> str:
+    """The lane of what a fuse caught in a queue."""
+    return f"{queue}{_FUSE_LANE}{fuse}"
+
+
+def fuse_in(lane: bytes) -> int | None:
+    """The fuse whose lane it is; None for another kind of lane."""
+    _, kind, fuse = lane.decode(errors="replace").partition(_FUSE_LANE)
+    return int(fuse) if kind and fuse.isdecimal() else None

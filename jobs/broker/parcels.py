@@ -102,7 +102,12 @@ def _ms(moment: datetime | None) -> int | None:
 
 def data_of(name: str, payload: str) -> str:
     """What RQ calls a job's data, from a payload as JSON text."""
-    return f"[{_quoted(name)}, null, {payload[1:]}"
+    return f"{data_start(name)}{payload[1:]}"
+
+
+def data_start(name: str) -> str:
+    """How the data of each run of a job begins, and those of no other job's."""
+    return f"[{_quoted(name)}, null, "
 
 
 @lru_cache(maxsize=1000)

@@ -1,5 +1,5 @@
 """The tables: what must not be lost. Rows are changed by `runs`, `dead`, `causes`, `emails`, `effects`, `checkpoints`,
-`metrics`, `relay` and `recorder` only."""
+`metrics`, `fuses`, `relay` and `recorder` only."""
 
 from jobs.models.audit import AuditEntry
 from jobs.models.causes import FailureCause
@@ -7,6 +7,7 @@ from jobs.models.checkpoints import JobCheckpoint
 from jobs.models.dead import DeadJob
 from jobs.models.effects import Effect
 from jobs.models.emails import SentEmail
+from jobs.models.fuses import Fuse
 from jobs.models.journal import JournalCursor
 from jobs.models.metrics import MetricMinute
 from jobs.models.runs import JobAttempt, JobRun, RunState
@@ -16,6 +17,7 @@ __all__ = [
     "DeadJob",
     "Effect",
     "FailureCause",
+    "Fuse",
     "JobAttempt",
     "JobCheckpoint",
     "JobRun",

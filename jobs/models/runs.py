@@ -140,6 +140,7 @@ class JobAttempt(models.Model):
         verbose_name_plural = _("job attempts")
         ordering = ["ended_at", "id"]
         default_permissions = ()
+        indexes = [models.Index(fields=["ended_at"], name="jobs_attempt_crashed", condition=Q(outcome="crashed"))]
 
     def __str__(self) -> str:
         return f"attempt {self.number} of {self.run_id}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from jobs.errors import BadOptions, did_you_mean
 from jobs.policy import uniqueness
+from jobs.policy.fusing import FuseRule
 from jobs.policy.retry import RetryPolicy
 
 # Called with the job's arguments and `cursor`; gives pairs of a cursor and an item.
@@ -27,12 +28,14 @@ class Options(TypedDict, total=False):
     unique: uniqueness.Unique
     durable: bool
     sensitive: Sequence[str]
+    fuse: FuseRule | None
     name: str | None
 
 
 @dataclass(frozen=True)
 class JobOptions:
-    """A job's options. `timeout` is in seconds for one attempt; `unique` names the parameters that count."""
+    """A job's options. `timeout` is in seconds for one attempt; `unique` names the parameters that count; `fuse` None
+    is no rule."""
 
     queue: str
     retry: RetryPolicy
@@ -40,6 +43,7 @@ class JobOptions:
     durable: bool
     sensitive: tuple[str, ...]
     unique: tuple[str, ...] | None
+    fuse: FuseRule | None = field(default_factory=FuseRule)
     iterates: Iterates | None = None
 
 
@@ -57,6 +61,7 @@ def build(function: Callable[..., Any], name: str, given: Options, *, iterates: 
         durable=_durable(given, name),
         sensitive=_sensitive(given, parameters, name),
         unique=_unique(given, parameters, name),
+        fuse=_fuse(given, name),
         iterates=iterates,
     )
 
@@ -103,6 +108,13 @@ def _unique(given: Options, parameters: list[str], name: str) -> tuple[str, ...]
     if counted is not None and not given.get("durable", True):
         raise BadOptions(f"{name}: unique needs the run's row, so it does not go with durable=False")
     return counted
+
+
+def _fuse(given: Options, name: str) -> FuseRule | None:
+    fuse = given.get("fuse", FuseRule())
+    if fuse is not None and not isinstance(fuse, FuseRule):
+        raise BadOptions(f"{name}: fuse={fuse!r}: pass a FuseRule, or None for a job that gets no fuse by itself")
+    return fuse
 
 
 def signature_of(function: Callable[..., Any], iterates: Iterates | None) -> inspect.Signature:

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-PERMISSIONS = ("view_console", "requeue_job", "discard_job", "cancel_job", "view_payload", "view_audit")
+PERMISSIONS = ("view_console", "requeue_job", "discard_job", "cancel_job", "view_payload", "view_audit", "manage_fuses")
 
 
 @pytest.fixture(autouse=True)
