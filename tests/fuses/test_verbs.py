@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from jobs import fuses
 from jobs.broker import fuses as copies
+from jobs.broker import keys
 from jobs.broker.connection import client
 from jobs.errors import BadFuse, BrokerUnavailable, NotLiftable, UnknownJob
 from jobs.models import AuditEntry, Fuse
@@ -139,7 +140,7 @@ def test_what_redis_has_from_an_old_snapshot_is_over():
     snapshot = copies.published()
     fuses.lift(fuse, actor="ann")
     fuses.tend()
-    client().rpush(f"jobs:lane:fuse:{fuse.pk}:default", "an-id")
+    client().rpush(keys.lane(keys.fuse_lane(fuse.pk, "default")), "an-id")
     copies.publish({**snapshot, 4711: "what is this"})
     fuses.tend()
     # What it has in its lane is to come out; the other one has nothing.
