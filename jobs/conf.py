@@ -93,7 +93,10 @@ class Conf:
     SENSITIVE: list[str] = field(
         default_factory=list, metadata={"help": "More argument names that are masked", "kind": _NAMES}
     )
-    BULK_LIMIT: int = field(default=10_000, metadata={"help": "Jobs that one bulk action may touch", "kind": _COUNT})
+    BULK_LIMIT: int = field(default=100_000, metadata={"help": "Jobs that one bulk action may touch", "kind": _COUNT})
+    BULK_QUEUE: str = field(
+        default="", metadata={"help": "The queue of bulk actions' own runs; empty: the first", "kind": _TEXT}
+    )
     KEEP_DAYS: dict[str, float] = field(
         default_factory=_default_keep_days, metadata={"help": "Days that ended runs are kept, by state", "kind": _DAYS}
     )
@@ -155,6 +158,11 @@ def release() -> str:
 def queue_names() -> list[str]:
     """The queues of `RQ_QUEUES`."""
     return list(queues())
+
+
+def bulk_queue() -> str:
+    """Where bulk actions themselves run: they must not wait behind what they let go."""
+    return get().BULK_QUEUE or next(iter(queues()), "default")
 
 
 def queues() -> dict[str, dict[str, Any]]:

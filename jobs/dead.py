@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -20,18 +19,11 @@ from jobs.errors import BrokerUnavailable, NotDiscardable, NotRequeueable
 from jobs.models import DeadJob, FailureCause, JobRun, RunState
 from jobs.models.dead import Resolution
 from jobs.models.runs import PENDING_STATES
+from jobs.policy.tally import Tally
 from jobs.signals import job_requeued
 
 _AT_ONCE = 500
 Progress = Callable[[int], None]
-
-
-@dataclass
-class Tally:
-    """What a verb on many did: how many are done, and how many were left alone and why."""
-
-    done: int = 0
-    left: Counter[str] = field(default_factory=Counter)
 
 
 def matching(
@@ -69,14 +61,14 @@ def requeue(dead_job: DeadJob, *, actor: str, reason: str = "", address: str = "
     Raises `NotRequeueable` when it was resolved before, when an equal run of a unique job is pending, or when
     its queue is gone.
     """
-    tally = _resolve([dead_job.pk], Resolution.REQUEUED, actor=actor, reason=reason, address=address)
+    tally = resolve([dead_job.pk], Resolution.REQUEUED, actor=actor, reason=reason, address=address)
     if not tally.done:
         raise NotRequeueable(f"{dead_job.name} {dead_job.run_id} was left alone: {_only(tally)}.")
 
 
 def discard(dead_job: DeadJob, *, actor: str, reason: str, address: str = "") -> None:
     """End a dead run for good. Raises `NotDiscardable` when it was resolved before."""
-    tally = _resolve([dead_job.pk], Resolution.DISCARDED, actor=actor, reason=reason, address=address)
+    tally = resolve([dead_job.pk], Resolution.DISCARDED, actor=actor, reason=reason, address=address)
     if not tally.done:
         raise NotDiscardable(f"{dead_job.name} {dead_job.run_id} was left alone: {_only(tally)}.")
 
@@ -130,9 +122,7 @@ def _resolve_all(
 ) -> Tally:
     tally = Tally()
     for keys in _chunks(chosen, limit):
-        part = _resolve(keys, resolution, actor=actor, reason=reason, address=address, filter=filter)
-        tally.done += part.done
-        tally.left += part.left
+        tally.add(resolve(keys, resolution, actor=actor, reason=reason, address=address, filter=filter))
         if progress is not None:
             progress(tally.done + tally.left.total())
     return tally
@@ -152,7 +142,7 @@ def _chunks(chosen: QuerySet[DeadJob], limit: int | None) -> Iterable[list[int]]
         rest = None if rest is None else rest - len(keys)
 
 
-def _resolve(
+def resolve(
     keys: list[int],
     resolution: Resolution,
     *,
@@ -160,18 +150,22 @@ def _resolve(
     reason: str,
     address: str,
     filter: dict[str, Any] | None = None,
+    bulk: int | None = None,
 ) -> Tally:
+    """Resolve the dead jobs of these keys together, with one audit row: a chunk of what is done with many.
+
+    `bulk` is the key of the bulk action that it belongs to.
+    """
+    words: dict[str, Any] = {"actor": actor, "reason": reason, "address": address, "filter": filter, "bulk": bulk}
     try:
-        return _resolve_together(keys, resolution, actor=actor, reason=reason, address=address, filter=filter)
+        return _resolve_together(keys, resolution, **words)
     except IntegrityError:
         # An equal run of a unique job was enqueued meanwhile: one by one, only that one is left alone.
         if len(keys) == 1:
             return Tally(left=Counter({"an equal run is pending": 1}))
         tally = Tally()
         for key in keys:
-            part = _resolve([key], resolution, actor=actor, reason=reason, address=address, filter=filter)
-            tally.done += part.done
-            tally.left += part.left
+            tally.add(resolve([key], resolution, **words))
         return tally
 
 
@@ -183,6 +177,7 @@ def _resolve_together(
     reason: str,
     address: str,
     filter: dict[str, Any] | None,
+    bulk: int | None,
 ) -> Tally:
     using = router.db_for_write(JobRun)
     with transaction.atomic(using=using):
@@ -194,7 +189,7 @@ def _resolve_together(
             dead_job.run = locked[dead_job.run_id]
         fit, left = _sort_out(dead_jobs, keys, resolution)
         if fit:
-            _mark(fit, resolution, actor=actor, note=reason)
+            _mark(fit, resolution, actor=actor, note=reason, bulk=bulk)
             _audit(fit, resolution, actor=actor, reason=reason, address=address, filter=filter)
             transaction.on_commit(lambda: _after_commit(fit, resolution), using=using)
     return Tally(len(fit), left)
@@ -236,7 +231,7 @@ def _taken_keys(dead_jobs: list[DeadJob]) -> set[str]:
     return {str(key) for key in pending.values_list("unique_key", flat=True)}
 
 
-def _mark(dead_jobs: list[DeadJob], resolution: Resolution, *, actor: str, note: str) -> None:
+def _mark(dead_jobs: list[DeadJob], resolution: Resolution, *, actor: str, note: str, bulk: int | None) -> None:
     now = timezone.now()
     for dead_job in dead_jobs:
         if resolution == Resolution.REQUEUED:
@@ -246,7 +241,7 @@ def _mark(dead_jobs: list[DeadJob], resolution: Resolution, *, actor: str, note:
             runs.transition(dead_job.run, RunState.DISCARDED, at=now)
     runs.save_all([dead_job.run for dead_job in dead_jobs])
     DeadJob.objects.filter(pk__in=[dead_job.pk for dead_job in dead_jobs]).update(
-        resolution=resolution, resolved_at=now, resolved_by=actor[:200], note=note[:500]
+        resolution=resolution, resolved_at=now, resolved_by=actor[:200], note=note[:500], bulk=bulk
     )
 
 

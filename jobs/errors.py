@@ -79,6 +79,10 @@ class NotCancellable(JobsError):
     """The run has started or ended."""
 
 
+class NotReschedulable(JobsError):
+    """The run does not wait for a time."""
+
+
 class NotStoppable(JobsError):
     """The run does not run."""
 

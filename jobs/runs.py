@@ -35,7 +35,7 @@ _FROM: dict[RunState, Sequence[RunState]] = {
 CANCELLABLE = tuple(state for state in PENDING_STATES if state != RunState.RUNNING)
 MAY_SUCCEED = _FROM[RunState.SUCCEEDED]
 # How long a cancelled run stays out of the workers' reach while its caller's transaction is open.
-_ASIDE_SECONDS = 60.0
+ASIDE_SECONDS = 60.0
 
 
 def transition(run: JobRun, state: RunState, *, at: datetime, **facts: Any) -> bool:
@@ -122,14 +122,14 @@ def cancel(run: JobRun, *, actor: str, reason: str = "", address: str = "") -> N
         )
         # Last, for nothing gives back to Redis what a failure after it would leave pending here. The caller's own
         # transaction may still fail: until it has committed, the run is only out of the workers' reach.
-        aside = _ASIDE_SECONDS if in_transaction else None
+        aside = ASIDE_SECONDS if in_transaction else None
         if withdraw(row.rq_id, queue=row.queue, life=row.life, aside_seconds=aside) in ("started", "ended"):
             raise NotCancellable(f"{run.name} {run.pk} has just started; stop it, or wait for its end.")
         if in_transaction:
-            transaction.on_commit(lambda: _withdraw_cancelled(row), using=using)
+            transaction.on_commit(lambda: withdraw_cancelled(row), using=using)
 
 
-def _withdraw_cancelled(row: JobRun) -> None:
+def withdraw_cancelled(row: JobRun) -> None:
     """Take a run from Redis whose row is cancelled already."""
     facts = {"job": row.name, "run": str(row.pk)}
     try:

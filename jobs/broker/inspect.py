@@ -88,6 +88,29 @@ def anything_queued(names: Sequence[str]) -> bool:
         return bool(client().exists(*[key(name) for name in names for key in (keys.queue, keys.bell)]))
 
 
+def waits_now(names: Sequence[str]) -> dict[str, float]:
+    """For how many seconds the next run of each queue has waited; 0 for an empty one. Raises `BrokerUnavailable`."""
+    if not names:
+        return {}
+    with errors_named():
+        heads = client().pipeline(transaction=False)
+        for name in names:
+            heads.lindex(keys.queue(name), 0)
+        heads.time()
+        *ids, (seconds, microseconds) = heads.execute()
+        since = client().pipeline(transaction=False)
+        for run_id in ids:
+            since.hget(keys.job((run_id or b"").decode(errors="replace")), "ready_ms")
+        ready = since.execute()
+    now_ms = seconds * 1000 + microseconds / 1000
+    return {name: _waited(now_ms, text) for name, text in zip(names, ready, strict=True)}
+
+
+def _waited(now_ms: float, ready_ms: bytes | None) -> float:
+    is_number = ready_ms is not None and ready_ms.isdigit()
+    return max(0.0, now_ms - int(ready_ms or 0)) / 1000 if is_number else 0.0
+
+
 def ping() -> None:
     """Raises `BrokerUnavailable` when the server does not answer."""
     with errors_named():

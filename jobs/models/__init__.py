@@ -1,7 +1,8 @@
-"""The tables: what must not be lost. Rows are changed by `runs`, `dead`, `causes`, `emails`, `effects`, `checkpoints`,
-`metrics`, `fuses`, `relay` and `recorder` only."""
+"""The tables: what must not be lost. Rows are changed by `runs`, `dead`, `causes`, `bulk`, `emails`, `effects`,
+`checkpoints`, `metrics`, `fuses`, `relay` and `recorder` only."""
 
 from jobs.models.audit import AuditEntry
+from jobs.models.bulk import BulkAction
 from jobs.models.causes import FailureCause
 from jobs.models.checkpoints import JobCheckpoint
 from jobs.models.dead import DeadJob
@@ -14,6 +15,7 @@ from jobs.models.runs import JobAttempt, JobRun, RunState
 
 __all__ = [
     "AuditEntry",
+    "BulkAction",
     "DeadJob",
     "Effect",
     "FailureCause",

@@ -49,6 +49,8 @@ class DeadJob(models.Model):
     resolved_at = models.DateTimeField(null=True)
     resolved_by = models.CharField(max_length=200, blank=True)
     note = models.CharField(max_length=500, blank=True)
+    # The bulk action that resolved it; its index serves the look at the latest of them.
+    bulk = models.ForeignKey("jobs.BulkAction", on_delete=models.SET_NULL, null=True, db_index=False, related_name="+")
 
     class Meta:
         verbose_name = _("dead job")
@@ -68,6 +70,7 @@ class DeadJob(models.Model):
             models.Index(fields=["name", "-id"], name="jobs_dead_open_name", condition=Q(resolution="")),
             models.Index(fields=["cause", "-id"], name="jobs_dead_open_cause", condition=Q(resolution="")),
             models.Index(fields=["died_at"], name="jobs_dead_died"),
+            models.Index(fields=["bulk", "-id"], name="jobs_dead_bulk", condition=Q(bulk__isnull=False)),
         ]
 
     def __str__(self) -> str:

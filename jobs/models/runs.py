@@ -76,6 +76,7 @@ class JobRun(models.Model):
             ("requeue_job", "Can retry dead jobs"),
             ("discard_job", "Can discard jobs"),
             ("cancel_job", "Can cancel pending jobs"),
+            ("reschedule_job", "Can change when pending jobs run"),
             ("view_payload", "Can see unmasked arguments"),
         ]
         constraints = [
