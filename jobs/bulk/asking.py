@@ -47,7 +47,8 @@ def ask(
     now = timezone.now()
     limit = min(limit or conf.get().BULK_LIMIT, conf.get().BULK_LIMIT)
     action = BulkAction(
-        verb=verb,
+        verb=verb.value,
+        state=BulkState.ASKED.value,
         key=key or uuid.uuid4().hex,
         selection=selection.stored(now=now),
         up_to=str(up_to) if up_to is not None else selections.newest(verb),
