@@ -89,7 +89,6 @@ def test_no_more_go_than_there_are_than_the_rate_allows_and_than_can_be_watched(
     if isinstance(following, Release):
         assert 0 < following.count <= min(place.rest, CHUNK)
         assert following.left >= 0
-        assert following.step >= ramp.canary
         if ramp.is_watched:
             assert ramp.rate is None or following.count <= allowance
             assert following.count + cohort.waiting <= WINDOW
