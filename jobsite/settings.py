@@ -28,6 +28,7 @@ env = environ.FileAwareEnv(
     WAREHOUSE_URL=(str, _running.get("WAREHOUSE_URL", "http://127.0.0.1:8102")),
     LISTS_URL=(str, _running.get("LISTS_URL", "http://127.0.0.1:8104")),
     MAILBOX_URL=(str, _running.get("MAILBOX_URL", "http://127.0.0.1:8103")),
+    PAYMENTS_WEBHOOK_SECRET=(str, ""),
     SITE_URL=(str, "http://127.0.0.1:8000"),
     OPERATORS_EMAIL=(str, "operators@example.com"),
     PARTNER_CONNECT_TIMEOUT=(float, 2.0),
@@ -136,6 +137,8 @@ OPERATORS_EMAIL = env("OPERATORS_EMAIL")
 SITE_URL = env("SITE_URL")
 
 PAYMENTS_URL = env("PAYMENTS_URL")
+# What the gateway signs its events with. Without it none is taken.
+PAYMENTS_WEBHOOK_SECRET = env("PAYMENTS_WEBHOOK_SECRET")
 WAREHOUSE_URL = env("WAREHOUSE_URL")
 LISTS_URL = env("LISTS_URL")
 MAILBOX_URL = env("MAILBOX_URL")

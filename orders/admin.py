@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.utils.translation import ngettext
 
 from orders import aftercare, inventory
-from orders.models import Customer, Order, OrderLine, Payment, Product, Shipment
+from orders.models import Customer, Order, OrderLine, Payment, PaymentEvent, Product, Shipment
 from orders.order_runs import runs_of
 from orders.templatetags.shop import euros
 
@@ -46,7 +46,7 @@ class LineInline(ReadOnly, admin.TabularInline):
 
 class PaymentInline(ReadOnly, admin.TabularInline):
     model = Payment
-    fields = ["number", "card", "outcome", "problem", "charge_id", "first_tried_at", "finished_at"]
+    fields = ["number", "card", "outcome", "problem", "charge_id", "finished_at", "refunded_at"]
 
 
 class ShipmentInline(ReadOnly, admin.TabularInline):
@@ -97,6 +97,7 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin):
                     "placed_at",
                     "processing_started_at",
                     "paid_at",
+                    "refunded_at",
                     "stocked_at",
                     "warehouse_notified_at",
                     "confirmation_sent_at",
@@ -180,6 +181,27 @@ class ProductAdmin(admin.ModelAdmin):
         for product in queryset:
             inventory.restock(product, RESTOCK_QUANTITY)
         self.message_user(request, f"{RESTOCK_QUANTITY} more of each on the shelf.", messages.SUCCESS)
+
+
+@admin.register(PaymentEvent)
+class PaymentEventAdmin(ReadOnly, admin.ModelAdmin):
+    """What the payment partner told the shop by itself, as it came."""
+
+    list_display = ["event_id", "kind", "payment_key", "sequence", "state", "arrivals", "received_at", "processed_at"]
+    list_filter = ["state", "kind"]
+    search_fields = ["event_id", "payment_key"]
+    date_hierarchy = "received_at"
+    actions = ["process_again"]
+
+    def has_ship_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("orders.ship_order")
+
+    @admin.action(description="Process again", permissions=["ship"])
+    def process_again(self, request: HttpRequest, queryset: QuerySet[PaymentEvent]) -> None:
+        """Those that wait, had no payment when they came, or were of a kind that we did not know then."""
+        asked = [aftercare.process_again(event) for event in queryset]
+        text = f"{sum(asked)} asked for; {asked.count(False)} left alone: done already, or cannot be read."
+        self.message_user(request, text, messages.SUCCESS if any(asked) else messages.WARNING)
 
 
 @admin.register(Customer)

@@ -6,10 +6,10 @@ from dataclasses import asdict
 
 from django.db import transaction
 
-from orders import charging, fulfilment, order_runs
+from orders import charging, fulfilment, order_runs, payment_events
 from orders.checkout import Address
-from orders.jobs import charge_order, notify_warehouse, send_shipping_notification, update_inventory
-from orders.models import Order
+from orders.jobs import charge_order, notify_warehouse, process_webhook, send_shipping_notification, update_inventory
+from orders.models import Order, PaymentEvent
 
 
 @transaction.atomic
@@ -44,4 +44,12 @@ def hand_to_carrier(order: Order) -> bool:
     if not fulfilment.mark_shipped(order.pk):
         return False
     order_runs.remember(order, send_shipping_notification.enqueue(order.pk).id)
+    return True
+
+
+def process_again(event: PaymentEvent) -> bool:
+    """Look once more at an event that came to nothing. False when there is nothing to find out."""
+    if event.state not in payment_events.OPEN:
+        return False
+    process_webhook.enqueue(event.pk)
     return True

@@ -52,9 +52,40 @@ def charge(order_id: int, *, on_declined: Callable[[int], object]) -> None:
     try:
         charge = _find_forgotten_charge(payment, timezone.now()) or _ask_gateway(payment)
     except payments.CardDeclined as error:
-        _mark_declined(payment, error.reason.replace("_", " "), on_declined)
+        mark_declined(payment, error.reason, on_declined)
         return
-    _mark_paid(payment, charge.id)
+    mark_paid(payment, charge.id)
+
+
+@transaction.atomic
+def mark_paid(payment: Payment, charge_id: str) -> bool:
+    """Whether this call closed the payment. The gateway's answer and its event both say so, in any order."""
+    now = timezone.now()
+    if not _finish(payment, outcome=PaymentOutcome.SUCCEEDED, charge_id=charge_id, finished_at=now):
+        return False
+    Order.objects.filter(pk=payment.order_id).update(paid_at=now, payment_problem="")
+    return True
+
+
+@transaction.atomic
+def mark_declined(payment: Payment, reason: str, tell: Callable[[int], object]) -> bool:
+    """Whether this call closed the payment, and told so through `tell(payment_id)`."""
+    problem = reason.replace("_", " ")
+    if not _finish(payment, outcome=PaymentOutcome.DECLINED, problem=problem, finished_at=timezone.now()):
+        return False
+    Order.objects.filter(pk=payment.order_id).update(payment_problem=problem)
+    tell(payment.pk)
+    return True
+
+
+@transaction.atomic
+def mark_refunded(payment: Payment) -> bool:
+    """Keep that the money was given back, once. False when there was none to give back."""
+    now = timezone.now()
+    paid = Payment.objects.filter(pk=payment.pk, outcome=PaymentOutcome.SUCCEEDED)
+    if paid.filter(refunded_at__isnull=True).update(refunded_at=now):
+        Order.objects.filter(pk=payment.order_id).update(refunded_at=now)
+    return paid.exists()
 
 
 def _find_forgotten_charge(payment: Payment, now: datetime) -> payments.Charge | None:
@@ -73,20 +104,6 @@ def _ask_gateway(payment: Payment) -> payments.Charge:
         card=payment.card,
         idempotency_key=payment.idempotency_key,
     )
-
-
-@transaction.atomic
-def _mark_paid(payment: Payment, charge_id: str) -> None:
-    now = timezone.now()
-    if _finish(payment, outcome=PaymentOutcome.SUCCEEDED, charge_id=charge_id, finished_at=now):
-        Order.objects.filter(pk=payment.order_id).update(paid_at=now, payment_problem="")
-
-
-@transaction.atomic
-def _mark_declined(payment: Payment, reason: str, tell: Callable[[int], object]) -> None:
-    if _finish(payment, outcome=PaymentOutcome.DECLINED, problem=reason, finished_at=timezone.now()):
-        Order.objects.filter(pk=payment.order_id).update(payment_problem=reason)
-        tell(payment.pk)
 
 
 def _finish(payment: Payment, **facts: object) -> bool:

@@ -54,6 +54,7 @@ def mark_shipped(order_id: int) -> bool:
         stocked_at__isnull=False,
         warehouse_notified_at__isnull=False,
         shipped_at__isnull=True,
+        refunded_at__isnull=True,
     )
     return bool(ready.update(shipped_at=timezone.now()))
 

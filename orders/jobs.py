@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from jobs import Bury, RetryPolicy, exponential, job
-from orders import charging, correspondence, fulfilment, inventory, lists, newsletter, payments, warehouse
+from orders import (
+    charging,
+    correspondence,
+    fulfilment,
+    inventory,
+    lists,
+    newsletter,
+    payment_events,
+    payments,
+    warehouse,
+)
 
 # Five minutes in all: long enough for a partner's hiccup, short enough to be watched.
 CHARGING = RetryPolicy(
@@ -17,6 +27,7 @@ NOTIFYING_WAREHOUSE = RetryPolicy(
     rules={warehouse.InvalidAddress: Bury, warehouse.ShipmentRefused: Bury},
 )
 CONFIRMING = RetryPolicy(attempts=5, backoff=exponential(first=5, cap=600))
+PROCESSING_EVENTS = RetryPolicy(attempts=5, backoff=exponential(first=2, cap=60))
 # A day and a half in all: nobody waits for a newsletter.
 SUBSCRIBING = RetryPolicy(
     attempts=12,
@@ -73,6 +84,12 @@ def send_payment_failed(payment_id: int) -> None:
 def send_welcome_email(customer_id: int) -> None:
     """Greet a new customer."""
     correspondence.welcome(customer_id)
+
+
+@job(queue="critical", retry=PROCESSING_EVENTS, timeout=30)
+def process_webhook(event_pk: int) -> None:
+    """Apply a stored event of the payment partner, once."""
+    payment_events.process(event_pk, on_declined=send_payment_failed.enqueue)
 
 
 @job(queue="low", retry=SUBSCRIBING, timeout=30)

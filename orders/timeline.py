@@ -76,6 +76,8 @@ def _placed(order: Order) -> Step:
 
 
 def _payment(order: Order, run: RunLine | None) -> Step:
+    if order.refunded_at:
+        return Step("Payment", StepState.PROBLEM, "The money was given back.", order.refunded_at)
     if order.paid_at:
         return Step("Payment", StepState.DONE, "The card was charged.", order.paid_at)
     if order.payment_problem:
@@ -117,6 +119,8 @@ def _warehouse(order: Order, run: RunLine | None) -> Step:
 def _shipping(order: Order) -> Step:
     if order.shipped_at:
         return Step("Shipped", StepState.DONE, "The carrier has your parcel.", order.shipped_at)
+    if order.refunded_at:
+        return Step("Shipped", StepState.WAITING, "Not any more: the money was given back.")
     if order.is_ready_to_ship:
         return Step("Shipped", StepState.WAITING, "Waiting for the carrier.")
     return Step("Shipped", StepState.WAITING, "Comes last.")

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from orders import views
+from orders import views, webhook_views
 
 urlpatterns = [
     path("favicon.ico", views.favicon, name="favicon"),
@@ -20,5 +20,6 @@ urlpatterns = [
     path("newsletter/", views.newsletter_page, name="newsletter"),
     path("newsletter/state/", views.newsletter_state, name="newsletter_state"),
     path("newsletter/leave/<str:token>/", views.newsletter_leave, name="newsletter_leave"),
+    path("webhooks/payments/", webhook_views.payments_webhook, name="payments_webhook"),
     path("staff/", include("orders.staff.urls")),
 ]

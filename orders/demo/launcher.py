@@ -22,6 +22,7 @@ from .supervisor import StopAsked, Supervisor
 from .surroundings import environment_with, is_given
 
 _SECRET_KEY_BYTES = 50
+_WEBHOOK_SECRET_BYTES = 32
 _ANSWER_WITHIN_SECONDS = 60.0
 
 
@@ -80,7 +81,14 @@ def _start(wanted: Launch, supervisor: Supervisor, output: Output) -> None:
 
 def _settings(wanted: Launch) -> dict[str, str]:
     key = keepsakes.kept_secret(wanted.data_folder / "secret-key", random_bytes=_SECRET_KEY_BYTES)
-    return {"DEBUG": "false", "SECRET_KEY": key, "VAR_DIR": str(wanted.data_folder), **wanted.addresses.settings()}
+    webhook_secret = keepsakes.kept_secret(wanted.data_folder / "webhook-secret", random_bytes=_WEBHOOK_SECRET_BYTES)
+    return {
+        "DEBUG": "false",
+        "SECRET_KEY": key,
+        "PAYMENTS_WEBHOOK_SECRET": webhook_secret,
+        "VAR_DIR": str(wanted.data_folder),
+        **wanted.addresses.settings(),
+    }
 
 
 def _broker(wanted: Launch, supervisor: Supervisor) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from orders.models.catalogue import Product
 from orders.models.customers import Customer, Newsletter
+from orders.models.events import EventState, PaymentEvent
 from orders.models.orders import Country, Order, OrderLine, OrderRun
 from orders.models.payments import Payment, PaymentOutcome
 from orders.models.shipments import Shipment
@@ -9,11 +10,13 @@ from orders.models.shipments import Shipment
 __all__ = [
     "Country",
     "Customer",
+    "EventState",
     "Newsletter",
     "Order",
     "OrderLine",
     "OrderRun",
     "Payment",
+    "PaymentEvent",
     "PaymentOutcome",
     "Product",
     "Shipment",

@@ -56,6 +56,7 @@ class Order(models.Model):
     placed_at = models.DateTimeField("placed", default=timezone.now)
     processing_started_at = models.DateTimeField("processing started", null=True)
     paid_at = models.DateTimeField("paid", null=True)
+    refunded_at = models.DateTimeField("refunded", null=True)
     stocked_at = models.DateTimeField("stock taken", null=True)
     warehouse_notified_at = models.DateTimeField("warehouse notified", null=True)
     confirmation_sent_at = models.DateTimeField("confirmation sent", null=True)
@@ -110,7 +111,8 @@ class Order(models.Model):
 
     @property
     def is_ready_to_ship(self) -> bool:
-        return bool(self.paid_at and self.stocked_at and self.warehouse_notified_at and self.shipped_at is None)
+        is_ready = self.paid_at and self.stocked_at and self.warehouse_notified_at
+        return bool(is_ready and self.shipped_at is None and self.refunded_at is None)
 
 
 class OrderLine(models.Model):

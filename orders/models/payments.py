@@ -29,6 +29,8 @@ class Payment(models.Model):
     problem = models.CharField(max_length=200, blank=True)
     first_tried_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    event_sequence = models.PositiveIntegerField(default=0, help_text="The latest of the gateway's events applied")
+    refunded_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["order", "number"]
@@ -42,6 +44,9 @@ class Payment(models.Model):
                 | Q(outcome="declined", finished_at__isnull=False, charge_id="")
                 | Q(outcome="open", finished_at__isnull=True, charge_id=""),
                 name="orders_payment_facts_fit_outcome",
+            ),
+            models.CheckConstraint(
+                condition=Q(refunded_at__isnull=True) | Q(outcome="succeeded"), name="orders_payment_refunded_was_paid"
             ),
         ]
 

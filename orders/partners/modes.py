@@ -16,10 +16,14 @@ MODES = {
     "rate_limit_date": "Answers 429 and says from when to come back.",
     "error": "Answers that it is broken.",
     "slow": "Does the work and answers late.",
+    "webhook_twice": "Works, and sends each event twice.",
+    "webhook_disorder": "Works, and sends the latest event first.",
+    "webhook_malformed": "Works, and sends events that are cut off.",
 }
 
 FAULTS = ("down", "timeout_before", "timeout_after", "rate_limit", "rate_limit_date", "error", "slow")
-GATEWAY_MODES = ("ok", "decline", *FAULTS)
+WEBHOOK_FAULTS = ("webhook_twice", "webhook_disorder", "webhook_malformed")
+GATEWAY_MODES = ("ok", "decline", *FAULTS, *WEBHOOK_FAULTS)
 WAREHOUSE_MODES = LISTS_MODES = ("ok", *FAULTS)
 MAILBOX_MODES = ("ok", "error", "slow")
 

@@ -16,6 +16,7 @@ from jobs.models import AuditEntry, FailureCause, Fuse, JobRun
 from jobs.models.dead import DeathReason
 from jobs.models.runs import RunState
 from jobs.policy.options import Options
+from orders.models import EventState
 from orders.partners.modes import MODES
 from tests.architecture.test_arrows import ROWS
 from tests.docs.pages import PAGES, ROOT, blocks, table
@@ -46,6 +47,14 @@ def test_every_variable_that_the_demo_reads_is_told() -> None:
 
 def test_the_readme_names_what_breaks_the_gateway_as_the_menu_does() -> None:
     assert f"*{MODES['error']}*" in (ROOT / "README.md").read_text()
+
+
+def test_every_mode_of_a_partner_is_told() -> None:
+    assert set(first_column("partners-and-shop.md", header="mode")) == set(MODES)
+
+
+def test_every_end_of_a_webhook_is_told() -> None:
+    assert first_column("partners-and-shop.md", header="an event is") == [str(one.label) for one in EventState]
 
 
 def test_every_check_is_told() -> None:

@@ -6,8 +6,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.urls import reverse
 
 from orders.partners.door import PortTaken
+from orders.partners.events import Post
 from orders.partners.gateway import Gateway
 from orders.partners.lists import Lists
 from orders.partners.running import run_until_stopped
@@ -60,5 +62,13 @@ def _service(*, name: str, port: int | None, smtp_port: int, folder: Path, key_l
         return Mailbox(folder, port=port, smtp_port=smtp_port)
     if name == "lists":
         return Lists(folder, port=port)
-    partner = {"payments": Gateway, "warehouse": Warehouse}[name]
-    return partner(folder, port=port, key_life_seconds=key_life)
+    if name == "warehouse":
+        return Warehouse(folder, port=port, key_life_seconds=key_life)
+    return Gateway(folder, port=port, key_life_seconds=key_life, post=_post())
+
+
+def _post() -> Post | None:
+    """Where the gateway's events go; nowhere while there is no secret to sign them with."""
+    if not settings.PAYMENTS_WEBHOOK_SECRET:
+        return None
+    return Post(settings.SITE_URL.rstrip("/") + reverse("payments_webhook"), settings.PAYMENTS_WEBHOOK_SECRET)
