@@ -5,13 +5,15 @@ Importing this package loads no model.
 """
 
 from jobs.context import CurrentRun, current_run
-from jobs.errors import DiscardJob, HandBackJob, JobStopped, JobTimedOut, PutOffJob, RetryLater
+from jobs.errors import AlreadyPending, DiscardJob, HandBackJob, JobStopped, JobTimedOut, PutOffJob, RetryLater
 from jobs.policy.backoff import delays, exponential, fixed, linear, polynomial
 from jobs.policy.fusing import FuseRule
 from jobs.policy.retry import Bury, Discard, RetryPolicy
+from jobs.policy.uniqueness import Unique
 from jobs.registry import Job, job
 
 __all__ = [
+    "AlreadyPending",
     "Bury",
     "CurrentRun",
     "Discard",
@@ -24,6 +26,7 @@ __all__ = [
     "PutOffJob",
     "RetryLater",
     "RetryPolicy",
+    "Unique",
     "current_run",
     "delays",
     "exponential",

@@ -26,6 +26,8 @@ from jobs.registry import Bound, Call, Job, Placing
 # So many calls are checked, written and packed together, or fewer where they are long.
 _SLICE_RUNS = 1000
 _SLICE_CHARACTERS = 1_000_000
+# No call of `enqueue_many` is longer.
+_MOST_CALLS = 2**32
 
 
 class Draft(NamedTuple):
@@ -54,6 +56,10 @@ class Asking:
     attempts: int | None
     parent: uuid.UUID | None
     correlation: str
+
+    def has(self, run_id: uuid.UUID) -> bool:
+        """Whether this call asked for the run."""
+        return 0 <= run_id.int - self.first < _MOST_CALLS
 
     def slices(self, calls: Iterable[Call | Bound]) -> Iterator[list[Draft]]:
         """The calls as drafts, some at a time, each checked as it comes. See `Job.enqueue` for what is refused."""
@@ -169,7 +175,7 @@ def _unique_key(job: Job[Any, Any], arguments: Mapping[str, Any]) -> str | None:
     parameters = job.signature.parameters.values()
     # A call that leaves a default out is equal to one that says it.
     defaults = {one.name: one.default for one in parameters if one.default is not one.empty}
-    return unique_key(job.name, {**defaults, **arguments}, job.options.unique)
+    return unique_key(job.name, {**defaults, **arguments}, job.options.unique.by)
 
 
 def _spread(call: Call | Bound) -> tuple[Sequence[Any], dict[str, Any]]:

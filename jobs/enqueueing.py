@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -12,22 +13,21 @@ from typing import Any
 
 from django.db import connections, router, transaction
 
-from jobs import conf, drafts, outbox, registry
+from jobs import conf, conflicts, drafts, outbox, registry
 from jobs.broker.foreign import Foreign
 from jobs.broker.parcels import Message
+from jobs.conflicts import Written
 from jobs.drafts import Asking, Draft
-from jobs.errors import BrokerUnavailable
-from jobs.handles import Run, Runs
+from jobs.errors import AlreadyPending
+from jobs.handles import Run, Runs, run_of
 from jobs.models import JobRun
 from jobs.models.insertion import NewRun, insert
-from jobs.models.runs import PENDING_STATES
 from jobs.registry import Bound, Call, Job, Placing
 from jobs.spool import Spool
 
 __all__ = ["Run", "Runs", "build", "enqueue", "message_of", "run_of"]
 
-# An equal run that ends between our look and our insert makes us look again.
-_UNIQUE_TRIES = 5
+logger = logging.getLogger(__name__)
 
 
 def enqueue(job: Job[Any, Any], calls: Iterable[Call | Bound], placing: Placing) -> Runs:
@@ -49,11 +49,6 @@ def build(job: Job[Any, Any], calls: Iterable[Call | Bound], placing: Placing) -
     asking = drafts.ask(job, placing)
     shared = asking.shared()
     return [_row(draft.run, shared) for draft in asking.drafts(calls)]
-
-
-def run_of(row: JobRun, *, created: bool = True) -> Run:
-    """The handle of a row."""
-    return Run(row.pk, row.name, row.queue, row.due_at, created=created)
 
 
 def message_of(row: JobRun, *, durable: bool = True) -> Message:
@@ -96,10 +91,12 @@ def _store(asking: Asking, slices: Iterator[list[Draft]], *, using: str) -> Runs
     parcels = Spool()
     others: dict[int, Run] = {}
     count = 0
+    # Ours begins below.
+    in_transaction = asking.job.options.unique is not None and outbox.is_in_transaction(connections[using])
     first, second = next(slices, []), next(slices, [])
     with _all_or_none(asking, first, second, using=using):
         for some in filter(None, chain([first], [second], slices)):
-            equal = _write(asking, [draft.run for draft in some], using) if asking.job.options.durable else {}
+            equal = _write(asking, some, using, watch=in_transaction) if asking.job.options.durable else {}
             parcel = asking.parcel([draft for draft in some if draft.run.id not in equal])
             if parcel.runs:
                 parcels.add(parcel, characters=parcel.characters)
@@ -114,8 +111,12 @@ def _store(asking: Asking, slices: Iterator[list[Draft]], *, using: str) -> Runs
 
 def _all_or_none(asking: Asking, first: list[Draft], second: list[Draft], *, using: str) -> AbstractContextManager[Any]:
     """A transaction where a single statement will not do; with a savepoint where a later call may be refused."""
-    needs_none = not asking.job.options.durable or (len(first) <= 1 and asking.job.options.unique is None)
-    return nullcontext() if needs_none else transaction.atomic(using=using, savepoint=bool(second))
+    unique = asking.job.options.unique
+    if not asking.job.options.durable or (len(first) <= 1 and unique is None):
+        return nullcontext()
+    # Who is told that an equal run is there may go on with the transaction.
+    may_be_refused = bool(second) or (unique is not None and unique.on_conflict != "skip")
+    return transaction.atomic(using=using, savepoint=may_be_refused)
 
 
 def _store_later(asking: Asking, slices: Iterator[list[Draft]], *, using: str, after: list[str]) -> Runs:
@@ -126,8 +127,16 @@ def _store_later(asking: Asking, slices: Iterator[list[Draft]], *, using: str, a
         kept.add(some, characters=sum(draft.characters for draft in some))
         count += len(some)
     if count:
-        _after_all(after, lambda: _store(asking, _read(kept), using=using))
+        _after_all(after, lambda: _store_unless_pending(asking, kept, using=using))
     return _handle(asking, count, created=None if asking.job.options.unique is not None else True)
+
+
+def _store_unless_pending(asking: Asking, kept: Spool, *, using: str) -> None:
+    try:
+        _store(asking, _read(kept), using=using)
+    except AlreadyPending as error:
+        # The caller has committed, and cannot be refused any more.
+        logger.info("nothing was enqueued", extra={"job": asking.job.name, "error": str(error)})
 
 
 def _read(kept: Spool) -> Iterator[list[Draft]]:
@@ -163,24 +172,30 @@ def _after_all(aliases: list[str], act: Callable[[], object]) -> None:
         transaction.on_commit(partial(committed, alias), using=alias)
 
 
-def _write(asking: Asking, runs: Sequence[NewRun], using: str) -> dict[str, Run]:
-    """Write the rows, for a unique job without those that have a pending equal: returns these, by the unused id."""
+def _write(asking: Asking, drafts: Sequence[Draft], using: str, *, watch: bool) -> dict[str, Run]:
+    """Write the rows, for a unique job without those that have an equal: returns these, by the unused id."""
+    runs = [draft.run for draft in drafts]
     if asking.job.options.unique is None:
         insert(runs, asking.shared(), using=using)
         return {}
-    equal: dict[str, Run] = {}
-    rest = runs
-    for _ in range(_UNIQUE_TRIES):
-        insert(rest, asking.shared(), using=using, ignore_conflicts=True)
-        pending = _pending([run.unique_key for run in rest], using)
-        found = {run.id: pending[run.unique_key] for run in rest if run.unique_key in pending}
-        equal |= {run_id: run_of(row, created=False) for run_id, row in found.items() if str(row.pk) != run_id}
-        rest = [run for run in rest if run.id not in found]
-        if not rest:
-            return equal
-    raise BrokerUnavailable(f"{asking.job.name}: equal runs came and went {_UNIQUE_TRIES} times; try again.")
+    written = conflicts.write(asking, runs, using=using)
+    if written.waiting and watch:
+        _watch(asking, drafts, written, using)
+    return written.equal
 
 
-def _pending(unique_keys: Sequence[str | None], using: str) -> dict[str | None, JobRun]:
-    pending = JobRun.objects.using(using).filter(unique_key__in=unique_keys, state__in=PENDING_STATES)
-    return {row.unique_key: row for row in pending.only("pk", "unique_key", "name", "queue", "due_at")}
+def _watch(asking: Asking, drafts: Sequence[Draft], written: Written, using: str) -> None:
+    """After the commit, ask anew where the run that was given has begun before: it has not seen what was committed.
+
+    Only here, and not in the transaction: as long as that is open, a look says nothing of what follows it.
+    """
+    watched = [(draft, written.equal[draft.run.id].id) for draft in drafts if draft.run.id in written.waiting]
+
+    def committed() -> None:
+        begun = conflicts.begun_since({run_id for _, run_id in watched}, using=using)
+        missed = [draft for draft, run_id in watched if run_id in begun]
+        if missed:
+            _store(asking, iter([missed]), using=using)
+
+    # What was committed stays so, whatever becomes of this: Django logs it.
+    transaction.on_commit(committed, using=using, robust=True)

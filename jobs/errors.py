@@ -36,6 +36,14 @@ class BadArguments(JobsError):
     """The arguments do not fit the job's signature."""
 
 
+class AlreadyPending(JobsError):
+    """An equal run of a unique job is there, and `on_conflict` says to raise; `run` is its handle."""
+
+    def __init__(self, run: object, message: str) -> None:
+        super().__init__(message)
+        self.run = run
+
+
 class DuplicateJob(JobsError):
     """Two functions claim one job name."""
 

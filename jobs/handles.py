@@ -39,6 +39,11 @@ class Run:
         return self.row().result
 
 
+def run_of(row: JobRun, *, created: bool = True) -> Run:
+    """The handle of a row."""
+    return Run(row.pk, row.name, row.queue, row.due_at, created=created)
+
+
 @dataclass(frozen=True, eq=False)
 class Runs(Sequence[Run]):
     """What `enqueue_many` gives back: a `Run` per call, in the order of the calls.

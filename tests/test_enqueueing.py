@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from jobs import context, enqueueing, outbox, spool
+from jobs import conflicts, context, outbox, spool
 from jobs.broker import keys
 from jobs.broker.connection import client
 from jobs.broker.embedded import EmbeddedServer
@@ -130,7 +130,7 @@ def test_a_bad_call_among_many_leaves_none():
 
 def test_an_error_while_many_unique_rows_are_written_leaves_none(make_job, monkeypatch):
     job = make_job(lambda number: None, unique="args")
-    write, written = enqueueing.insert, []
+    write, written = conflicts.insert, []
 
     def fail_at_the_second_slice(runs, *args, **facts):
         written.append(len(runs))
@@ -138,7 +138,7 @@ def test_an_error_while_many_unique_rows_are_written_leaves_none(make_job, monke
             raise DatabaseError("disk full")
         write(runs, *args, **facts)
 
-    monkeypatch.setattr(enqueueing, "insert", fail_at_the_second_slice)
+    monkeypatch.setattr(conflicts, "insert", fail_at_the_second_slice)
     with pytest.raises(DatabaseError):
         job.enqueue_many([(number,) for number in range(1500)])
     assert written == [1000, 500]

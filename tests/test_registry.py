@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobs import RetryPolicy, job, registry
+from jobs import RetryPolicy, Unique, job, registry
 from jobs.errors import BadOptions, DuplicateJob, UnknownJob
 from tests.engine import make_job
 from tests.sample import jobs as sample
@@ -163,7 +163,7 @@ def test_options_are_kept_as_they_were_given(make_job):
         sensitive=["card"],
     ).options
     assert (options.queue, options.retry, options.timeout) == ("low", policy, 5)
-    assert (options.unique, options.sensitive, options.durable) == (("order_id",), ("card",), True)
+    assert (options.unique, options.sensitive, options.durable) == (Unique(("order_id",)), ("card",), True)
 
 
 @pytest.mark.parametrize(("delay", "expected"), [(5, 5), (0.5, 0.5), (timedelta(minutes=2), 120), (0, 0), (-3, -3)])

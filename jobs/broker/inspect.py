@@ -111,6 +111,27 @@ def _waited(now_ms: float, ready_ms: bytes | None) -> float:
     return max(0.0, now_ms - int(ready_ms or 0)) / 1000 if is_number else 0.0
 
 
+def begun(runs: Sequence[tuple[str, int]]) -> list[bool]:
+    """Whether each of these runs, an id and a life, has begun or ended here, in one round trip.
+
+    One that was handed back has not, unless it goes on where it was. Raises `BrokerUnavailable`.
+    """
+    pipeline = client().pipeline(transaction=False)
+    for run_id, _ in runs:
+        pipeline.hmget(keys.job(run_id), "life", "status", "attempts", "checkpoint")
+    with errors_named():
+        answers = pipeline.execute()
+    return [_has_begun(answer, life) for answer, (_, life) in zip(answers, runs, strict=True)]
+
+
+def _has_begun(answer: list[bytes | None], life: int) -> bool:
+    there, status, attempts, checkpoint = answer
+    if status is None or (there is not None and int(there) < life):
+        return False
+    waits = status in (b"queued", b"scheduled")
+    return not waits or int(attempts or 0) > 0 or checkpoint is not None
+
+
 def ping() -> None:
     """Raises `BrokerUnavailable` when the server does not answer."""
     with errors_named():

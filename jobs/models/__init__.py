@@ -12,6 +12,7 @@ from jobs.models.fuses import Fuse
 from jobs.models.journal import JournalCursor
 from jobs.models.metrics import MetricMinute
 from jobs.models.runs import JobAttempt, JobRun, RunState
+from jobs.models.uniques import UniqueHold
 
 __all__ = [
     "AuditEntry",
@@ -27,4 +28,5 @@ __all__ = [
     "MetricMinute",
     "RunState",
     "SentEmail",
+    "UniqueHold",
 ]

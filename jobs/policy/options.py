@@ -25,7 +25,7 @@ class Options(TypedDict, total=False):
     queue: str
     retry: RetryPolicy | int
     timeout: float | None
-    unique: uniqueness.Unique
+    unique: uniqueness.Asked
     durable: bool
     sensitive: Sequence[str]
     fuse: FuseRule | None
@@ -34,7 +34,7 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class JobOptions:
-    """A job's options. `timeout` is in seconds for one attempt; `unique` names the parameters that count; `fuse` None
+    """A job's options. `timeout` is in seconds for one attempt; `unique` is None for a job that is not; `fuse` None
     is no rule."""
 
     queue: str
@@ -42,7 +42,7 @@ class JobOptions:
     timeout: float | None
     durable: bool
     sensitive: tuple[str, ...]
-    unique: tuple[str, ...] | None
+    unique: uniqueness.Unique | None
     fuse: FuseRule | None = field(default_factory=FuseRule)
     iterates: Iterates | None = None
 
@@ -103,11 +103,11 @@ def _sensitive(given: Options, parameters: list[str], name: str) -> tuple[str, .
     return tuple(sensitive)
 
 
-def _unique(given: Options, parameters: list[str], name: str) -> tuple[str, ...] | None:
-    counted = uniqueness.check(given.get("unique"), parameters, job=name)
-    if counted is not None and not given.get("durable", True):
+def _unique(given: Options, parameters: list[str], name: str) -> uniqueness.Unique | None:
+    unique = uniqueness.check(given.get("unique"), parameters, job=name)
+    if unique is not None and not given.get("durable", True):
         raise BadOptions(f"{name}: unique needs the run's row, so it does not go with durable=False")
-    return counted
+    return unique
 
 
 def _fuse(given: Options, name: str) -> FuseRule | None:

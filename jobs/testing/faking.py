@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobs import registry
-from jobs.enqueueing import Run, build, run_of
+from jobs.enqueueing import Run, build
 from jobs.errors import BadOptions
+from jobs.handles import run_of
 from jobs.models import JobRun
 from jobs.registry import Bound, Call, Job, Placing
 from jobs.testing.asked import Enqueued, Expected, enqueued_from, expect
-from jobs.testing.doors import opened
+from jobs.testing.doors import opened, stands
 
 
 class FakeJobs:
@@ -131,7 +132,9 @@ class _FakeDoor:
     def _record(self, job: Job[Any, Any], row: JobRun) -> Run:
         equal = self._pending.get(row.unique_key) if row.unique_key else None
         if equal is not None:
-            return run_of(equal, created=False)
+            if stands(job, equal):
+                return run_of(equal, created=False)
+            self._jobs.enqueued = [one for one in self._jobs.enqueued if one.id != equal.pk]
         if row.unique_key:
             self._pending[row.unique_key] = row
         self._jobs.enqueued.append(enqueued_from(row, job))

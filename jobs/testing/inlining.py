@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,13 +18,14 @@ from rq.utils import utcformat
 
 from jobs.broker.claim import Claim
 from jobs.checkpoints import ForgetfulKeeper
-from jobs.enqueueing import Run, build, message_of, run_of
+from jobs.enqueueing import Run, build, message_of
+from jobs.handles import run_of
 from jobs.models import JobRun
 from jobs.registry import Bound, Call, Job, Placing
 from jobs.testing.asked import Enqueued, enqueued_from
 from jobs.testing.attempts import Attempts, attempt_of
 from jobs.testing.committing import AfterCommit
-from jobs.testing.doors import opened
+from jobs.testing.doors import opened, stands
 from jobs.testing.guarding import MAX_RUNS, check_room, raise_if_not_of_jobs
 from jobs.worker import lifecycle
 
@@ -59,6 +61,9 @@ class InlineJobs:
         self._scheduled: list[_Waiting] = []
         self._ready: deque[_Waiting] = deque()
         self._is_running = False
+        self._running: _Waiting | None = None
+        # Equal runs took their place before they began.
+        self._replaced: set[uuid.UUID] = set()
         # Of unique jobs, by key. Weak, so that a run which a rollback drops is pending no more.
         self._pending: weakref.WeakValueDictionary[str, _Waiting] = weakref.WeakValueDictionary()
 
@@ -89,8 +94,9 @@ class InlineJobs:
 
     def _take(self, waiting: Sequence[_Waiting]) -> None:
         """Run what may start now, and keep the rest."""
-        self._scheduled += [one for one in waiting if one.row.due_at is not None]
-        self._run([one for one in waiting if one.row.due_at is None])
+        there = [one for one in waiting if one.row.pk not in self._replaced]
+        self._scheduled += [one for one in there if one.row.due_at is not None]
+        self._run([one for one in there if one.row.due_at is None])
 
     def _run(self, waiting: Iterable[_Waiting]) -> None:
         """Run these and what they enqueue, one after the other: a job that enqueues another one goes on first."""
@@ -100,7 +106,8 @@ class InlineJobs:
         self._is_running = True
         try:
             while self._ready:
-                self._attempt(self._ready.popleft())
+                if (next_one := self._ready.popleft()).row.pk not in self._replaced:
+                    self._attempt(next_one)
         finally:
             self._is_running = False
             self._end(self._ready)
@@ -109,6 +116,10 @@ class InlineJobs:
     def _attempt(self, waiting: _Waiting) -> None:
         check_room(self.attempts, max_runs=self._max_runs)
         claim = waiting.claim()
+        unique = waiting.job.options.unique
+        if unique is not None and unique.until == "started":
+            self._end([waiting])
+        self._running = waiting
         outcome = lifecycle.outcome_of(claim, worker=_WORKER, keeper=ForgetfulKeeper)
         self._end([waiting])
         raise_if_not_of_jobs(outcome)
@@ -124,14 +135,18 @@ class InlineJobs:
         if key is None:
             return None
         if (equal := self._pending.get(key)) is not None:
-            return equal.row
+            if stands(waiting.job, equal.row, begun=equal is self._running):
+                return equal.row
+            self._replaced.add(equal.row.pk)
+            self._scheduled = [one for one in self._scheduled if one is not equal]
         self._pending[key] = waiting
         return None
 
     def _end(self, ended: Iterable[_Waiting]) -> None:
         for waiting in ended:
-            if waiting.row.unique_key is not None:
-                self._pending.pop(waiting.row.unique_key, None)
+            key = waiting.row.unique_key
+            if key is not None and self._pending.get(key) is waiting:
+                del self._pending[key]
 
     def _by_time(self) -> list[_Waiting]:
         return sorted(self._scheduled, key=lambda waiting: (waiting.due_at, waiting.row.pk))

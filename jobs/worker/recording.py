@@ -17,7 +17,7 @@ from datetime import time as time_of_day
 
 from django.db import DatabaseError, InterfaceError, ProgrammingError, close_old_connections, connections
 
-from jobs import conf, effects, metrics, reconciling, recorder, registry, runs
+from jobs import conf, effects, holds, metrics, reconciling, recorder, registry, runs
 from jobs.broker import journal
 from jobs.errors import BrokerUnavailable
 from jobs.models import JobRun
@@ -217,7 +217,7 @@ def _position() -> str:
 
 
 def _is_anything_prunable() -> bool:
-    return any(room.is_anything_prunable() for room in (runs, effects, metrics))
+    return any(room.is_anything_prunable() for room in (runs, effects, holds, metrics))
 
 
 def ask_for_nightly(now: datetime) -> None:

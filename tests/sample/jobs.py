@@ -8,13 +8,26 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
-from jobs import Bury, Discard, DiscardJob, HandBackJob, RetryLater, RetryPolicy, current_run, effects, fixed, job
+from jobs import (
+    Bury,
+    Discard,
+    DiscardJob,
+    HandBackJob,
+    RetryLater,
+    RetryPolicy,
+    Unique,
+    current_run,
+    effects,
+    fixed,
+    job,
+)
 from jobs.models import SentEmail
 
 QUICK = fixed(0.05)
@@ -243,6 +256,23 @@ def pay_slowly(number: int, seconds: float) -> int:
 @job(unique="args")
 def once(key: str) -> None:
     note(f"once {key}")
+
+
+@job(unique=Unique(lasting=timedelta(days=1)))
+def once_a_day(key: str) -> None:
+    note(f"once a day {key}")
+
+
+@job(unique=["key"], retry=RetryPolicy(attempts=10, backoff=QUICK))
+def once_slowly(key: str, seconds: float) -> None:
+    note(f"slowly {key} {os.getpid()}")
+    time.sleep(seconds)
+
+
+@job(unique="args", retry=1)
+def kill_worker_once_each(key: str) -> None:
+    note(f"kill {key}")
+    os._exit(9)
 
 
 _hoarded: list[bytes] = []
