@@ -83,6 +83,10 @@ class NotDiscardable(JobsError):
     """The dead job was resolved already."""
 
 
+class NotDecidable(JobsError):
+    """That was said of the cause already, or cannot be said of it."""
+
+
 class NotCancellable(JobsError):
     """The run has started or ended."""
 

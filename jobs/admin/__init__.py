@@ -6,11 +6,13 @@ from django.contrib import admin
 from jobs.admin.audit_log import AuditEntryAdmin
 from jobs.admin.dead_jobs import DeadJobAdmin
 from jobs.admin.emails import SentEmailAdmin
+from jobs.admin.failures import FailureCauseAdmin
 from jobs.admin.runs import RunAdmin
-from jobs.models import AuditEntry, DeadJob, JobRun, SentEmail
+from jobs.models import AuditEntry, DeadJob, FailureCause, JobRun, SentEmail
 
 admin.site.register(JobRun, RunAdmin)
 admin.site.register(DeadJob, DeadJobAdmin)
+admin.site.register(FailureCause, FailureCauseAdmin)
 admin.site.register(SentEmail, SentEmailAdmin)
 admin.site.register(AuditEntry, AuditEntryAdmin)
 # Without it the check `jobs.E004` has something to say, which an import of its models would not let it.

@@ -13,6 +13,7 @@ VIEW_CONSOLE = "jobs.view_console"
 REQUEUE = "jobs.requeue_job"
 DISCARD = "jobs.discard_job"
 CANCEL = "jobs.cancel_job"
+FAILURES = "jobs.manage_failures"
 VIEW_PAYLOAD = "jobs.view_payload"
 VIEW_AUDIT = "jobs.view_audit"
 

@@ -16,12 +16,12 @@ from jobs import conf, dead, registry
 from jobs.admin.keyset import PAGE_SIZE, key_or_none
 from jobs.admin.search import parse_iso
 from jobs.errors import did_you_mean
-from jobs.models import DeadJob
+from jobs.models import DeadJob, FailureCause
 from jobs.models.dead import DeathReason
 from jobs.policy.ages import parse_age
 
 OPEN, RESOLVED = "open", "resolved"
-FIELDS = ("job", "queue", "death", "error", "older_than", "shown")
+FIELDS = ("job", "queue", "death", "error", "cause", "older_than", "shown")
 
 
 @dataclass
@@ -32,6 +32,7 @@ class DeadFilter:
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     older_than: timedelta | None = None
+    cause: FailureCause | None = None
 
     @classmethod
     def read(cls, query: Mapping[str, str]) -> DeadFilter:
@@ -40,6 +41,7 @@ class DeadFilter:
         if job := made.asked.get("job"):
             made.asked["job"] = registry.full_name(job)
         made._read_age()
+        made._read_cause()
         made._check()
         return made
 
@@ -66,6 +68,7 @@ class DeadFilter:
             queue=self.asked.get("queue"),
             reason=self.asked.get("death"),
             error=self.asked.get("error"),
+            cause=self.cause,
             older_than=self.older_than,
         )
 
@@ -78,6 +81,8 @@ class DeadFilter:
         for name, column in (("job", "name"), ("queue", "queue"), ("death", "reason")):
             if value := self.asked.get(name):
                 rows = rows.filter(**{column: value})
+        if self.cause is not None:
+            rows = rows.filter(cause=self.cause)
         if error := self.asked.get("error"):
             rows = rows.filter(Q(error_class__icontains=error) | Q(error_message__icontains=error))
         return rows
@@ -87,6 +92,12 @@ class DeadFilter:
             self.older_than = parse_age(text) if (text := self.asked.get("older_than")) else None
         except ValueError as error:
             self.problems.append(str(error))
+
+    def _read_cause(self) -> None:
+        if text := self.asked.get("cause"):
+            self.cause = FailureCause.objects.filter(pk=key_or_none(text, int)).first()
+            if self.cause is None:
+                self.problems.append(_('There is no cause "%(value)s" any more.') % {"value": text})
 
     def _check(self) -> None:
         for name, known in (("job", registry.names()), ("queue", conf.queue_names())):

@@ -16,13 +16,13 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from jobs import conf, dead, registry
+from jobs import causes, conf, dead, registry
 from jobs.admin import access
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.dead_filter import DeadFilter, Selection
 from jobs.admin.keyset import COUNT_CAP, capped_counts, key_or_none, page_of
 from jobs.dead import Tally
-from jobs.models import DeadJob
+from jobs.models import DeadJob, FailureCause
 from jobs.models.dead import DeathReason
 
 SHOWN_CAUSES = 10
@@ -128,7 +128,7 @@ class DeadJobAdmin(ConsoleAdmin):
             page=page,
             matches=min(matches, COUNT_CAP),
             more_matches=matches > COUNT_CAP,
-            causes=_causes(asked.rows()) if page.rows and asked.is_open else [],
+            causes=_causes(asked) if page.rows and asked.is_open and not asked.cause else [],
             actions=[each for each in ACTIONS.values() if access.may(request, each.permission)],
             bulk_query=asked.query(),
             reasons=DeathReason.choices,
@@ -206,12 +206,20 @@ def _capped_count(rows: QuerySet[DeadJob]) -> int:
     return capped_counts({"matches": rows}, on=DeadJob.objects.all())["matches"]
 
 
-def _causes(rows: QuerySet[DeadJob]) -> list[dict[str, Any]]:
-    """The commonest pairs of job and error among the latest burials."""
-    latest = rows.order_by("-pk").values("pk")[:COUNT_CAP]
-    pairs = DeadJob.objects.filter(pk__in=latest).order_by().values("name", "error_class")
-    counted = pairs.annotate(count=Count("pk")).order_by("-count", "name")
-    return [dict(each) for each in counted[:SHOWN_CAUSES]]
+def _causes(asked: DeadFilter) -> list[tuple[FailureCause, int]]:
+    """The commonest causes of all open dead jobs, or of the latest that match, and how many each has."""
+    counts = dict(_counted_by_cause(asked)[:SHOWN_CAUSES])
+    there = FailureCause.objects.in_bulk(counts)
+    return [(there[key], count) for key, count in counts.items() if key in there]
+
+
+def _counted_by_cause(asked: DeadFilter) -> list[tuple[int, int]]:
+    if not asked.narrows:
+        # An index has the answer to this one, for any number.
+        return [(each.cause, each.count) for each in causes.open_dead() if each.cause is not None]
+    latest = asked.rows().order_by("-pk").values("pk")[:COUNT_CAP]
+    rows = DeadJob.objects.filter(pk__in=latest, cause__isnull=False).order_by().values("cause")
+    return list(rows.annotate(count=Count("pk")).order_by("-count", "cause").values_list("cause", "count"))
 
 
 def _groups(rows: QuerySet[DeadJob], keys: list[int]) -> list[dict[str, Any]]:

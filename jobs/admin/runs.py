@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from jobs.admin.keyset import COUNT_CAP, WINDOW, capped_counts, key_or_none, pag
 from jobs.admin.run_filter import RunFilter, find_run
 from jobs.admin.timeline import timeline
 from jobs.errors import JobsError
-from jobs.models import AuditEntry, DeadJob, JobRun, RunState
+from jobs.models import AuditEntry, DeadJob, FailureCause, JobAttempt, JobRun, RunState
 
 # More would bury what matters; the page says when there is more.
 SHOWN_ATTEMPTS = 50
@@ -194,7 +194,7 @@ class RunAdmin(ConsoleAdmin):
     def run_page(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         run = get_object_or_404(JobRun.objects.defer("payload"), pk=pk)
         attempts = list(run.history.order_by("-ended_at", "-pk")[:SHOWN_ATTEMPTS])
-        burials = list(run.burials.order_by("pk"))
+        burials = list(run.burials.select_related("cause").order_by("pk"))
         children = list(JobRun.objects.filter(parent=pk).only(*_LISTED).order_by("pk")[: SHOWN_CHILDREN + 1])
         return self.page(
             request,
@@ -203,6 +203,7 @@ class RunAdmin(ConsoleAdmin):
             run=run,
             burial=_open(burials),
             events=timeline(run, attempts[::-1], burials, timezone.now()),
+            cause=_cause_of(attempts, burials),
             latest_attempt=attempts[0].pk if attempts else None,
             attempts_capped=len(attempts) == SHOWN_ATTEMPTS,
             children=children[:SHOWN_CHILDREN],
@@ -277,6 +278,14 @@ def _burial_meant(request: HttpRequest, run: JobRun) -> DeadJob | None:
 
 def _open(burials: Iterable[DeadJob]) -> DeadJob | None:
     return next((burial for burial in burials if not burial.resolution), None)
+
+
+def _cause_of(attempts: Sequence[JobAttempt], burials: Sequence[DeadJob]) -> FailureCause | None:
+    """The cause of the latest failure."""
+    if burials and burials[-1].cause_id and not burials[-1].resolution:
+        return burials[-1].cause
+    latest = next((attempt.fingerprint for attempt in attempts if attempt.fingerprint), None)
+    return FailureCause.objects.filter(fingerprint=latest).first() if latest else None
 
 
 def _audit_of(run: JobRun) -> list[AuditEntry]:

@@ -9,13 +9,15 @@ from typing import Any
 from django import template
 from django.template.context import RequestContext
 from django.utils import formats, timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from jobs.models import RunState
+from jobs.models import FailureCause, RunState
+from jobs.models.causes import CauseState
+from jobs.policy import causes
 
 register = template.Library()
 
@@ -30,6 +32,14 @@ _SHAPES = {
     RunState.DISCARDED: "—",
     RunState.CANCELLED: "⊘",
 }
+_CAUSE_SHAPES = {
+    CauseState.NEW: "●",
+    CauseState.REGRESSED: "↺",
+    CauseState.SNOOZED: "◷",
+    CauseState.IGNORED: "—",
+    CauseState.RESOLVED: "✓",
+}
+_TREND_HEIGHT = 20
 
 
 @register.filter
@@ -104,6 +114,75 @@ def brief(arguments: Any) -> str:
 def pretty(value: Any) -> str:
     """JSON on several lines, in the order it came."""
     return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+@register.simple_tag
+def cause_state(cause: FailureCause) -> SafeString:
+    """What people said of a cause, with a shape beside it."""
+    until = ""
+    if cause.state == CauseState.SNOOZED and cause.snoozed_until:
+        until = (
+            f" {relative(cause.snoozed_until)}"
+            if cause.is_open
+            else _(" for %(length)s") % {"length": length(cause.snoozed_until - timezone.now(), parts=1)}
+        )
+    elif cause.state == CauseState.REGRESSED and cause.regressed_in:
+        until = _(" in %(release)s") % {"release": cause.regressed_in}
+    state = CauseState(cause.state)
+    return format_html(
+        '<span class="jobs-state jobs-cause-{}"><span aria-hidden="true">{}</span> {}{}</span>',
+        state.value,
+        _CAUSE_SHAPES[state],
+        state.label,
+        until,
+    )
+
+
+@register.filter
+def trend(hours: dict[str, int]) -> SafeString:
+    """The failures of the last 24 hours: how many, and a bar for each hour."""
+    now = int(timezone.now().timestamp()) // 3600
+    counts = causes.trend(hours, until=now)
+    total = sum(counts)
+    if not total:
+        return format_html('<span class="jobs-quiet">{}</span>', _("none"))
+    most = max(counts)
+    bars = format_html_join(
+        "",
+        '<rect x="{}" y="{}" width="3" height="{}"/>',
+        ((4 * place, _TREND_HEIGHT - tall, tall) for place, count in enumerate(counts) if (tall := _tall(count, most))),
+    )
+    text = ngettext("%(count)s in the last 24 h", "%(count)s in the last 24 h", total) % {"count": tally(total)}
+    busiest = _("%(most)s in the busiest hour") % {"most": tally(most)}
+    return format_html(
+        '<span class="jobs-trend"><svg width="96" height="{}" viewBox="0 0 96 {}" fill="currentColor" role="img">'
+        "<title>{}, {}</title>{}</svg> {}</span>",
+        *(_TREND_HEIGHT, _TREND_HEIGHT, text, busiest, bars, tally(total)),
+    )
+
+
+def _tall(count: int, most: int) -> int:
+    """The height of a bar: what is there is seen, however little it is."""
+    return -(-_TREND_HEIGHT * count // most)
+
+
+@register.filter
+def place(frames: list[str]) -> str:
+    """Where a failure was raised: `orders.payments: charge`."""
+    return frame(frames[-1]) if frames else ""
+
+
+@register.filter
+def frame(told: str) -> str:
+    """`orders.payments: charge` for what a fingerprint calls `orders.payments charge`."""
+    module, _space, function = told.partition(" ")
+    return f"{module}: {function}"
+
+
+@register.filter
+def slug_end(key: Any) -> str:
+    """The end of an id, by which a person tells it from others."""
+    return str(key)[-8:]
 
 
 @register.filter

@@ -9,7 +9,10 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-PERMISSIONS = ("view_console", "requeue_job", "discard_job", "cancel_job", "view_payload", "view_audit", "manage_fuses")
+PERMISSIONS = (
+    *("view_console", "requeue_job", "discard_job", "cancel_job", "view_payload", "view_audit"),
+    *("manage_fuses", "manage_failures"),
+)
 
 
 @pytest.fixture(autouse=True)

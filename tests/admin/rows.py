@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from jobs.models import DeadJob, JobAttempt, JobRun, RunState, SentEmail
+from jobs.models import DeadJob, FailureCause, JobAttempt, JobRun, RunState, SentEmail
 from jobs.models.runs import ENDED_STATES
 from jobs.policy import ids
 
@@ -36,7 +36,9 @@ def a_run(state: str = RunState.SUCCEEDED, *, age: timedelta = timedelta(minutes
     return JobRun.objects.create(id=run_id, state=state, created_at=created_at, **{**given, **facts})
 
 
-def a_dead_job(*, died: timedelta = timedelta(minutes=1), life: int = 0, **facts: Any) -> DeadJob:
+def a_dead_job(
+    *, died: timedelta = timedelta(minutes=1), life: int = 0, cause: FailureCause | None = None, **facts: Any
+) -> DeadJob:
     """An open burial of a run that failed three times."""
     error = {"error_class": "shop.GatewayDown", "error_message": "<b>503</b> from the gateway"}
     run = a_run(RunState.DEAD, attempts=3, life=life, **error, **facts)
@@ -45,6 +47,7 @@ def a_dead_job(*, died: timedelta = timedelta(minutes=1), life: int = 0, **facts
     return DeadJob.objects.create(
         run=run,
         life=life,
+        cause=cause,
         name=run.name,
         queue=run.queue,
         reason="exhausted",
@@ -67,6 +70,26 @@ def an_attempt(run: JobRun, number: int, **facts: Any) -> JobAttempt:
         "traceback": TRACEBACK,
     }
     return JobAttempt.objects.create(run=run, number=number, **{**given, **facts})
+
+
+def a_cause(**facts: Any) -> FailureCause:
+    """A cause of failures that was seen five times, the last time a minute ago."""
+    now = timezone.now()
+    given = {
+        "fingerprint": secrets.token_hex(16),
+        "name": "tests.charge",
+        "error_class": "shop.GatewayDown",
+        "message": "<b>#</b> from the gateway",
+        "frames": ["shop.payments charge"],
+        "sample": "<b>503</b> from the gateway",
+        "count": 5,
+        "hours": {str(int(now.timestamp()) // 3600 - ago): ago + 1 for ago in range(2)},
+        "first_seen_at": now - timedelta(days=2),
+        "last_seen_at": now - timedelta(minutes=1),
+        "first_release": "r122",
+        "last_release": "r123",
+    }
+    return FailureCause.objects.create(**{**given, **facts})
 
 
 def an_email(**facts: Any) -> SentEmail:
