@@ -3,9 +3,22 @@
 Commands, the admin and rules ask here; the job `jobs.run_bulk` does the work.
 """
 
-from jobs.bulk.asking import BadBulk, ask, pause, resume, revive, stop
+from jobs.bulk.asking import JOB, BadBulk, ask, pause, resume, revive, stop
 from jobs.bulk.cohorts import totals
 from jobs.bulk.selections import Selection
 from jobs.bulk.turning import is_open, turn, work
 
-__all__ = ["BadBulk", "Selection", "ask", "is_open", "pause", "resume", "revive", "stop", "totals", "turn", "work"]
+__all__ = [
+    "JOB",
+    "BadBulk",
+    "Selection",
+    "ask",
+    "is_open",
+    "pause",
+    "resume",
+    "revive",
+    "stop",
+    "totals",
+    "turn",
+    "work",
+]

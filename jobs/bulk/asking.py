@@ -44,6 +44,8 @@ def ask(
     With the action comes whether it is new: an equal `key` gives the one that was asked for with it before.
     """
     ramp = ramp or Ramp()
+    if ramp.canary and verb != BulkVerb.REQUEUE:
+        raise BadBulk(f"A canary tells nothing of {verb.label}: only what is retried can fail again.")
     now = timezone.now()
     limit = min(limit or conf.get().BULK_LIMIT, conf.get().BULK_LIMIT)
     action = BulkAction(

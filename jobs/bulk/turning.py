@@ -18,7 +18,7 @@ from jobs import audit
 from jobs.bulk import cohorts, selections
 from jobs.bulk.cohorts import Watched
 from jobs.models import BulkAction
-from jobs.models.bulk import OPEN_STATES, BulkState
+from jobs.models.bulk import OPEN_STATES, BulkState, BulkVerb
 from jobs.policy.ramp import Cohort, Finish, Place, Ramp, Release, Signs, Stop, Wait, decide
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,9 @@ def turn(pk: int) -> float | None:
         return None
     now = timezone.now()
     ramp = ramp_of(action)
-    watched = cohorts.watch(action) if ramp.is_watched else Watched(Cohort(), Signs())
+    # What is discarded or cancelled can fail no more.
+    is_watched = ramp.is_watched and action.verb == BulkVerb.REQUEUE
+    watched = cohorts.watch(action) if is_watched else Watched(Cohort(), Signs())
     allowance = ramp.allowance(action.tokens, _elapsed(action, now))
     place = Place(action.step, action.left_in_step, max(0, action.total - action.looked))
     following = decide(ramp, place, watched.cohort, watched.signs, allowance=allowance)
@@ -61,7 +63,7 @@ def is_open(pk: int) -> bool:
     return BulkAction.objects.filter(pk=pk, state__in=OPEN_STATES).exists()
 
 
-def work(pk: int, *, rest: Callable[[float], bool], tell: Callable[[], None]) -> None:
+def work(pk: int, *, rest: Callable[[float], bool], tell: Callable[[], object]) -> None:
     """Take turns until the action is over, in this thread. `rest` waits so many seconds, and says whether to end."""
     while (seconds := turn(pk)) is not None:
         tell()

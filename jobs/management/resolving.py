@@ -10,7 +10,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from types import FrameType
 from typing import Any
 
@@ -18,12 +17,16 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import router, transaction
 from django.db.models import Count, QuerySet
 
-from jobs import conf, dead, registry
-from jobs.errors import did_you_mean
+from jobs import bulk, conf, dead, registry
+from jobs.errors import JobsError, did_you_mean
+from jobs.management import following
 from jobs.management.acting import actor
 from jobs.management.reaching import needs_database
-from jobs.models import DeadJob
+from jobs.models import BulkAction, DeadJob, FailureCause
+from jobs.models.bulk import BulkState, BulkVerb
 from jobs.policy.ages import parse_age
+from jobs.policy.ramp import Ramp
+from jobs.policy.rates import parse_rate
 
 # A chunk is one transaction and one audit row; SIGTERM is heard between two of them.
 CHUNK = 500
@@ -31,14 +34,20 @@ LEFT_ALONE = 1
 MISUSE = 2
 
 
-def _age(text: str) -> timedelta:
-    try:
-        return parse_age(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+def read(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """`parse`, as an option's type: what it says of a wrong text is shown."""
+
+    def read(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return read
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """An option's type: a whole number from 1."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f'"{text}" is no limit. Write a whole number from 1.')
     return int(text)
@@ -52,6 +61,8 @@ class ResolveDead(BaseCommand):
     3. Work in chunks; SIGTERM and Ctrl-C end it after the chunk in hand.
     4. Say how many were done, and how many were left alone and why.
 
+    With a rate or a canary, step 3 is a bulk action: it is asked for and followed, and goes on without the command.
+
     A dry run does the same in a transaction that it takes back, so the two cannot differ.
     Exit status: 0 all done, 1 some were left alone, 2 asked wrongly, or no database to ask.
     """
@@ -59,18 +70,31 @@ class ResolveDead(BaseCommand):
     word = ""
     past = ""
     needs_reason = False
+    verb_of_many = BulkVerb.REQUEUE
     verb: Callable[..., dead.Tally]
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--job", help="only dead runs of this job; the function's bare name will do")
         parser.add_argument("--queue", help="only those of this queue")
         parser.add_argument("--error", help="only those with this text in the error's class or message")
-        parser.add_argument("--older-than", type=_age, metavar="AGE", help="only those that died longer ago: 3d, 12h")
-        parser.add_argument("--limit", type=_positive, help='at the most so many (default: JOBS["BULK_LIMIT"])')
+        parser.add_argument("--cause", help="only those of this cause: its number or the beginning of its fingerprint")
+        parser.add_argument(
+            "--older-than", type=read(parse_age), metavar="AGE", help="only those that died longer ago: 3d, 12h"
+        )
+        parser.add_argument("--limit", type=positive, help='at the most so many (default: JOBS["BULK_LIMIT"])')
         parser.add_argument("--reason", default="", help="why; kept in the audit")
+        parser.add_argument("--rate", type=read(parse_rate), help="in the background, so many: 50/s, 600/min")
+        self._add_canary_arguments(parser)
+        for word, meaning in (("follow", "show how bulk action ID goes on"), ("resume", "go on where it stopped")):
+            parser.add_argument(f"--{word}", type=positive, metavar="ID", help=meaning)
+        parser.add_argument("--stop", type=positive, metavar="ID", help="let bulk action ID go no further")
+        parser.add_argument("--no-follow", action="store_false", dest="follows", help="ask for it, and do not wait")
         parser.add_argument("--dry-run", action="store_true", help="say what would happen and change nothing")
         parser.add_argument("--json", action="store_true", dest="as_json", help="print the summary as JSON")
         parser.add_argument("--no-input", action="store_false", dest="interactive", help="do not ask")
+
+    def _add_canary_arguments(self, parser: CommandParser) -> None:
+        """What only a verb can have whose runs may fail again."""
 
     @needs_database()
     def execute(self, *args: Any, **options: Any) -> Any:
@@ -78,6 +102,9 @@ class ResolveDead(BaseCommand):
         return super().execute(*args, **options)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["follow"] or options["resume"] or options["stop"]:
+            self._go_on_with(options)
+            return
         chosen, asked = self._choose(options)
         self._check(options)
         limit = options["limit"] or conf.get().BULK_LIMIT
@@ -87,6 +114,9 @@ class ResolveDead(BaseCommand):
         if matched and not options["dry_run"] and options["interactive"] and not self._agreed(min(matched, limit)):
             self.stdout.write("Nothing was changed.")
             sys.exit(LEFT_ALONE)
+        if matched and not options["dry_run"] and (options["rate"] or options.get("canary")):
+            self._in_background(options, asked, limit=limit)
+            return
         work = self._rehearse if options["dry_run"] else self._work
         tally, stopped = work(chosen, limit=limit, reason=options["reason"], asked=asked)
         if beyond := matched - tally.done - tally.left.total():
@@ -108,15 +138,30 @@ class ResolveDead(BaseCommand):
             raise CommandError("There is nobody to ask; add --no-input, or --dry-run to look first.", returncode=MISUSE)
 
     def _choose(self, options: dict[str, Any]) -> tuple[QuerySet[DeadJob], dict[str, Any]]:
-        asked = {
+        asked = self._asked(options)
+        newest = DeadJob.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+        told = {key: str(value) for key, value in asked.items() if value is not None}
+        return dead.matching(**asked).filter(pk__lte=newest), told
+
+    def _asked(self, options: dict[str, Any]) -> dict[str, Any]:
+        return {
             "name": self._job(options["job"]) if options["job"] else None,
             "queue": self._queue(options["queue"]) if options["queue"] else None,
             "error": options["error"],
             "older_than": options["older_than"],
+            "cause": self._cause(options["cause"]) if options["cause"] else None,
         }
-        newest = DeadJob.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-        told = {key: str(value) for key, value in asked.items() if value is not None}
-        return dead.matching(**asked).filter(pk__lte=newest), told
+
+    def _cause(self, text: str) -> int:
+        if text.isdecimal() and (found := FailureCause.objects.filter(pk=int(text)).first()):
+            return int(found.pk)
+        found_too = list(FailureCause.objects.filter(fingerprint__startswith=text.lower())[:2])
+        if len(found_too) == 1:
+            return int(found_too[0].pk)
+        which = (
+            "more than one cause begins so; give more of it" if found_too else "no cause has this number or fingerprint"
+        )
+        raise CommandError(f'--cause "{text}": {which}. The page Failures lists them.', returncode=MISUSE)
 
     def _job(self, name: str) -> str:
         return self._known(registry.full_name(name), registry.names(), column="name", option="--job")
@@ -172,6 +217,57 @@ class ResolveDead(BaseCommand):
         looked = tally.done + tally.left.total()
         if looked % CHUNK == 0:
             self.stderr.write(f"{looked:,} looked at, {tally.done:,} {self.past}")
+
+    # Step 3, in the background.
+
+    def _in_background(self, options: dict[str, Any], asked: dict[str, Any], *, limit: int) -> None:
+        action, _ = bulk.ask(
+            self.verb_of_many,
+            bulk.Selection(self._asked(options)),
+            actor=actor(f"{self.word}_dead"),
+            reason=options["reason"],
+            ramp=Ramp(
+                canary=options.get("canary") or 0,
+                rate=options["rate"],
+                max_failures=options.get("max_failures", 0.2),
+                max_wait=wait.total_seconds() if (wait := options.get("max_wait")) else None,
+            ),
+            limit=limit,
+        )
+        self._note(options, f"Bulk action {action.pk} is asked for: {_jobs(action.total)}.")
+        self._follow(action, options)
+
+    def _go_on_with(self, options: dict[str, Any]) -> None:
+        key = options["follow"] or options["resume"] or options["stop"]
+        action = BulkAction.objects.filter(pk=key).first()
+        if action is None:
+            raise CommandError(f"There is no bulk action {key}. The page Bulk actions lists them.", returncode=MISUSE)
+        words = {"actor": actor(f"{self.word}_dead"), "reason": options["reason"]}
+        try:
+            if options["stop"]:
+                bulk.stop(action, **words)
+            elif options["resume"]:
+                bulk.resume(action, **words)
+        except JobsError as error:
+            raise CommandError(str(error), returncode=MISUSE) from error
+        self._follow(action, options)
+
+    def _follow(self, action: BulkAction, options: dict[str, Any]) -> None:
+        if options["follows"]:
+            with _asked_to_stop() as stop:
+                out = self.stderr if options["as_json"] else self.stdout
+                command, who = f"{self.word}_dead", actor(f"{self.word}_dead")
+                following.Follower(action, out=out, stop=stop, command=command, actor=who).follow()
+        action.refresh_from_db()
+        if options["as_json"]:
+            self.stdout.write(json.dumps(following.summary(action)))
+        elif options["follows"] and not action.is_open:
+            following.tell(action, self.stdout.write, past=self.past)
+        if options["follows"] and (action.state != BulkState.FINISHED or action.left):
+            sys.exit(LEFT_ALONE)
+
+    def _note(self, options: dict[str, Any], line: str) -> None:
+        (self.stderr if options["as_json"] else self.stdout).write(line)
 
     # Step 4.
 

@@ -17,7 +17,7 @@ from datetime import time as time_of_day
 
 from django.db import DatabaseError, InterfaceError, ProgrammingError, close_old_connections, connections
 
-from jobs import conf, effects, holds, metrics, reconciling, recorder, registry, runs
+from jobs import bulk, conf, effects, holds, metrics, reconciling, recorder, registry, runs
 from jobs.broker import journal
 from jobs.errors import BrokerUnavailable
 from jobs.models import JobRun
@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 _BLOCK_SECONDS = 1.0
 _RELAY_SECONDS = 1.0
 _NIGHTLY_LOOK_SECONDS = 300.0
+_BULK_SECONDS = 15.0
 _NIGHTLY_AT = time_of_day(3, 0, tzinfo=UTC)
 _SWEEP_SECONDS = 60.0
 _LEADS_SECONDS = 10.0
@@ -67,6 +68,7 @@ class Recording:
         self._renew_at = 0.0
         self._relay_at = 0.0
         self._nightly_at = 0.0
+        self._bulk_at = 0.0
 
     def run(self) -> None:
         on_stop(self._on_stop)
@@ -94,6 +96,9 @@ class Recording:
             self._relay(now)
         if now >= self._sweep_at:
             self._sweep_slice(now)
+        if now >= self._bulk_at:
+            self._bulk_at = now + _BULK_SECONDS
+            bulk.revive()
         if now >= self._nightly_at:
             # First, so that a failure there does not come back at each turn.
             self._nightly_at = now + _NIGHTLY_LOOK_SECONDS

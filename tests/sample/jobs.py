@@ -294,3 +294,11 @@ def whereabouts() -> None:
 def pass_through(queue: str, seconds: float = 0.0) -> None:
     time.sleep(seconds)
     note(queue)
+
+
+@job(retry=1)
+def call_partner(number: int) -> None:
+    """Fail while the partner is broken: until the file `healed` is beside the ledger."""
+    if not Path(os.environ["SAMPLE_LEDGER"]).with_name("healed").exists():
+        raise ConnectionError("the partner is broken")
+    note(f"called {number}")

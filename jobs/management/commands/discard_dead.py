@@ -2,6 +2,7 @@
 
 from jobs import dead
 from jobs.management.resolving import ResolveDead
+from jobs.models.bulk import BulkVerb
 
 
 class Command(ResolveDead):
@@ -10,3 +11,4 @@ class Command(ResolveDead):
     past = "discarded"
     needs_reason = True
     verb = dead.discard_all
+    verb_of_many = BulkVerb.DISCARD
