@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from jobs import bulk, dead, pending, registry
+from jobs import bulk, dead, pending
 from jobs.broker import inspect
 from jobs.broker.schedule import tick
 from jobs.bulk import BadBulk, Selection
@@ -413,9 +413,3 @@ def test_the_wait_of_a_queue_is_that_of_its_next_run(dying: Job[..., Any]) -> No
     dying.enqueue(1)
     assert 0 <= inspect.waits_now(["default"])["default"] < 30
     assert inspect.waits_now([]) == {}
-
-
-def test_the_job_is_registered_and_may_run_once_for_an_action() -> None:
-    options = registry.get("jobs.run_bulk").options
-    assert options.unique == ("bulk_id",)
-    assert options.iterates is not None
