@@ -6,7 +6,9 @@ Importing this package loads no model.
 
 from jobs.context import CurrentRun, current_run
 from jobs.errors import AlreadyPending, DiscardJob, HandBackJob, JobStopped, JobTimedOut, PutOffJob, RetryLater
+from jobs.policy import jitter
 from jobs.policy.backoff import delays, exponential, fixed, linear, polynomial
+from jobs.policy.failed_run import FailedRun
 from jobs.policy.fusing import FuseRule
 from jobs.policy.retry import Bury, Discard, RetryPolicy
 from jobs.policy.uniqueness import Unique
@@ -18,6 +20,7 @@ __all__ = [
     "CurrentRun",
     "Discard",
     "DiscardJob",
+    "FailedRun",
     "FuseRule",
     "HandBackJob",
     "Job",
@@ -31,6 +34,7 @@ __all__ = [
     "delays",
     "exponential",
     "fixed",
+    "jitter",
     "job",
     "linear",
     "polynomial",

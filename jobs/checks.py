@@ -30,7 +30,17 @@ def register() -> None:
 
 def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
     """What can be told from the settings and the registered jobs alone."""
-    return [*_keys(), *_values(), *_states(), *_middleware(), *_queues(), *_addresses(), *_apps(), *_classes()]
+    return [
+        *_keys(),
+        *_values(),
+        *_states(),
+        *_middleware(),
+        *_queues(),
+        *_addresses(),
+        *_apps(),
+        *_classes(),
+        *_callbacks(),
+    ]
 
 
 def check_server(**kwargs: Any) -> list[checks.CheckMessage]:
@@ -171,6 +181,42 @@ def _classes() -> Iterator[checks.CheckMessage]:
         if not _is_ours(given.get(key), path):
             hint = f'Set RQ = {{"{key}": "{path}", …}}; RQ\'s own class loses jobs when a worker is killed.'
             yield checks.Error(f'RQ["{key}"] is not Jobsite\'s.', hint=hint, id="jobs.E006")
+
+
+def _callbacks() -> Iterator[checks.CheckMessage]:
+    for place, name in _named_callbacks():
+        known = registry.find(registry.full_name(name))
+        if known is None:
+            hint = f"Name a registered job.{did_you_mean(name, _nearest_names(name))}"
+            yield checks.Error(f'{place} names "{name}", which is no job.', hint=hint, id="jobs.E010")
+        elif problem := _unfit_as_callback(known):
+            hint = "Take one argument, a dict of what failed: def tell(failed: FailedRun)."
+            yield checks.Error(f"{place} names {known.name}, which {problem}.", hint=hint, id="jobs.E010")
+
+
+def _named_callbacks() -> Iterator[tuple[str, str]]:
+    for key, option in (("ON_DEATH", "on_death"), ("ON_FAILURE", "on_failure")):
+        project_wide = getattr(conf.get(), key)
+        if project_wide and conf.KINDS[key].fits(project_wide):
+            yield f'JOBS["{key}"]', project_wide
+        for name in registry.names():
+            if own := getattr(registry.get(name).options, option):
+                yield f"{option} of the job {name}", own
+
+
+def _nearest_names(name: str) -> list[str]:
+    """All names of jobs, without their modules where `name` has none."""
+    return [one if "." in name else one.rpartition(".")[2] for one in registry.names()]
+
+
+def _unfit_as_callback(known: registry.Job[..., Any]) -> str:
+    if not known.options.durable:
+        return "is not durable, and would be lost with Redis"
+    try:
+        known.signature.bind({})
+    except TypeError:
+        return "does not take one argument"
+    return ""
 
 
 def _is_ours(given: Any, path: str) -> bool:

@@ -49,6 +49,9 @@ _NAMES = Kind("a list of strings", _are_strings)
 _MODULES = Kind('a list of modules such as "shop.tasks" or "shop.*"', _are_modules)
 _PATHS = Kind("a list of dotted paths", _are_strings)
 _COUNT = Kind("a whole number above 0", _is_count)
+_LINES = Kind(
+    "a whole number from 0", lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 0
+)
 _SECONDS = Kind("a number of seconds above 0", lambda value: _is_number(value) and value > 0)
 _TIMEOUT = Kind(
     f"a number of seconds above 0, up to {LONGEST_TIMEOUT_SECONDS} (30 days)",
@@ -89,6 +92,13 @@ class Conf:
     )
     MAX_RESULT_BYTES: int = field(
         default=10_000, metadata={"help": "Bytes of JSON that a kept result may be", "kind": _COUNT}
+    )
+    TRACEBACK_LINES: int = field(
+        default=100, metadata={"help": "Last lines of a traceback that are kept", "kind": _LINES}
+    )
+    ON_DEATH: str = field(default="", metadata={"help": "A job that is enqueued for each dead one", "kind": _TEXT})
+    ON_FAILURE: str = field(
+        default="", metadata={"help": "A job that is enqueued for each failed attempt", "kind": _TEXT}
     )
     SENSITIVE: list[str] = field(
         default_factory=list, metadata={"help": "More argument names that are masked", "kind": _NAMES}

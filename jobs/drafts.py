@@ -54,6 +54,7 @@ class Asking:
     asked_at: datetime
     due_at: datetime | None
     attempts: int | None
+    expires_at: datetime | None
     parent: uuid.UUID | None
     correlation: str
 
@@ -94,12 +95,16 @@ class Asking:
             "state": "scheduled" if self.due_at else "queued",
             "max_attempts": self.attempts or self.job.options.retry.attempts,
             "created_at": self.asked_at,
-            "options": {"attempts": self.attempts} if self.attempts else None,
+            "options": self._options(),
             "due_at": self.due_at,
             "parent": self.parent,
             "correlation": self.correlation,
         }
         return {field: value for field, value in facts.items() if value}
+
+    def _options(self) -> dict[str, Any]:
+        options: dict[str, Any] = {"attempts": self.attempts} if self.attempts else {}
+        return options | ({"expires_at": self.expires_at.isoformat()} if self.expires_at else {})
 
     def parcel(self, drafts: Iterable[Draft]) -> Parcel:
         """Drafts as Redis gets them."""
@@ -111,6 +116,7 @@ class Asking:
             timeout=self.job.options.timeout or conf.get().DEFAULT_TIMEOUT,
             durable=self.job.options.durable,
             attempts=self.attempts,
+            expires_at=self.expires_at,
             due_at=self.due_at,
             parent=str(self.parent or ""),
             correlation=self.correlation,
@@ -141,15 +147,17 @@ def ask(job: Job[Any, Any], placing: Placing) -> Asking:
     """
     now = timezone.now()
     current = current_run_or_none()
+    due_at = _due_at(placing.at, now)
     return Asking(
         job=job,
         first=ids.first_of_many(time.time_ns(), os.urandom(8)),
         queue=_known_queue(placing.queue or job.options.queue, job),
         asked_at=now,
-        due_at=_due_at(placing.at, now),
+        due_at=due_at,
         attempts=placing.attempts,
-        parent=current_run_id(),
-        correlation=(current.correlation or str(current.id)) if current else "",
+        expires_at=_expires_at(placing.expires or job.options.expires, due_at or now),
+        parent=placing.parent or current_run_id(),
+        correlation=placing.correlation or ((current.correlation or str(current.id)) if current else ""),
     )
 
 
@@ -209,3 +217,12 @@ def _due_at(at: datetime | timedelta | float | None, now: datetime) -> datetime 
     except OverflowError as error:
         raise BadOptions(f"a delay of {at!r}: dates end before that; pass a shorter one") from error
     return when if when > now else None
+
+
+def _expires_at(expires: datetime | timedelta | None, due_at: datetime) -> datetime | None:
+    if expires is None or isinstance(expires, datetime):
+        return expires
+    try:
+        return due_at + expires
+    except OverflowError as error:
+        raise BadOptions(f"expires={expires!r}: dates end before that; pass a shorter one") from error

@@ -7,6 +7,7 @@ import logging
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -66,6 +67,7 @@ def message_of(row: JobRun, *, durable: bool = True) -> Message:
         timeout=timeout,
         durable=durable,
         attempts=row.options.get("attempts"),
+        expires_at=_expiry_of(row),
         begun=row.attempts,
         due_at=row.due_at,
         parent=str(row.parent or ""),
@@ -73,6 +75,12 @@ def message_of(row: JobRun, *, durable: bool = True) -> Message:
         # Plain RQ's message stands behind the arguments, which only show what is in it.
         foreign=Foreign(str(row.pk), row.payload[2]) if len(row.payload) > 2 else None,
     )
+
+
+def _expiry_of(row: JobRun) -> datetime | None:
+    """Of a dead run that a person retried, none: it is wanted all the same."""
+    told = row.options.get("expires_at")
+    return datetime.fromisoformat(told) if told and not row.life else None
 
 
 def _row(run: NewRun, shared: dict[str, Any]) -> JobRun:

@@ -68,6 +68,10 @@ class UnknownQueue(JobsError):
     """The queue is not in `RQ_QUEUES`."""
 
 
+class JobExpired(JobsError):
+    """The run was not to start any more."""
+
+
 class NoCurrentRun(JobsError):
     """`current_run()` was called outside a job."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -42,11 +43,15 @@ class Bound:
 
 @dataclass(frozen=True)
 class Placing:
-    """Where and when runs go, and how often they are tried: None leaves it to the job's options."""
+    """Where and when runs go, how often they are tried and until when: None leaves it to the job's options."""
 
     queue: str | None = None
     at: datetime | timedelta | float | None = None
     attempts: int | None = None
+    expires: datetime | timedelta | None = None
+    # What brought the runs about, where that is not the current run.
+    parent: uuid.UUID | None = None
+    correlation: str = ""
 
 
 class Job(Generic[P, R]):
@@ -121,12 +126,19 @@ class Job(Generic[P, R]):
         queue: str | None = None,
         at: datetime | timedelta | float | None = None,
         attempts: int | None = None,
+        expires: datetime | timedelta | None = None,
     ) -> Placed[P]:
-        """This job with another queue, time or number of attempts, for the calls made on the result."""
+        """This job with another queue, time, number of attempts or expiry, for the calls made on the result.
+
+        `expires` is an aware datetime, or a timedelta from when the run is due.
+        """
         if attempts is not None and (isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1):
             raise BadOptions(f"{self.name}: attempts={attempts!r}: pass a whole number from 1")
         when = _aware(at) if isinstance(at, datetime) else None if at is None else _positive(at)
-        return Placed(self, Placing(queue=queue, at=when, attempts=attempts))
+        until = _aware(expires) if isinstance(expires, datetime) else expires
+        if until is not None and not (isinstance(until, datetime) or _is_span(until)):
+            raise BadOptions(f"{self.name}: expires={expires!r}: pass an aware datetime, or a timedelta above 0")
+        return Placed(self, Placing(queue=queue, at=when, attempts=attempts, expires=until))
 
 
 @dataclass(frozen=True)
@@ -171,6 +183,11 @@ def job(
     over a move. `iterates` makes it a job of many items, which goes on where it was after a stop or a crash: a
     function of the same arguments and `cursor` that yields pairs of cursor and item, from behind `cursor` on, which
     is None at first. The job's function is called with each item, before its arguments.
+
+    `expires` is a timedelta from when a run is due: it is not started after that, and `expired` says whether it is
+    dead then, as `Bury` and by default, or `Discard`ed. `on_death` and `on_failure` are jobs, or their names, that are
+    enqueued with the facts of a run that died, and of each attempt that failed. `traceback_lines` is how many of the
+    last lines of a traceback are kept, `JOBS["TRACEBACK_LINES"]` when left out.
 
     Raises `BadOptions` or `DuplicateJob` when the module is imported.
     """
@@ -275,6 +292,10 @@ def _positive(delay: timedelta | float) -> timedelta:
         return delay if isinstance(delay, timedelta) else timedelta(seconds=delay)
     except (ValueError, OverflowError) as error:
         raise BadOptions(f"a delay of {delay!r}: pass a finite number of seconds") from error
+
+
+def _is_span(given: object) -> bool:
+    return isinstance(given, timedelta) and given > timedelta(0)
 
 
 def _aware(when: datetime) -> datetime:

@@ -38,6 +38,7 @@ FIELDS = (
     "away_ms",
     "put_off",
     "robbed",
+    "bounds",
 )
 _ANSWERED = ("life", "attempts", "foreign", "status", *FIELDS)
 # Digits that an integer takes at once; longer ones go the long way round.

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from rq.utils import utcformat
 
 from jobs.broker.foreign import Foreign, restored_fields
+from jobs.policy.bounds import Bounds
 
 
 class Parcel(NamedTuple):
@@ -78,6 +79,7 @@ def parcel(
     runs: list[Any],
     life: int = 0,
     attempts: int | None = None,
+    expires_at: datetime | None = None,
     begun: int = 0,
     due_at: datetime | None = None,
     parent: str = "",
@@ -90,7 +92,9 @@ def parcel(
         *("life", life, "durable", int(durable), "attempts", begun),
     ]
     # Who reads takes what is missing for nothing, and each field costs every run.
-    for field, value in (("own_attempts", attempts), ("parent", parent), ("correlation", correlation)):
+    bounds = Bounds(expires_ms=_ms(expires_at) or 0).dump() if expires_at else ""
+    told = ("own_attempts", attempts), ("bounds", bounds), ("parent", parent), ("correlation", correlation)
+    for field, value in told:
         if value:
             shared += [field, value]
     return Parcel(name, queue, life, _ms(due_at), durable, shared, runs, limits)
@@ -119,6 +123,7 @@ def _quoted(name: str) -> str:
 class Message:
     """One run as Redis gets it. `payload` is [positional, by name]; `due_at` None is now; `attempts` is what
     `using` set for this run alone, None for what the job's policy says; `begun` counts those made before.
+    It is not started after `expires_at`.
 
     `description` is shown on RQ's pages and logs, so it carries masked arguments only. `foreign` is the message as
     plain RQ wrote it, in the place of the payload. `limits` names the run's lane, empty where nothing limits it.
@@ -134,6 +139,7 @@ class Message:
     timeout: float
     durable: bool
     attempts: int | None = None
+    expires_at: datetime | None = None
     begun: int = 0
     due_at: datetime | None = None
     parent: str = ""
@@ -153,6 +159,7 @@ class Message:
             timeout=self.timeout,
             durable=self.durable,
             attempts=self.attempts,
+            expires_at=self.expires_at,
             begun=self.begun,
             due_at=self.due_at,
             parent=self.parent,

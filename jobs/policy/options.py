@@ -5,18 +5,26 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from datetime import timedelta
+from typing import Any, Protocol, TypedDict
 
 from jobs.errors import BadOptions, did_you_mean
 from jobs.policy import uniqueness
 from jobs.policy.fusing import FuseRule
-from jobs.policy.retry import RetryPolicy
+from jobs.policy.retry import Bury, Discard, GiveUp, RetryPolicy
 
 # Called with the job's arguments and `cursor`; gives pairs of a cursor and an item.
 Iterates = Callable[..., Iterable[tuple[Any, Any]]]
 
 # Far above what one attempt should take, and far below where dates and timers end.
 LONGEST_TIMEOUT_SECONDS = 30 * 86_400
+
+
+class Named(Protocol):
+    """A job, of which only the name counts here."""
+
+    @property
+    def name(self) -> str: ...
 
 
 class Options(TypedDict, total=False):
@@ -30,12 +38,18 @@ class Options(TypedDict, total=False):
     sensitive: Sequence[str]
     fuse: FuseRule | None
     name: str | None
+    expires: timedelta | None
+    expired: GiveUp
+    traceback_lines: int | None
+    on_death: str | Named | None
+    on_failure: str | Named | None
 
 
 @dataclass(frozen=True)
 class JobOptions:
     """A job's options. `timeout` is in seconds for one attempt; `unique` is None for a job that is not; `fuse` None
-    is no rule."""
+    is no rule. `on_death` and `on_failure` are names of jobs, empty for none.
+    """
 
     queue: str
     retry: RetryPolicy
@@ -45,6 +59,11 @@ class JobOptions:
     unique: uniqueness.Unique | None
     fuse: FuseRule | None = field(default_factory=FuseRule)
     iterates: Iterates | None = None
+    expires: timedelta | None = None
+    expired: GiveUp = Bury
+    traceback_lines: int | None = None
+    on_death: str = ""
+    on_failure: str = ""
 
 
 def build(function: Callable[..., Any], name: str, given: Options, *, iterates: Iterates | None = None) -> JobOptions:
@@ -63,6 +82,11 @@ def build(function: Callable[..., Any], name: str, given: Options, *, iterates: 
         unique=_unique(given, parameters, name),
         fuse=_fuse(given, name),
         iterates=iterates,
+        expires=_expires(given, name),
+        expired=_expired(given, name),
+        traceback_lines=_traceback_lines(given, name),
+        on_death=_callback(given.get("on_death"), "on_death", name),
+        on_failure=_callback(given.get("on_failure"), "on_failure", name),
     )
 
 
@@ -115,6 +139,36 @@ def _fuse(given: Options, name: str) -> FuseRule | None:
     if fuse is not None and not isinstance(fuse, FuseRule):
         raise BadOptions(f"{name}: fuse={fuse!r}: pass a FuseRule, or None for a job that gets no fuse by itself")
     return fuse
+
+
+def _expires(given: Options, name: str) -> timedelta | None:
+    expires = given.get("expires")
+    if expires is None or (isinstance(expires, timedelta) and expires > timedelta(0)):
+        return expires
+    raise BadOptions(f"{name}: expires={expires!r}: pass a timedelta above 0, such as timedelta(minutes=10)")
+
+
+def _expired(given: Options, name: str) -> GiveUp:
+    expired = given.get("expired", Bury)
+    if expired not in (Bury, Discard):
+        raise BadOptions(f"{name}: expired={expired!r}: pass the class Bury or Discard (not called)")
+    return expired
+
+
+def _traceback_lines(given: Options, name: str) -> int | None:
+    lines = given.get("traceback_lines")
+    if lines is None or (isinstance(lines, int) and not isinstance(lines, bool) and lines >= 0):
+        return lines
+    raise BadOptions(f"{name}: traceback_lines={lines!r}: pass a whole number, 0 to keep none")
+
+
+def _callback(given: str | Named | None, option: str, name: str) -> str:
+    known_as = given if isinstance(given, str) else getattr(given, "name", None)
+    if given is None:
+        return ""
+    if not isinstance(known_as, str) or not known_as:
+        raise BadOptions(f"{name}: {option}={given!r}: pass a job, or the name of one")
+    return known_as
 
 
 def signature_of(function: Callable[..., Any], iterates: Iterates | None) -> inspect.Signature:

@@ -90,6 +90,14 @@ class Postponed:
 
 
 @dataclass(frozen=True)
+class Expired:
+    """The run was not to start any more: it was left alone, and counts no attempt."""
+
+    name: ClassVar[str] = "expired"
+    error: BaseException
+
+
+@dataclass(frozen=True)
 class NotAccepted:
     """The arguments do not fit the function, or cannot be read."""
 
@@ -108,5 +116,6 @@ Outcome = (
     | NotKnown
     | DatabaseAway
     | Postponed
+    | Expired
     | NotAccepted
 )

@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import ClassVar
 
 from jobs.errors import BadOptions, DiscardJob, NeedsAPerson
+from jobs.policy import jitter as jitters
 from jobs.policy.backoff import Backoff, exponential, polynomial
+from jobs.policy.jitter import Jitter
 from jobs.policy.outcome import (
     Abandoned,
     Crashed,
     DatabaseAway,
+    Expired,
     Interrupted,
     NotAccepted,
     NotKnown,
@@ -54,10 +58,11 @@ class Done:
 
 @dataclass(frozen=True)
 class Retry:
-    """Try again after `seconds`."""
+    """Try again after `seconds`. `rule` is the one that said so, by the name of its class of errors."""
 
     name: ClassVar[str] = "retry"
     seconds: float
+    rule: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,50 +116,96 @@ UNCOUNTED = HandBack | PutOff | Isolate
 WAITING = Retry | PutOff
 
 
+GiveUp = type[Bury] | type[Discard]
+
+
 @dataclass(frozen=True)
 class RetryPolicy:
     """When a failed job runs again.
 
-    `attempts` counts every run including the first, so `attempts=1` never retries.
-    `backoff` gives the wait in seconds; up to the share `jitter` of it is added at random.
-    `rules` maps an exception class to what replaces this policy when it, or a subclass, is raised;
-    the closest class in the MRO wins.
+    `attempts` counts every attempt including the first, so `attempts=1` never retries.
+    `backoff` gives the wait in seconds, and `jitter` spreads it: a share that is added at random, or one of
+    `jobs.jitter`. `deadline` counts from when the run was first due: no attempt follows that would start after it.
+    `then` is what becomes of a run that is given up: `Bury`, or `Discard`.
+    `rules` maps an exception class to what holds when it, or a subclass, is raised; the closest class in the MRO wins.
+    A rule that is a policy counts its own failures, and they count for this policy's attempts as well.
 
     Raises `BadOptions` for what cannot be.
     """
 
     attempts: int = DEFAULT_ATTEMPTS
     backoff: Backoff = field(default_factory=polynomial)
-    jitter: float = DEFAULT_JITTER
-    rules: Mapping[type[BaseException], RetryPolicy | type[Bury] | type[Discard]] = field(default_factory=dict)
+    jitter: float | Jitter = DEFAULT_JITTER
+    rules: Mapping[type[BaseException], RetryPolicy | GiveUp] = field(default_factory=dict)
+    deadline: timedelta | None = None
+    then: GiveUp = Bury
 
     def __post_init__(self) -> None:
         if isinstance(self.attempts, bool) or not isinstance(self.attempts, int) or self.attempts < 1:
             raise BadOptions(f"attempts={self.attempts!r}: pass a whole number, 1 for a job that is never retried")
         if not callable(self.backoff):
             raise BadOptions(f"backoff={self.backoff!r}: pass a back-off such as fixed(5) or exponential(first=10)")
-        if isinstance(self.jitter, bool) or not isinstance(self.jitter, int | float) or not 0 <= self.jitter <= 1:
-            raise BadOptions(f"jitter={self.jitter!r}: pass a share of the wait from 0 to 1")
+        if self.deadline is not None and not (isinstance(self.deadline, timedelta) and self.deadline > timedelta(0)):
+            raise BadOptions(f"deadline={self.deadline!r}: pass a timedelta above 0, such as timedelta(hours=24)")
+        if self.then not in (Bury, Discard):
+            raise BadOptions(f"then={self.then!r}: pass the class Bury or Discard (not called)")
+        jitters.of(self.jitter)
         for error_class, rule in self.rules.items():
             _check_rule(error_class, rule)
 
-    def with_attempts(self, attempts: int) -> RetryPolicy:
-        """This policy with another number of attempts, which the rules may not pass either."""
-        rules = {
-            error_class: replace(rule, attempts=min(rule.attempts, attempts)) if isinstance(rule, RetryPolicy) else rule
-            for error_class, rule in self.rules.items()
-        }
-        return replace(self, attempts=attempts, rules=rules)
+    @property
+    def spreads(self) -> Jitter:
+        """The jitter, whichever way it was given."""
+        return jitters.of(self.jitter)
 
-    def rule_for(self, error: BaseException) -> RetryPolicy | type[Bury] | type[Discard]:
-        """What applies to this error: the rule of the closest class, else this policy itself."""
+    @property
+    def has_deadline(self) -> bool:
+        """Whether it matters when a run was first due."""
+        rules = (rule for rule in self.rules.values() if isinstance(rule, RetryPolicy))
+        return self.deadline is not None or any(rule.deadline is not None for rule in rules)
+
+    def with_attempts(self, attempts: int) -> RetryPolicy:
+        """This policy with another number of attempts, which bounds the rules too."""
+        return replace(self, attempts=attempts)
+
+    def rule_for(self, error: BaseException) -> tuple[type[BaseException] | None, RetryPolicy | GiveUp]:
+        """What applies to this error: the rule of the closest class, and that class; else this policy itself."""
         for error_class in type(error).__mro__:
             if error_class in self.rules:
-                return self.rules[error_class]
-        return self
+                return error_class, self.rules[error_class]
+        return None, self
 
 
-def judge(outcome: Outcome, policy: RetryPolicy, *, attempt: int, crashes: int, roll: float) -> Verdict:
+@dataclass(frozen=True)
+class Standing:
+    """How a run stands when an attempt of it ends.
+
+    `age` is the seconds since it was first due, `left` those until it expires, and `expired` what becomes of it then.
+    `failures` counts those before this one by the rule that they came under.
+    """
+
+    age: float = 0.0
+    left: float = math.inf
+    expired: GiveUp = Bury
+    failures: Mapping[str, int] = field(default_factory=dict)
+
+
+FRESH = Standing()
+
+
+def counts(outcome: Outcome, verdict: Verdict) -> bool:
+    """Whether an attempt that ended so counts as one of those that the run may have."""
+    return not isinstance(verdict, UNCOUNTED) and not isinstance(outcome, Expired)
+
+
+def name_of(error_class: type[BaseException]) -> str:
+    """A class of errors as rules are known by: it may be told from one process to another."""
+    return f"{error_class.__module__}.{error_class.__qualname__}"
+
+
+def judge(
+    outcome: Outcome, policy: RetryPolicy, *, attempt: int, crashes: int, roll: float, standing: Standing = FRESH
+) -> Verdict:
     """What follows from an outcome.
 
     `attempt` is the number of the attempt that ended, `crashes` how often the run's process died
@@ -164,13 +215,13 @@ def judge(outcome: Outcome, policy: RetryPolicy, *, attempt: int, crashes: int, 
         case Returned():
             return Done()
         case Raised(error) | TimedOut(error):
-            return _judge_error(error, policy, attempt=attempt, roll=roll)
+            return _judge_error(error, policy, attempt=attempt, roll=roll, standing=standing)
         case Stopped():
             return Cancel()
         case Crashed(alone=False):
             return Isolate()
         case Crashed():
-            return _judge_crash(policy, attempt=attempt, crashes=crashes + 1, roll=roll)
+            return _judge_crash(policy, attempt=attempt, crashes=crashes + 1, roll=roll, standing=standing)
         case Interrupted(seconds=seconds) if seconds > 0:
             return PutOff(seconds)
         case Interrupted() | Abandoned():
@@ -179,32 +230,56 @@ def judge(outcome: Outcome, policy: RetryPolicy, *, attempt: int, crashes: int, 
             return PutOff(UNKNOWN_JOB_WAIT_SECONDS) if seconds < UNKNOWN_JOB_PATIENCE_SECONDS else Bury("unknown_job")
         case DatabaseAway(for_seconds=seconds):
             wait = min(max(_SHORTEST_OUTAGE_WAIT_SECONDS, seconds / 2), _LONGEST_OUTAGE_WAIT_SECONDS)
-            return PutOff(_spread(wait, jitter=0.5, roll=roll))
+            return PutOff(_spread(wait, jitter=jitters.on_top(0.5), roll=roll))
         case Postponed(seconds=seconds):
             return PutOff(_spread_apart(seconds, roll=roll))
+        case Expired():
+            return _given_up(standing.expired, "expired")
         case NotAccepted():
             return Bury("bad_arguments")
 
 
-def _judge_error(error: BaseException, policy: RetryPolicy, *, attempt: int, roll: float) -> Verdict:
+def _judge_error(
+    error: BaseException, policy: RetryPolicy, *, attempt: int, roll: float, standing: Standing
+) -> Verdict:
     if isinstance(error, DiscardJob):
         return Discard()
-    rule = policy.rule_for(error)
+    error_class, rule = policy.rule_for(error)
     if rule is Discard:
         return Discard()
     if rule is Bury or (rule is policy and isinstance(error, NeedsAPerson)):
         return Bury("permanent")
     assert isinstance(rule, RetryPolicy)
-    if attempt >= rule.attempts:
-        return Bury("exhausted")
-    wait = _carried_wait(error)
-    return Retry(_spread(rule.backoff(attempt) if wait is None else wait, jitter=rule.jitter, roll=roll))
+    name = name_of(error_class) if error_class else ""
+    failures = standing.failures.get(name, 0) + 1 if name else attempt
+    for bound, count in ((rule, failures), (policy, attempt)):
+        if count >= bound.attempts:
+            return _given_up(bound.then, "exhausted")
+    carried = _carried_wait(error)
+    if carried is None:
+        wait = _spread(rule.backoff(failures), jitter=rule.spreads, roll=roll)
+    else:
+        wait = rule.spreads.not_before(carried, roll=roll)
+    return _in_time(Retry(wait, name), rule, policy, standing=standing)
 
 
-def _judge_crash(policy: RetryPolicy, *, attempt: int, crashes: int, roll: float) -> Verdict:
+def _judge_crash(policy: RetryPolicy, *, attempt: int, crashes: int, roll: float, standing: Standing) -> Verdict:
     if crashes >= CRASHES_TO_BURY or attempt >= policy.attempts:
         return Bury("killed_worker")
-    return Retry(_spread(_CRASH_BACKOFF(crashes), jitter=1.0, roll=roll))
+    wait = _spread(_CRASH_BACKOFF(crashes), jitter=jitters.on_top(1.0), roll=roll)
+    return _in_time(Retry(wait), policy, standing=standing)
+
+
+def _in_time(retry: Retry, *policies: RetryPolicy, standing: Standing) -> Verdict:
+    """The retry, unless it comes too late."""
+    for policy in policies:
+        if policy.deadline is not None and standing.age + retry.seconds > policy.deadline.total_seconds():
+            return _given_up(policy.then, "deadline")
+    return retry if retry.seconds <= standing.left else _given_up(standing.expired, "expired")
+
+
+def _given_up(then: GiveUp, reason: str) -> Verdict:
+    return Discard() if then is Discard else Bury(reason)
 
 
 def _carried_wait(error: BaseException) -> float | None:
@@ -222,16 +297,16 @@ def _carried_wait(error: BaseException) -> float | None:
     return float(min(max(0, seconds), LONGEST_RETRY_AFTER_SECONDS))
 
 
-def _spread(seconds: float, *, jitter: float, roll: float) -> float:
+def _spread(seconds: float, *, jitter: Jitter, roll: float) -> float:
     """The wait with its jitter; from 0 to the longest, whatever a back-off of the job's own says."""
     # A back-off may give numbers of other libraries, which the journal's JSON does not know.
-    wait = float(seconds) * (1 + jitter * roll)
+    wait = jitter.spread(float(seconds), roll=roll)
     return LONGEST_WAIT_SECONDS if math.isnan(wait) else min(max(0.0, wait), LONGEST_WAIT_SECONDS)
 
 
 def _spread_apart(seconds: float, *, roll: float) -> float:
     """The wait and up to half of it on top, a minute at the most."""
-    wait = max(_SHORTEST_PUT_OFF_SECONDS, _spread(seconds, jitter=0.0, roll=0.0))
+    wait = max(_SHORTEST_PUT_OFF_SECONDS, _spread(seconds, jitter=jitters.NONE, roll=0.0))
     return min(wait + roll * min(wait / 2, _LONGEST_PUT_OFF_SPREAD_SECONDS), LONGEST_WAIT_SECONDS)
 
 
@@ -242,3 +317,5 @@ def _check_rule(error_class: object, rule: object) -> None:
         raise BadOptions(
             f"rules[{error_class.__name__}] = {rule!r}: pass a RetryPolicy, or the class Bury or Discard (not called)"
         )
+    if isinstance(rule, RetryPolicy) and rule.rules:
+        raise BadOptions(f"rules[{error_class.__name__}]: a rule has no rules of its own; add them to the policy's")

@@ -11,8 +11,9 @@ from typing import Any
 
 from django.db import router, transaction
 
-from jobs import runs
+from jobs import callbacks, runs
 from jobs.broker.journal import Entry
+from jobs.callbacks import Callback
 from jobs.metrics import Minutes
 from jobs.models import DeadJob, JobAttempt, JobRun, RunState
 from jobs.models.runs import ENDED_STATES
@@ -49,6 +50,8 @@ class _Batch:
     dead: list[DeadJob] = field(default_factory=list)
     failures: Failures = field(default_factory=Failures)
     finished: list[tuple[JobRun, str]] = field(default_factory=list)
+    # By the token of their attempt.
+    callbacks: list[tuple[str, Callback]] = field(default_factory=list)
 
 
 def store(entries: Sequence[Entry], minutes: Minutes) -> None:
@@ -149,6 +152,7 @@ def _settled(row: JobRun, entry: Entry, batch: _Batch) -> None:
     # A run that waits for something is looked at again and again: once is enough to tell.
     if verdict != "done" and not seen_before:
         _failed(row, data, batch, ended_at=ended_at, next_at=next_at)
+    batch.callbacks += [(data["token"], one) for one in callbacks.due(row, data, at=ended_at)]
     if row.state in ENDED_STATES:
         batch.finished.append((row, verdict))
 
@@ -180,8 +184,16 @@ def _write(batch: _Batch) -> None:
     JobRun.objects.bulk_create(batch.fresh)
     runs.save_all(list(batch.changed.values()))
     batch.failures.store()
+    told = _told_before(batch)
     JobAttempt.objects.bulk_create(batch.attempts, ignore_conflicts=True)
     DeadJob.objects.bulk_create(batch.dead)
+    callbacks.enqueue(callback for token, callback in batch.callbacks if token not in told)
+
+
+def _told_before(batch: _Batch) -> set[str]:
+    """Attempts that have callbacks and were stored before: a journal may be read anew."""
+    tokens = {token for token, _ in batch.callbacks}
+    return set(JobAttempt.objects.filter(token__in=tokens).values_list("token", flat=True)) if tokens else set()
 
 
 def _tell(batch: _Batch) -> None:

@@ -16,6 +16,7 @@ from jobs.broker.connection import client, errors_named
 from jobs.broker.schedule import tick
 from jobs.broker.settle import Settlement, settle, settle_and_claim
 from jobs.errors import UnknownQueue, did_you_mean
+from jobs.policy import bounds
 from jobs.policy.outcome import Interrupted, NotKnown, Outcome, Postponed
 from jobs.relay import relay
 from jobs.testing.attempts import Attempts, attempt_of
@@ -131,6 +132,21 @@ def _bring_forward(queues: Sequence[str], *, but: set[str]) -> None:
         if shift > 0:
             with errors_named():
                 client().zadd(keys.scheduled(queue), {run_id: at - shift for run_id, at in ahead.items()}, xx=True)
+            for run_id, at in ahead.items():
+                _let_time_pass(run_id.decode(), now_ms=now * 1000, waits_ms=int(1000 * (at - now)))
+
+
+def _let_time_pass(run_id: str, *, now_ms: int, waits_ms: int) -> None:
+    """What a run is bound by goes by how long it has waited, and it is as if it had."""
+    key = keys.job(run_id)
+    with errors_named():
+        if waits_ms <= 0 or client().type(key) != b"hash":
+            return
+        told = client().hget(key, "bounds") or b""
+        fields: dict[str, int | str] = {"ready_ms": now_ms}
+        if told:
+            fields["bounds"] = bounds.read(told.decode(errors="replace")).after(waits_ms).dump()
+        client().hset(key, mapping=fields)
 
 
 @contextmanager

@@ -16,7 +16,9 @@ from django.db import router
 from django.utils import timezone
 from rq.utils import utcformat
 
+from jobs import callbacks
 from jobs.broker.claim import Claim
+from jobs.broker.settle import Settlement
 from jobs.checkpoints import ForgetfulKeeper
 from jobs.enqueueing import Run, build, message_of
 from jobs.handles import run_of
@@ -128,6 +130,13 @@ class InlineJobs:
         self.attempts.add(attempt)
         if attempt.failed and attempt.error is not None and self._errors == "raise":
             raise attempt.error
+        self._call_back(waiting.row, settlement)
+
+    def _call_back(self, row: JobRun, settlement: Settlement) -> None:
+        """Run what is enqueued for a run that died, or an attempt that failed."""
+        for callback in callbacks.due(row, settlement.entry or {"verdict": "none"}, at=timezone.now()):
+            job = callbacks.job_of(callback)
+            self._take([_Waiting(job, build(job, callback.calls()[:1], callback.placing)[0])])
 
     def _admit(self, waiting: _Waiting) -> JobRun | None:
         """Count a run as pending; returns the row of the equal one that is, for a unique job."""

@@ -17,9 +17,9 @@ from jobs.policy import arguments as job_arguments
 from jobs.policy import ids, redaction
 from jobs.policy.fingerprint import Failure
 from jobs.policy.outcome import Outcome, Postponed, Returned, Stopped
-from jobs.policy.retry import UNCOUNTED, WAITING, Bury, Discard, Retry, RetryPolicy, Verdict
+from jobs.policy.retry import WAITING, Bury, Discard, Retry, RetryPolicy, Verdict, counts
 from jobs.registry import Job
-from jobs.worker import failures, foreign_rows
+from jobs.worker import bounding, failures, foreign_rows
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def settled(
         entry["result"] = _result(claim, outcome.result)
     error = getattr(outcome, "error", None)
     if error is not None:
-        entry |= failures.facts(error, secrets=_secrets(claim, job))
+        entry |= failures.facts(error, secrets=_secrets(claim, job), lines=_traceback_lines(job))
     if isinstance(outcome, Postponed):
         # Where it was raised is of no interest: nothing went wrong.
         entry |= {"reason": entry["error_message"], "traceback": ""}
@@ -91,7 +91,7 @@ def _ending(
     entry = {"entry": "settled", **_facts(claim, worker=worker)}
     entry["outcome"] = outcome.name
     entry["verdict"] = verdict.name
-    entry["attempts"] = claim.attempt - isinstance(verdict, UNCOUNTED)
+    entry["attempts"] = claim.attempt - (not counts(outcome, verdict))
     entry["run_ms"] = run_ms
     entry["crashes"] = crashes
     if isinstance(outcome, Stopped):
@@ -154,6 +154,11 @@ def _secrets(claim: Claim, job: Job[Any, Any] | None) -> set[str]:
     return redaction.secret_values(_named_arguments(claim, job), sensitive=drafts.sensitive_names(job))
 
 
+def _traceback_lines(job: Job[Any, Any] | None) -> int:
+    own = job.options.traceback_lines if job is not None else None
+    return conf.get().TRACEBACK_LINES if own is None else own
+
+
 def _named_arguments(claim: Claim, job: Job[Any, Any] | None) -> dict[str, Any]:
     try:
         args, kwargs = claim.payload
@@ -167,7 +172,6 @@ def _named_arguments(claim: Claim, job: Job[Any, Any] | None) -> dict[str, Any]:
 def _row_facts(claim: Claim, policy: RetryPolicy, *, arguments: Any) -> dict[str, Any]:
     """What the recorder needs to make the row of a run that has none."""
     created_at = foreign.date(claim, "created_at") or datetime.now(UTC)
-    own_attempts = claim.number("own_attempts")
     fresh = ids.time_sorted(time.time_ns(), uuid.uuid4().bytes)
     return {
         "id": claim.run_id if claim.is_ours else str(fresh),
@@ -175,12 +179,20 @@ def _row_facts(claim: Claim, policy: RetryPolicy, *, arguments: Any) -> dict[str
         "queue": claim.queue,
         "payload": _payload(claim),
         "arguments": arguments,
-        "options": {"attempts": own_attempts} if own_attempts > 0 else {},
+        "options": _options(claim),
         "max_attempts": policy.attempts,
         "created_at": created_at.isoformat(),
         "parent": claim.fields.get("parent", ""),
         "correlation": claim.fields.get("correlation", ""),
     }
+
+
+def _options(claim: Claim) -> dict[str, Any]:
+    """What its row keeps of what was chosen for this run alone."""
+    own_attempts = claim.number("own_attempts")
+    options: dict[str, Any] = {"attempts": own_attempts} if own_attempts > 0 else {}
+    expires_at = bounding.expires_at(claim)
+    return options | ({"expires_at": expires_at.isoformat()} if expires_at else {})
 
 
 def _payload(claim: Claim) -> list[Any]:

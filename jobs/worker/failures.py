@@ -20,12 +20,13 @@ _PYTHONS_OWN = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib
 _OUR_MODULES = ("jobs.worker", "asyncio", "asgiref", "concurrent.futures")
 
 
-def facts(error: BaseException, *, secrets: Collection[str]) -> dict[str, str]:
-    """The error's class, message and traceback, with each of `secrets` masked wherever it stands."""
+def facts(error: BaseException, *, secrets: Collection[str], lines: int) -> dict[str, str]:
+    """The error's class, message and so many last lines of its traceback, with each of `secrets` masked wherever it
+    stands."""
     return {
         "error_class": _class_name(type(error)),
         "error_message": _shown(message(error), secrets)[:_MESSAGE_CHARACTERS],
-        "traceback": _cut(_shown(_traceback(error), secrets)),
+        "traceback": _cut(_last(lines, _shown(_traceback(error), secrets))) if lines else "",
     }
 
 
@@ -63,6 +64,14 @@ def _shown(text: str, secrets: Collection[str]) -> str:
     # Neither NUL nor half a surrogate pair can be stored.
     clean = text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
     return redaction.mask_text(clean, values=secrets)
+
+
+def _last(lines: int, text: str) -> str:
+    told = text.splitlines(keepends=True)
+    left_out = len(told) - lines
+    if left_out <= 0:
+        return text
+    return f"… {left_out:,} lines left out …\n{''.join(told[left_out:])}"
 
 
 def _cut(text: str) -> str:

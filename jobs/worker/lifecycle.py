@@ -46,11 +46,13 @@ from jobs.policy.retry import (
     PutOff,
     Retry,
     RetryPolicy,
+    Standing,
     Verdict,
     judge,
 )
 from jobs.registry import Job
 from jobs.worker import (
+    bounding,
     entries,
     failures,
     foreign,
@@ -94,6 +96,8 @@ def outcome_of(claim: Claim, *, worker: str, keeper: Callable[[Claim], Keeper] =
         return Stopped(stop.actor, stop.reason)
     if claim.is_foreign:
         return foreign.outcome_of(claim, worker=worker, unknown_for=_unknown_for(claim), perform=_perform)
+    if over := bounding.expired(claim):
+        return over
     try:
         run = _current_run(claim, worker=worker, keeper=keeper)
     except UnknownJob as error:
@@ -147,7 +151,8 @@ def _concluded(
     claim: Claim, job: Job[Any, Any] | None, outcome: Outcome, policy: RetryPolicy, *, worker: str, run_ms: int
 ) -> Settlement:
     crashes = claim.number("crashes")
-    verdict = _judge(claim, outcome, policy, crashes=crashes)
+    standing = bounding.standing(claim, job, outcome, policy, run_ms=run_ms)
+    verdict = _judge(claim, outcome, policy, crashes=crashes, standing=standing)
     crashes += isinstance(outcome, Crashed) and outcome.alone
     recorded = claim.durable or not isinstance(verdict, _UNRECORDED)
     facts: dict[str, Any] = {"policy": policy, "worker": worker, "run_ms": run_ms, "crashes": crashes}
@@ -160,7 +165,8 @@ def _concluded(
         wait_seconds=verdict.seconds if isinstance(verdict, WAITING) else 0.0,
         entry=entry,
         fields=_fields(claim, outcome, verdict, crashes=crashes, recorded=recorded)
-        | news.remembered(claim, outcome, told=is_news),
+        | news.remembered(claim, outcome, told=is_news)
+        | bounding.noted(claim, policy, verdict),
         # Who may have killed a process runs where nobody else can be hit, until it ends or is buried.
         queue=suspects(claim.queue) if isinstance(outcome, Crashed) else None,
     )
@@ -181,15 +187,16 @@ def policy_of(claim: Claim, job: Job[Any, Any] | None) -> RetryPolicy:
     return policy.with_attempts(own) if own > 0 else policy
 
 
-def _judge(claim: Claim, outcome: Outcome, policy: RetryPolicy, *, crashes: int) -> Verdict:
+def _judge(claim: Claim, outcome: Outcome, policy: RetryPolicy, *, crashes: int, standing: Standing) -> Verdict:
+    facts: dict[str, Any] = {"attempt": claim.attempt, "crashes": crashes, "standing": standing}
     roll = random.random()  # noqa: S311
     try:
-        return judge(outcome, policy, attempt=claim.attempt, crashes=crashes, roll=roll)
+        return judge(outcome, policy, roll=roll, **facts)
     # A back-off and an error's attributes are the job's own: what they raise must not keep the run from its end.
     except BaseException as failure:
         log_failure(claim, failure, "the back-off of %s failed, and the default one is used")
-        plain = RetryPolicy(attempts=policy.attempts)
-        return judge(_bare(outcome), plain, attempt=claim.attempt, crashes=crashes, roll=roll)
+        plain = RetryPolicy(attempts=policy.attempts, deadline=policy.deadline)
+        return judge(_bare(outcome), plain, roll=roll, **facts)
 
 
 def _bare(outcome: Outcome) -> Outcome:

@@ -23,7 +23,7 @@ ROWS = (
     "workflows schedules",
     "batches bulk",
     "dead fuses lost pending",
-    "emails effects checkpoints metrics relay causes",
+    "emails effects checkpoints metrics relay causes callbacks",
     "enqueueing",
     "conflicts",
     "runs holds",

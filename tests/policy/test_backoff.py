@@ -63,6 +63,27 @@ def test_waits_never_become_shorter(count):
         assert wait(count) <= wait(count + 1)
 
 
+@pytest.mark.parametrize(
+    ("wait", "written", "words"),
+    [
+        (polynomial(), "polynomial(4, offset=15, cap=2592000)", "failures to the power of 4, and 15 s, up to 30 days"),
+        (exponential(), "exponential(2, first=15, cap=3600)", "15 s, then 2 times longer each time, up to 1 h"),
+        (linear(), "linear(60, cap=3600)", "1 min longer each time, up to 1 h"),
+        (fixed(2.5), "fixed(2.5)", "2.5 s each time"),
+        (delays([1, 90]), "delays([1, 90])", "1 s, 1 min 30 s; the last serves all later ones"),
+    ],
+)
+def test_a_backoff_prints_itself_as_it_is_written_and_says_what_it_does(wait, written, words):
+    assert (repr(wait), str(wait)) == (written, words)
+    assert eval(written) == wait
+
+
+@given(base=st.floats(0, 1e300), first=st.floats(0, 1e300), cap=st.floats(0, 1e300), count=attempts)
+def test_no_number_makes_a_backoff_fail_or_pass_its_cap(base, first, cap, count):
+    waits = (exponential(base, first=first, cap=cap), linear(base, cap=cap), polynomial(base, offset=first, cap=cap))
+    assert all(0 <= wait(count) <= cap for wait in waits)
+
+
 @given(count=attempts, jitter=st.floats(min_value=0, max_value=1), roll=st.floats(min_value=0, max_value=1))
 def test_jitter_only_adds_and_adds_no_more_than_its_share(count, jitter, roll):
     policy = RetryPolicy(attempts=20_000, backoff=fixed(60), jitter=jitter)

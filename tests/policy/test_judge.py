@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -16,6 +17,7 @@ from jobs.policy.outcome import (
     Abandoned,
     Crashed,
     DatabaseAway,
+    Expired,
     Interrupted,
     NotAccepted,
     NotKnown,
@@ -25,6 +27,7 @@ from jobs.policy.outcome import (
     TimedOut,
 )
 from jobs.policy.retry import (
+    FRESH,
     LONGEST_RETRY_AFTER_SECONDS,
     LONGEST_WAIT_SECONDS,
     Bury,
@@ -33,6 +36,7 @@ from jobs.policy.retry import (
     HandBack,
     PutOff,
     Retry,
+    Standing,
     judge,
 )
 
@@ -57,6 +61,7 @@ class BothSlowAndGone(Slow, Gone):
     pass
 
 
+SLOW = f"{__name__}.Slow"
 POLICY = RetryPolicy(
     attempts=5,
     backoff=fixed(60),
@@ -71,8 +76,8 @@ POLICY = RetryPolicy(
 )
 
 
-def verdict_on(outcome, policy=POLICY, *, attempt=1, crashes=0, roll=0.0):
-    return judge(outcome, policy, attempt=attempt, crashes=crashes, roll=roll)
+def verdict_on(outcome, policy=POLICY, *, attempt=1, crashes=0, roll=0.0, standing=FRESH):
+    return judge(outcome, policy, attempt=attempt, crashes=crashes, roll=roll, standing=standing)
 
 
 @pytest.mark.parametrize(
@@ -86,8 +91,9 @@ def verdict_on(outcome, policy=POLICY, *, attempt=1, crashes=0, roll=0.0):
         (Raised(OSError()), 99, 0, Bury("exhausted")),
         (Raised(Declined()), 1, 0, Bury("permanent")),
         (Raised(Gone()), 5, 0, Discard()),
-        (Raised(Slow()), 2, 0, Retry(600)),
-        (Raised(Slow()), 3, 0, Bury("exhausted")),
+        (Raised(Slow()), 4, 0, Retry(600, rule=SLOW)),
+        (Raised(Slow()), 5, 0, Bury("exhausted")),
+        (Expired(RuntimeError()), 1, 0, Bury("expired")),
         (Raised(DiscardJob()), 5, 0, Discard()),
         (Raised(RetryLater(7)), 1, 0, Retry(7)),
         (Raised(RetryLater(7)), 5, 0, Bury("exhausted")),
@@ -135,7 +141,7 @@ def test_the_rule_of_the_closest_class_wins():
 
 
 def test_of_two_parents_with_rules_the_first_in_the_mro_wins():
-    assert verdict_on(Raised(BothSlowAndGone())) == Retry(600)
+    assert verdict_on(Raised(BothSlowAndGone())) == Retry(600, rule=SLOW)
 
 
 def test_a_rule_for_the_base_class_catches_all_others():
@@ -156,7 +162,8 @@ def test_fewer_attempts_for_one_run_bind_its_rules_too():
 
 
 def test_more_attempts_for_one_run_leave_the_rules_their_own():
-    assert verdict_on(Raised(Slow()), POLICY.with_attempts(50), attempt=3) == Bury("exhausted")
+    standing = Standing(failures={SLOW: 2})
+    assert verdict_on(Raised(Slow()), POLICY.with_attempts(50), attempt=3, standing=standing) == Bury("exhausted")
 
 
 @pytest.mark.parametrize(("seconds", "longest"), [(1, 1.5), (60, 90), (3600, 3660)])
@@ -204,7 +211,7 @@ def test_a_wait_that_the_error_carries_is_honoured_where_it_makes_sense(carried,
 def test_a_carried_wait_goes_before_the_backoff_of_a_rule():
     error = Slow()
     error.retry_after = 5
-    assert verdict_on(Raised(error)) == Retry(5)
+    assert verdict_on(Raised(error)) == Retry(5, rule=SLOW)
 
 
 @given(
@@ -250,6 +257,11 @@ def test_a_run_is_never_tried_more_often_than_its_policy_says(limit, attempt):
         ({"rules": {ValueError: Bury()}}, "not called"),
         ({"rules": {ValueError: Retry}}, "RetryPolicy"),
         ({"rules": {ValueError: 5}}, "RetryPolicy"),
+        ({"rules": {ValueError: RetryPolicy(rules={OSError: Bury})}}, "a rule has no rules of its own"),
+        ({"deadline": 3600}, "pass a timedelta above 0"),
+        ({"deadline": timedelta(0)}, "pass a timedelta above 0"),
+        ({"then": Bury()}, "not called"),
+        ({"then": Retry}, "Bury or Discard"),
     ],
 )
 def test_a_policy_that_cannot_be_is_refused_with_the_cure(options, named):

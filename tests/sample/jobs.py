@@ -19,16 +19,21 @@ from jobs import (
     Bury,
     Discard,
     DiscardJob,
+    FailedRun,
     HandBackJob,
     RetryLater,
     RetryPolicy,
     Unique,
     current_run,
     effects,
+    exponential,
     fixed,
+    jitter,
     job,
 )
 from jobs.models import SentEmail
+from tests.sample import carrier
+from tests.sample.carrier import MalformedAddress, NoSuchParcel
 
 QUICK = fixed(0.05)
 
@@ -302,3 +307,32 @@ def call_partner(number: int) -> None:
     if not Path(os.environ["SAMPLE_LEDGER"]).with_name("healed").exists():
         raise ConnectionError("the partner is broken")
     note(f"called {number}")
+
+
+# As docs/retrying.md shows them.
+
+CALLING_CARRIER = RetryPolicy(
+    attempts=20,
+    backoff=exponential(first=10, cap=3600),
+    jitter=jitter.EQUAL,
+    deadline=timedelta(hours=24),
+    rules={
+        MalformedAddress: Bury,
+        NoSuchParcel: RetryPolicy(attempts=3, backoff=fixed(10), jitter=0, then=Discard),
+    },
+)
+
+
+@job(retry=CALLING_CARRIER, on_death="tell_support")
+def announce_parcel(parcel_id: int) -> None:
+    carrier.announce(parcel_id)
+
+
+@job(queue="critical")
+def tell_support(failed: FailedRun) -> None:
+    note(f"{failed['job']} {failed['arguments']} is dead ({failed['reason']}): {failed['error_message']}")
+
+
+@job(expires=timedelta(minutes=10), expired=Discard)
+def send_login_code(customer_id: int) -> None:
+    note(f"code {customer_id}")
