@@ -40,6 +40,7 @@ MOST = 100
 COUNT_CAP = 10_000
 _WAITING = (RunState.QUEUED, RunState.SCHEDULED, RunState.RETRYING)
 _CRASHES_READ = 5000
+_EXPIRY = "expiry"
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ def _expire(rows: Iterable[Fuse]) -> None:
     for fuse in rows:
         if fuse.ended_at is None and fuse.expires_at <= timezone.now():
             with transaction.atomic(using=router.db_for_write(Fuse)):
-                _end(fuse, by="expiry", reason="its time was over")
+                _end(fuse, by=_EXPIRY, reason="its time was over")
 
 
 def _lift_again(rows: Sequence[Fuse]) -> None:
@@ -298,7 +299,8 @@ def _tell(fuses: Iterable[Fuse]) -> None:
 
 def _entry(fuse: Fuse) -> str:
     if fuse.ended_at is not None:
-        return copies.OVER
+        is_to_discard = fuse.action == fusing.DISCARD and fuse.ended_by == _EXPIRY
+        return copies.OVER_DISCARDING if is_to_discard else copies.OVER
     return copies.entry(
         fuse.name,
         [Condition(**one) for one in fuse.conditions],

@@ -71,14 +71,17 @@ class Minutes:
         outcome: str,
         error_class: str,
     ) -> None:
-        """Add an attempt that ended in any way. One that was put off has not begun, unless it was interrupted."""
+        """Add an attempt that ended in any way. One that was put off has not begun, unless it was interrupted; nor has
+        one that a fuse discarded.
+        """
         counted_as = "interrupted" if outcome == "interrupted" else _COUNTED_AS.get(verdict)
         if counted_as is None:
             return
-        self._start(name, queue, started_ms, wait_ms)
+        if outcome != "fused":
+            self._start(name, queue, started_ms, wait_ms)
         sums = self._at(name, queue, ended_ms)
         sums[_AT[counted_as]] += 1
-        if counted_as == "interrupted":
+        if counted_as == "interrupted" or outcome == "fused":
             return
         sums[_AT["failed"]] += outcome in _WRONG and error_class not in _ON_PURPOSE
         _run(sums, run_ms)

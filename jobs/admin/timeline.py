@@ -64,6 +64,8 @@ def _pushed(run: JobRun) -> list[Event]:
 
 
 def _attempt(attempt: JobAttempt, run: JobRun) -> Event:
+    if attempt.outcome == "fused":
+        return Event(attempt.ended_at, _("Discarded by a fuse, and not started"), text=attempt.reason)
     title = _("Attempt %(number)d of %(most)d: %(outcome)s")
     if attempt.life:
         title = _("Life %(life)d, attempt %(number)d of %(most)d: %(outcome)s")

@@ -59,6 +59,7 @@ class Claim:
 
     Of a run of ours these are `FIELDS` and what the claim writes: who reads another names it there.
     `raw` is the hash as it was read, where plain RQ enqueued the run: its data are no text. See `broker.foreign`.
+    `fuse` is the number of the fuse that discards the run, 0 where it is to be run.
     """
 
     run_id: str
@@ -66,6 +67,7 @@ class Claim:
     token: str
     fields: dict[str, str]
     raw: dict[bytes, bytes] | None = None
+    fuse: int = 0
 
     @property
     def name(self) -> str:
@@ -189,8 +191,8 @@ def read_claims(answer: Any) -> list[Claim]:
         raise ClaimsPaused(answer[1].decode())
     written = {"claimed_ms": str(answer[0]), "status": "started"}
     return [
-        _read(run_id, queue, token, values, foreign, written | {"attempts": str(attempts)})
-        for queue, run_id, token, attempts, values, foreign in answer[1:]
+        _read(run_id, queue, token, values, foreign, written | {"attempts": str(attempts)}, *fuse)
+        for queue, run_id, token, attempts, values, foreign, *fuse in answer[1:]
     ]
 
 
@@ -201,10 +203,11 @@ def _read(
     values: list[bytes | None] | None,
     foreign: list[bytes] | None,
     written: dict[str, str],
+    fuse: bytes | None = None,
 ) -> Claim:
     place = _text(run_id), queue.decode(), token.decode()
     if values is not None:
-        return Claim(*place, _fields(values) | written)
+        return Claim(*place, _fields(values) | written, fuse=int(fuse or 0))
     return _claim(*place, _pairs(foreign or []) | written, foreign or [])
 
 

@@ -15,8 +15,9 @@ from jobs.policy.fusing import Condition
 logger = logging.getLogger(__name__)
 
 
-# A fuse that has ended: what waits in its lanes is taken first.
+# A fuse that has ended: what waits in its lanes is taken first; or discarded still, for that was to come of it.
 OVER = '{"over":true}'
+OVER_DISCARDING = '{"over":true,"discard":true}'
 
 
 def entry(name: str, conditions: Sequence[Condition], *, action: str, per_second: float, expires_ms: int) -> str:

@@ -22,8 +22,8 @@ LANED = "jobs:laned"
 RECORDER = "jobs:recorder"
 # A hash of the fuses that claims look at: the fuse's id → JSON; beside it when the next run of a slow one may start.
 FUSES = "jobs:fuses"
-# Two tabs, so that no key of a limit reads like it.
-_FUSE_LANE = "\t\tfuse:"
+# No lane of a limit is named so: it has a further tab.
+_FUSE_LANE = "\tfuse:"
 
 
 def suspects(queue: str) -> str:

@@ -98,6 +98,14 @@ class Expired:
 
 
 @dataclass(frozen=True)
+class Fused:
+    """It did not start: a fuse discards the runs of its job."""
+
+    name: ClassVar[str] = "fused"
+    fuse: int
+
+
+@dataclass(frozen=True)
 class NotAccepted:
     """The arguments do not fit the function, or cannot be read."""
 
@@ -117,5 +125,6 @@ Outcome = (
     | DatabaseAway
     | Postponed
     | Expired
+    | Fused
     | NotAccepted
 )

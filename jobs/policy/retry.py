@@ -17,6 +17,7 @@ from jobs.policy.outcome import (
     Crashed,
     DatabaseAway,
     Expired,
+    Fused,
     Interrupted,
     NotAccepted,
     NotKnown,
@@ -195,7 +196,7 @@ FRESH = Standing()
 
 def counts(outcome: Outcome, verdict: Verdict) -> bool:
     """Whether an attempt that ended so counts as one of those that the run may have."""
-    return not isinstance(verdict, UNCOUNTED) and not isinstance(outcome, Expired)
+    return not isinstance(verdict, UNCOUNTED) and not isinstance(outcome, Expired | Fused)
 
 
 def name_of(error_class: type[BaseException]) -> str:
@@ -218,6 +219,8 @@ def judge(
             return _judge_error(error, policy, attempt=attempt, roll=roll, standing=standing)
         case Stopped():
             return Cancel()
+        case Fused():
+            return Discard()
         case Crashed(alone=False):
             return Isolate()
         case Crashed():

@@ -16,7 +16,7 @@ from jobs.errors import BadArguments, DiscardJob, RetryLater
 from jobs.policy import arguments as job_arguments
 from jobs.policy import ids, redaction
 from jobs.policy.fingerprint import Failure
-from jobs.policy.outcome import Outcome, Postponed, Returned, Stopped
+from jobs.policy.outcome import Fused, Outcome, Postponed, Returned, Stopped
 from jobs.policy.retry import WAITING, Bury, Discard, Retry, RetryPolicy, Verdict, counts
 from jobs.registry import Job
 from jobs.worker import bounding, failures, foreign_rows
@@ -55,7 +55,7 @@ def settled(
         entry["row"] = foreign_rows.row_facts(claim)
     elif not claim.durable:
         entry["row"] = _row_facts(claim, policy, arguments=drafts.masked(job, _named_arguments(claim, job)))
-    if _is_failure(error, verdict):
+    if _is_failure(outcome, verdict, error):
         entry["cause"] = _cause(claim, outcome, entry, () if error is None else failures.project_frames(error))
     return entry
 
@@ -73,14 +73,14 @@ def settled_plainly(
 ) -> dict[str, Any]:
     """The same for an attempt of which `settled` raised `why`: reads neither error nor result nor arguments."""
     entry = _ending(claim, outcome, verdict, worker=worker, run_ms=run_ms, crashes=crashes)
-    if not isinstance(outcome, Returned | Stopped):
+    if not isinstance(outcome, Returned | Stopped | Fused):
         message = f"(the error cannot be told: reading it raised {type(why).__name__})"
         entry |= {"error_class": "(unreadable)", "error_message": message, "traceback": ""}
     if claim.is_foreign:
         entry["row"] = foreign_rows.row_facts(claim)
     elif not claim.durable:
         entry["row"] = _row_facts(claim, policy, arguments={})
-    if _is_failure(None, verdict):
+    if _is_failure(outcome, verdict):
         entry["cause"] = _cause(claim, outcome, entry, ())
     return entry
 
@@ -96,6 +96,8 @@ def _ending(
     entry["crashes"] = crashes
     if isinstance(outcome, Stopped):
         entry["reason"] = f"stopped by {outcome.actor}: {outcome.reason}".removesuffix(": ")
+    if isinstance(outcome, Fused):
+        entry["reason"] = f"discarded by fuse {outcome.fuse}"
     if isinstance(verdict, Bury):
         entry["reason"] = verdict.reason
     elif isinstance(verdict, WAITING):
@@ -103,10 +105,12 @@ def _ending(
     return entry
 
 
-def _is_failure(error: BaseException | None, verdict: Verdict) -> bool:
+def _is_failure(outcome: Outcome, verdict: Verdict, error: BaseException | None = None) -> bool:
     """Whether something went wrong that has a cause: neither what does not count nor what a job raises on purpose."""
     if isinstance(verdict, Bury):
         return True
+    if isinstance(outcome, Fused):
+        return False
     # By its type: what an error says of its class itself may raise.
     return isinstance(verdict, Retry | Discard) and not issubclass(type(error), DiscardJob | RetryLater)
 

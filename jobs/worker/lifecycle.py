@@ -24,6 +24,7 @@ from jobs.policy.options import LONGEST_TIMEOUT_SECONDS
 from jobs.policy.outcome import (
     Abandoned,
     Crashed,
+    Fused,
     Interrupted,
     NotAccepted,
     NotKnown,
@@ -94,6 +95,8 @@ def outcome_of(claim: Claim, *, worker: str, keeper: Callable[[Claim], Keeper] =
     """
     if stop := orders.of(claim.token):
         return Stopped(stop.actor, stop.reason)
+    if claim.fuse:
+        return Fused(claim.fuse)
     if claim.is_foreign:
         return foreign.outcome_of(claim, worker=worker, unknown_for=_unknown_for(claim), perform=_perform)
     if over := bounding.expired(claim):

@@ -17,7 +17,7 @@ from datetime import time as time_of_day
 
 from django.db import DatabaseError, InterfaceError, ProgrammingError, close_old_connections, connections
 
-from jobs import bulk, conf, effects, holds, metrics, reconciling, recorder, registry, runs
+from jobs import bulk, conf, effects, fuses, holds, metrics, reconciling, recorder, registry, runs
 from jobs.broker import journal
 from jobs.errors import BrokerUnavailable
 from jobs.models import JobRun
@@ -34,6 +34,9 @@ _NIGHTLY_LOOK_SECONDS = 300.0
 _BULK_SECONDS = 15.0
 _NIGHTLY_AT = time_of_day(3, 0, tzinfo=UTC)
 _SWEEP_SECONDS = 60.0
+# How late Redis may be to hear again of a fuse, and how often to look whether a rule adds one.
+_FUSES_SECONDS = 2.0
+_FUSE_RULES_SECONDS = 5.0
 _LEADS_SECONDS = 10.0
 # How often to look whether claims wait for a comparison of Redis with the rows.
 _EPOCH_SECONDS = 0.2
@@ -65,6 +68,8 @@ class Recording:
         self._epoch_at = 0.0
         self._sweep = Sweep()
         self._sweep_at = time.monotonic() + _SWEEP_SECONDS
+        self._fuses_at = 0.0
+        self._fuse_rules_at = 0.0
         self._renew_at = 0.0
         self._relay_at = 0.0
         self._nightly_at = 0.0
@@ -99,6 +104,8 @@ class Recording:
         if now >= self._bulk_at:
             self._bulk_at = now + _BULK_SECONDS
             bulk.revive()
+        if now >= self._fuses_at:
+            self._tend_fuses(now)
         if now >= self._nightly_at:
             # First, so that a failure there does not come back at each turn.
             self._nightly_at = now + _NIGHTLY_LOOK_SECONDS
@@ -137,6 +144,17 @@ class Recording:
             self._sweep.slice()
         except Exception as error:
             logger.error("the sweep failed: %s", error, exc_info=not _is_outage(error))
+
+    def _tend_fuses(self, now: float) -> None:
+        """See that claims obey the fuses, and that rules are followed. Its failures are its own, as the relay's are."""
+        self._fuses_at = now + _FUSES_SECONDS
+        try:
+            if now >= self._fuse_rules_at:
+                self._fuse_rules_at = now + _FUSE_RULES_SECONDS
+                fuses.follow_rules()
+            fuses.tend()
+        except Exception as error:
+            logger.error("fuses could not be looked at: %s", error, exc_info=not _is_outage(error))
 
     def _lead(self) -> bool:
         """Whether this process is the one that records; a new leader first clears up after the old one."""

@@ -4,8 +4,11 @@
 --       started_at (text), how many tokens, how many fields, the tokens, the names of the fields, then the queues
 --       in order.
 -- Returns {now (milliseconds), {queue, id, token, attempts, {values of the fields} or, of a foreign run, false,
---          {field, value …}} …}, or {now, why nothing is claimed for now}.
+--          {field, value …}, and the number of the fuse that discards it, if one does} …}, or {now, why nothing is
+--          claimed for now}.
 
+-- include: lanes
+-- include: fuses
 local QUARANTINE_MOST, ATTEMPTS_MOST, SUSPECTS = 1000, 2 ^ 31 - 2, 'jobs.suspects.'
 local ELSEWHERE = { started = true, scheduled = true, finished = true, failed = true, canceled = true }
 local server, limit = ARGV[1], tonumber(ARGV[2])
@@ -32,8 +35,11 @@ if type(epoch) ~= 'string' or (server ~= '' and epoch ~= server) then return { n
 if call('XLEN', 'jobs:journal') >= limit then return { now, 'journal' } end
 call('ZADD', 'jobs:leases', now + lease, worker)
 
--- From here on nothing may end the script: what is off its queue would be in no place.
-local function take(queue, id)
+local has_fuses = fuses.load(now)
+
+-- From here on nothing may end the script: what is off its queue would be in no place. `passed` is the fuse that kept
+-- the run in its lane, and `discarding` whether it is to end now.
+local function take(queue, id, passed, discarding)
   local key, foreign = 'rq:job:' .. id, false
   local values = pcall('HMGET', key, 'life', 'attempts', 'foreign', 'status', unpack(wanted))
   if values.err then
@@ -52,6 +58,9 @@ local function take(queue, id)
     end
     -- What plain RQ deletes a waiting job by must not take one that runs.
     call('PERSIST', key)
+  elseif has_fuses then
+    if not discarding and fuses.catches(queue, id, values[5], passed) then return end
+    if passed then pcall('HDEL', key, 'lane') end
   end
   used = used + 1
   local token = ARGV[8 + used]
@@ -67,18 +76,28 @@ local function take(queue, id)
   local begun = values[2]
   begun = math.min(tonumber(begun and string.match(begun, '^%d+$')) or 0, ATTEMPTS_MOST) + 1
   pcall('HSET', key, 'attempts', begun, 'status', 'started', 'started_at', started_at, 'worker_name', name, 'claimed_ms', now)
-  claimed[#claimed + 1] = { home, id, token, begun, not foreign and values, foreign }
+  claimed[#claimed + 1] = { home, id, token, begun, not foreign and values, foreign, discarding and passed.number or nil }
 end
+
+local function room() return tokens - used end
+
+local function discard(queue, id, fuse) take(queue, id, fuse, true) end
 
 for at = 9 + tokens + count, #ARGV do
   local queue = ARGV[at]
-  while used < tokens do
+  if has_fuses then fuses.let_go(queue, room, take) end
+  while used < tokens and fuses.may_go_on() do
     -- A key that is no list holds no runs.
     local ids = pcall('LPOP', 'rq:queue:' .. queue, tokens - used)
     if not ids or ids.err then break end
     for _, id in ipairs(ids) do take(queue, id) end
   end
-  if used == tokens then break end
+  if used == tokens or not fuses.may_go_on() then break end
+end
+if has_fuses then
+  fuses.put_away()
+  for at = 9 + tokens + count, #ARGV do fuses.discard(ARGV[at], room, discard) end
+  fuses.note_rates()
 end
 if used > 0 then pcall('HSET', held, unpack(places)) end
 -- A key that is no sorted set shows nothing; the run is started all the same.

@@ -58,6 +58,15 @@ do
     return true
   end
 
+  -- Put many runs at the end of a lane that begins parked.
+  function lanes.put_all(lane, ids)
+    local queue = lanes.queue_of(lane)
+    call('RPUSH', 'jobs:lane:' .. lane, unpack(ids))
+    for _, id in ipairs(ids) do pcall('HSET', 'rq:job:' .. id, 'lane', lane, 'status', 'queued') end
+    count(queue, #ids)
+    call('ZADD', 'jobs:lanes:' .. queue, 'NX', '+inf', lane)
+  end
+
   -- What was taken out of a lane by so many; an empty one has no turn.
   function lanes.note_taken(lane, by)
     local queue = lanes.queue_of(lane)

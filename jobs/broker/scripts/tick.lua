@@ -4,6 +4,8 @@
 -- ARGV: lease (milliseconds), how many to move at the most in all, how many workers, their ids, then the queues.
 -- Returns {milliseconds until the next run is due or -1, how many suspects wait, workers whose lease has ended …}.
 
+-- include: lanes
+-- include: fuses
 local SUSPECTS, SILENCE = 'jobs.suspects.', 5000
 local lease, most, workers = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
@@ -63,11 +65,13 @@ while more do
 end
 
 local next_due, suspects = -1, 0
+local has_fuses = fuses.load(now)
 for at = 4 + workers, #ARGV do
   local queue = ARGV[at]
   local list, scheduled = 'rq:queue:' .. queue, 'rq:scheduled:' .. queue
   if string.sub(queue, 1, #SUSPECTS) == SUSPECTS and holds(list, 'list') then
     suspects = suspects + redis.call('LLEN', list)
+    if has_fuses and fuses.has_work(queue) then suspects = suspects + 1 end
   end
   if sound[at] then
     local first = redis.call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')
