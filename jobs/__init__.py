@@ -5,7 +5,16 @@ Importing this package loads no model.
 """
 
 from jobs.context import CurrentRun, current_run
-from jobs.errors import AlreadyPending, DiscardJob, HandBackJob, JobStopped, JobTimedOut, PutOffJob, RetryLater
+from jobs.errors import (
+    AlreadyPending,
+    CircuitOpen,
+    DiscardJob,
+    HandBackJob,
+    JobStopped,
+    JobTimedOut,
+    PutOffJob,
+    RetryLater,
+)
 from jobs.policy import jitter
 from jobs.policy.backoff import delays, exponential, fixed, linear, polynomial
 from jobs.policy.failed_run import FailedRun
@@ -17,6 +26,7 @@ from jobs.registry import Job, job
 __all__ = [
     "AlreadyPending",
     "Bury",
+    "CircuitOpen",
     "CurrentRun",
     "Discard",
     "DiscardJob",

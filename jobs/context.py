@@ -41,7 +41,8 @@ class CurrentRun:
     """The run that a job's code runs in.
 
     `attempt` is 1 for the first; `attempts` is how many there may be; `deadline` is when the time limit
-    strikes; `correlation` names the run that it all began with; `call` runs the function with its arguments;
+    strikes; `correlation` names the run that it all began with; `circuit` the one that its job goes through;
+    `call` runs the function with its arguments;
     `stop_asked` tells whether somebody wants it to end; `robbed` that an earlier attempt may still be under way, for
     the run was taken from a worker whose end nobody saw.
     """
@@ -59,6 +60,7 @@ class CurrentRun:
     parent: uuid.UUID | None = None
     is_async: bool = False
     robbed: bool = False
+    circuit: str | None = None
     started: float = field(default_factory=time.monotonic)
     stop_asked: Callable[[], bool] = field(default=_never, repr=False)
 

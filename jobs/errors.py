@@ -107,6 +107,18 @@ class NotLiftable(JobsError):
     """The fuse has ended already."""
 
 
+class LockHeld(JobsError):
+    """Another one holds the lock."""
+
+
+class LockLost(JobsError):
+    """The lock that a block believed to hold was not its own to the end: another one may have held it meanwhile."""
+
+
+class NotReleasable(JobsError):
+    """The lock is held by another one now, or by one that lives."""
+
+
 class NeedsAPerson(JobsError):
     """What no retry can mend: a run that raises it is buried at once, unless a rule of its policy says otherwise."""
 
@@ -169,6 +181,17 @@ class PutOffJob(Exception):
             raise BadOptions(f"seconds={seconds!r}: pass a finite number of seconds from 0")
         super().__init__(message or "not now")
         self.seconds = float(seconds)
+
+
+class CircuitOpen(PutOffJob):
+    """A circuit is open, or half-open with another one at it: nothing was called.
+
+    In a job it puts the run off until the circuit may be tried; elsewhere the caller handles it.
+    """
+
+    def __init__(self, name: str, seconds: float) -> None:
+        super().__init__(seconds, f"circuit {name} is open")
+        self.name = name
 
 
 class HandBackJob(Exception):

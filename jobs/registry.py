@@ -179,6 +179,7 @@ def job(
     the same arguments, a list of names with the same values of those, `Unique(…)` until its start or for a time.
     `durable=False` skips the run's row: faster, and lost with Redis. `sensitive` names arguments that are masked
     wherever they are shown. `fuse` is the `FuseRule` by which the job gets a fuse by itself, None for none.
+    `circuit` is a `Circuit` or the name of one: while it is open, runs wait and burn no attempt.
     `name` is the module's path without a trailing `.jobs`, and the function's name; give one to keep it
     over a move. `iterates` makes it a job of many items, which goes on where it was after a stop or a crash: a
     function of the same arguments and `cursor` that yields pairs of cursor and item, from behind `cursor` on, which

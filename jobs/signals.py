@@ -7,6 +7,7 @@
 | `job_buried` | the job's name | `dead_job` |
 | `job_requeued` | the job's name | `dead_job` |
 | `job_fused` | the job's name | `fuse` (a `Fuse` that was added) |
+| `circuit_changed` | the circuit's name | `before`, `after`: "closed", "open" or "half-open" |
 """
 
 from django.dispatch import Signal
@@ -16,3 +17,4 @@ job_finished = Signal()
 job_buried = Signal()
 job_requeued = Signal()
 job_fused = Signal()
+circuit_changed = Signal()

@@ -26,6 +26,12 @@ FUSES = "jobs:fuses"
 _FUSE_LANE = "\tfuse:"
 
 
+# A sorted set of the circuits that were used of late, by when.
+CIRCUITS = "jobs:circuits"
+# A sorted set of the locks that are held, by the end of their life, in milliseconds of the server's clock.
+LOCKS = "jobs:locks"
+
+
 def suspects(queue: str) -> str:
     """The queue of a queue's runs that were in a process which died, each to be run again alone. In no setting."""
     return f"jobs.suspects.{queue}"

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Protocol, TypedDict
 
 from jobs.errors import BadOptions, did_you_mean
-from jobs.policy import uniqueness
+from jobs.policy import circuit, uniqueness
 from jobs.policy.fusing import FuseRule
 from jobs.policy.retry import Bury, Discard, GiveUp, RetryPolicy
 
@@ -38,6 +38,7 @@ class Options(TypedDict, total=False):
     sensitive: Sequence[str]
     fuse: FuseRule | None
     name: str | None
+    circuit: str | Named | None
     expires: timedelta | None
     expired: GiveUp
     traceback_lines: int | None
@@ -59,6 +60,7 @@ class JobOptions:
     unique: uniqueness.Unique | None
     fuse: FuseRule | None = field(default_factory=FuseRule)
     iterates: Iterates | None = None
+    circuit: str | None = None
     expires: timedelta | None = None
     expired: GiveUp = Bury
     traceback_lines: int | None = None
@@ -82,6 +84,7 @@ def build(function: Callable[..., Any], name: str, given: Options, *, iterates: 
         unique=_unique(given, parameters, name),
         fuse=_fuse(given, name),
         iterates=iterates,
+        circuit=_circuit(given, name),
         expires=_expires(given, name),
         expired=_expired(given, name),
         traceback_lines=_traceback_lines(given, name),
@@ -125,6 +128,17 @@ def _sensitive(given: Options, parameters: list[str], name: str) -> tuple[str, .
     if isinstance(sensitive, str) or any(word not in parameters for word in sensitive):
         raise BadOptions(f"{name}: sensitive={sensitive!r}: pass a list of its parameters: {parameters}")
     return tuple(sensitive)
+
+
+def _circuit(given: Options, name: str) -> str | None:
+    """The circuit's name: it may be defined in a module that is imported later."""
+    named = given.get("circuit")
+    if named is None:
+        return None
+    try:
+        return circuit.check_name(named if isinstance(named, str) else getattr(named, "name", named))
+    except BadOptions as error:
+        raise BadOptions(f"{name}: circuit={named!r}: pass a Circuit, or the name of one") from error
 
 
 def _unique(given: Options, parameters: list[str], name: str) -> uniqueness.Unique | None:

@@ -176,6 +176,10 @@ class RetryPolicy:
                 return error_class, self.rules[error_class]
         return None, self
 
+    def expects(self, error: BaseException) -> bool:
+        """Whether a rule ends the run at this error: it tells of the job's own case, and of nothing else."""
+        return self.rule_for(error) in (Bury, Discard)
+
 
 @dataclass(frozen=True)
 class Standing:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from jobs import checkpoints, conf, context, failpoints, registry
+from jobs import checkpoints, circuits, conf, context, failpoints, registry
 from jobs.broker.claim import Claim
 from jobs.broker.keys import suspects
 from jobs.broker.settle import Settlement, Where
@@ -120,7 +120,7 @@ def _perform(run: CurrentRun) -> Outcome:
         return away
     try:
         with context.running(run):
-            return Returned(chain()(run))
+            return Returned(chain()(run) if run.circuit is None else _through_circuit(run, run.circuit))
     except JobTimedOut as error:
         return TimedOut(JobTimedOut(f"it ran longer than {run.timeout:g} s").with_traceback(error.__traceback__))
     except HandBackJob:
@@ -130,6 +130,13 @@ def _perform(run: CurrentRun) -> Outcome:
     # A job that calls sys.exit() ends itself, not the worker.
     except BaseException as error:
         return outage.outcome_of(error, run.name) or Raised(error)
+
+
+def _through_circuit(run: CurrentRun, name: str) -> Any:
+    job = registry.find(run.name)
+    policy = job.options.retry if job is not None else RetryPolicy()
+    with circuits.through(circuits.circuit(name), expected=policy.expects):
+        return chain()(run)
 
 
 def conclude(claim: Claim, outcome: Outcome, *, worker: str, run_ms: int) -> Settlement:
@@ -239,6 +246,7 @@ def _current_run(claim: Claim, *, worker: str, keeper: Callable[[Claim], Keeper]
         call=_caller(job, fitting.args, fitting.kwargs, timeout, claim, keeper),
         correlation=claim.fields.get("correlation", ""),
         robbed=bool(claim.number("robbed")),
+        circuit=job.options.circuit,
         parent=uuid.UUID(parent) if parent else None,
         stop_asked=lambda: stopping.is_ending() or orders.of(claim.token) is not None,
     )

@@ -27,7 +27,8 @@ ROWS = (
     "enqueueing",
     "conflicts",
     "runs holds",
-    "locks circuits audit",
+    "circuits locks",
+    "audit renewals",
     "drafts outbox handles",
     "models",
     "broker",
@@ -45,7 +46,16 @@ MAY_NAME_THEM = ("jobs.broker", "jobs.rq_classes", "jobs.worker", "jobs.testing"
 NAMES_THEM_WITH_REASON = {
     "jobs.admin.guard": "it puts django-rq's own pages under the console's permissions",
 }
-DOORS = ("jobs", "jobs.batches", "jobs.effects", "jobs.emails", "jobs.workflows", "jobs.schedules")
+DOORS = (
+    "jobs",
+    "jobs.batches",
+    "jobs.circuits",
+    "jobs.effects",
+    "jobs.emails",
+    "jobs.locks",
+    "jobs.workflows",
+    "jobs.schedules",
+)
 OTHER_DOORS_WITH_REASON = {
     ("orders.demo.parts", "jobs.broker.embedded"): "the demo starts a Valkey of its own",
     ("orders.demo.launcher", "jobs.errors"): "and says in a line why that Valkey did not start",
