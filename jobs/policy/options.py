@@ -21,7 +21,7 @@ LONGEST_TIMEOUT_SECONDS = 30 * 86_400
 
 
 class Named(Protocol):
-    """A job, of which only the name counts here."""
+    """A job or a circuit, of which only the name counts here."""
 
     @property
     def name(self) -> str: ...

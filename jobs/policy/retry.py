@@ -178,7 +178,7 @@ class RetryPolicy:
 
     def expects(self, error: BaseException) -> bool:
         """Whether a rule ends the run at this error: it tells of the job's own case, and of nothing else."""
-        return self.rule_for(error) in (Bury, Discard)
+        return self.rule_for(error)[1] in (Bury, Discard)
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ def test_the_circuit_of_a_job_may_be_named_before_it_is_defined(make_job, make_c
     assert len(partner.calls) == 1
 
 
-@pytest.mark.parametrize("given", [5, "", object(), "a\nb"], ids=repr)
+@pytest.mark.parametrize("given", [5, "", object(), "a\nb"], ids=["number", "empty", "object", "two lines"])
 def test_a_circuit_that_cannot_be_is_refused_where_the_job_is_defined(given):
     with pytest.raises(BadOptions, match="circuit="):
         job(name="tests.never", circuit=given)(lambda: None)
