@@ -28,8 +28,6 @@ _FUSE_LANE = "\tfuse:"
 
 # A sorted set of the circuits that were used of late, by when.
 CIRCUITS = "jobs:circuits"
-# A sorted set of the locks that are held, by the end of their life, in milliseconds of the server's clock.
-LOCKS = "jobs:locks"
 
 
 def suspects(queue: str) -> str:
