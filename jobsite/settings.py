@@ -130,6 +130,9 @@ STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"] if (BASE_DIR / "static").is_dir() else []
 
+# What is made for customers, such as invoices. No web server serves it: the shop's pages ask who wants it.
+MEDIA_ROOT = VAR_DIR / "media"
+
 vars().update(mail_settings(env("EMAIL_URL")))
 DEFAULT_FROM_EMAIL = "Jobsite Shop <shop@example.com>"
 OPERATORS_EMAIL = env("OPERATORS_EMAIL")

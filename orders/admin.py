@@ -9,10 +9,12 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import ngettext
 
 from orders import aftercare, inventory
-from orders.models import Customer, Order, OrderLine, Payment, PaymentEvent, Product, Shipment
+from orders.models import Customer, Invoice, Order, OrderLine, Payment, PaymentEvent, Product, Shipment
 from orders.order_runs import runs_of
 from orders.templatetags.shop import euros
 
@@ -54,6 +56,18 @@ class ShipmentInline(ReadOnly, admin.TabularInline):
     fields = ["warehouse_id", "accepted_at"]
 
 
+class InvoiceInline(ReadOnly, admin.TabularInline):
+    model = Invoice
+    fields = ["number", "numbered_at", "pdf"]
+    readonly_fields = ["number", "pdf"]
+
+    @admin.display(description="file")
+    def pdf(self, invoice: Invoice) -> str:
+        if not invoice.file:
+            return "not made yet"
+        return format_html('<a href="{}">PDF</a>', reverse("order_invoice", args=[invoice.order.number]))
+
+
 class ProblemFilter(admin.SimpleListFilter):
     """Orders that wait for a person."""
 
@@ -85,7 +99,7 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin):
     search_fields = ["number", "customer__email", "recipient"]
     date_hierarchy = "placed_at"
     actions = ["hand_to_carrier", "take_stock_again"]
-    inlines = [LineInline, PaymentInline, ShipmentInline]
+    inlines = [LineInline, PaymentInline, ShipmentInline, InvoiceInline]
     fieldsets = [
         (None, {"fields": ["number", "customer", "total", "trouble"]}),
         ("Jobs", {"fields": ["job_runs"]}),

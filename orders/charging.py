@@ -11,6 +11,7 @@ from django.utils import timezone
 from orders import payments
 from orders.models import Order, Payment, PaymentOutcome
 
+Tell = Callable[[int], object]
 # An hour before the gateway forgets the key, for its clock and ours may differ.
 LOOK_UP_AFTER = payments.KEY_LIFE - timedelta(hours=1)
 
@@ -40,11 +41,12 @@ def open_payment(order: Order, card: str) -> Payment:
         )
 
 
-def charge(order_id: int, *, on_declined: Callable[[int], object]) -> None:
+def charge(order_id: int, *, on_paid: Tell, on_declined: Tell) -> None:
     """Charge the open payment of an order. No order, or none open (paid, declined): nothing to do.
 
-    A declined card is an answer, not a failure: it is marked, told through `on_declined(payment_id)` in the same
-    transaction, and not raised. Every other error of `payments` is.
+    That it is paid is told through `on_paid(order_id)` in the transaction that marks it. A declined card is an
+    answer, not a failure: it is marked, told through `on_declined(payment_id)`, and not raised. Every other error of
+    `payments` is.
     """
     payment = Payment.objects.select_related("order").filter(order=order_id, outcome=PaymentOutcome.OPEN).first()
     if payment is None:
@@ -54,21 +56,25 @@ def charge(order_id: int, *, on_declined: Callable[[int], object]) -> None:
     except payments.CardDeclined as error:
         mark_declined(payment, error.reason, on_declined)
         return
-    mark_paid(payment, charge.id)
+    mark_paid(payment, charge.id, on_paid)
 
 
 @transaction.atomic
-def mark_paid(payment: Payment, charge_id: str) -> bool:
-    """Whether this call closed the payment. The gateway's answer and its event both say so, in any order."""
+def mark_paid(payment: Payment, charge_id: str, tell: Tell) -> bool:
+    """Whether this call closed the payment, and told so through `tell(order_id)`.
+
+    The gateway's answer and its event both say it, in any order.
+    """
     now = timezone.now()
     if not _finish(payment, outcome=PaymentOutcome.SUCCEEDED, charge_id=charge_id, finished_at=now):
         return False
     Order.objects.filter(pk=payment.order_id).update(paid_at=now, payment_problem="")
+    tell(payment.order_id)
     return True
 
 
 @transaction.atomic
-def mark_declined(payment: Payment, reason: str, tell: Callable[[int], object]) -> bool:
+def mark_declined(payment: Payment, reason: str, tell: Tell) -> bool:
     """Whether this call closed the payment, and told so through `tell(payment_id)`."""
     problem = reason.replace("_", " ")
     if not _finish(payment, outcome=PaymentOutcome.DECLINED, problem=problem, finished_at=timezone.now()):

@@ -8,6 +8,7 @@ from orders import (
     correspondence,
     fulfilment,
     inventory,
+    invoices,
     lists,
     newsletter,
     payment_events,
@@ -27,6 +28,7 @@ NOTIFYING_WAREHOUSE = RetryPolicy(
     rules={warehouse.InvalidAddress: Bury, warehouse.ShipmentRefused: Bury},
 )
 CONFIRMING = RetryPolicy(attempts=5, backoff=exponential(first=5, cap=600))
+MAKING_INVOICES = RetryPolicy(attempts=10, backoff=exponential(first=2, cap=300))
 PROCESSING_EVENTS = RetryPolicy(attempts=5, backoff=exponential(first=2, cap=60))
 # A day and a half in all: nobody waits for a newsletter.
 SUBSCRIBING = RetryPolicy(
@@ -47,7 +49,13 @@ def process_order(order_id: int) -> None:
 @job(queue="critical", retry=CHARGING, timeout=30)
 def charge_order(order_id: int) -> None:
     """Charge the order's card. A decline is the customer's to mend, so it ends the run."""
-    charging.charge(order_id, on_declined=send_payment_failed.enqueue)
+    charging.charge(order_id, on_paid=make_invoice.enqueue, on_declined=send_payment_failed.enqueue)
+
+
+@job(queue="default", retry=MAKING_INVOICES, timeout=60)
+def make_invoice(order_id: int) -> None:
+    """Make the invoice of a paid order, once."""
+    invoices.make(order_id)
 
 
 @job(queue="default", retry=TAKING_STOCK, timeout=30)
@@ -89,7 +97,7 @@ def send_welcome_email(customer_id: int) -> None:
 @job(queue="critical", retry=PROCESSING_EVENTS, timeout=30)
 def process_webhook(event_pk: int) -> None:
     """Apply a stored event of the payment partner, once."""
-    payment_events.process(event_pk, on_declined=send_payment_failed.enqueue)
+    payment_events.process(event_pk, on_paid=make_invoice.enqueue, on_declined=send_payment_failed.enqueue)
 
 
 @job(queue="low", retry=SUBSCRIBING, timeout=30)

@@ -10,7 +10,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from orders import newsletter
+from orders import invoices, newsletter
 from orders.models import Customer, Order, Payment
 
 
@@ -37,7 +37,8 @@ def newsletter_welcome(customer: Customer) -> EmailMultiAlternatives:
 
 
 def confirmation(order: Order) -> EmailMultiAlternatives:
-    return _order_letter("order_confirmation", order, f"Your order {order.number}")
+    invoice_url = _absolute(reverse("order_invoice_by_letter", args=[order.number, invoices.token(order)]))
+    return _order_letter("order_confirmation", order, f"Your order {order.number}", invoice_url=invoice_url)
 
 
 def shipped(order: Order) -> EmailMultiAlternatives:
@@ -69,7 +70,7 @@ def operator_alert(order: Order, problem: str) -> EmailMultiAlternatives:
     )
 
 
-def _order_letter(template: str, order: Order, subject: str) -> EmailMultiAlternatives:
+def _order_letter(template: str, order: Order, subject: str, **context: object) -> EmailMultiAlternatives:
     return _letter(
         template,
         to=order.customer.email,
@@ -78,6 +79,7 @@ def _order_letter(template: str, order: Order, subject: str) -> EmailMultiAltern
         order=order,
         lines=order.lines.select_related("product"),
         order_url=_absolute(order.get_absolute_url()),
+        **context,
     )
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from orders import views, webhook_views
+from orders import invoice_views, views, webhook_views
 
 urlpatterns = [
     path("favicon.ico", views.favicon, name="favicon"),
@@ -17,6 +17,8 @@ urlpatterns = [
     path("orders/<str:number>/pay/", views.order_pay, name="order_pay"),
     path("orders/<str:number>/address/", views.order_address, name="order_address"),
     path("orders/<str:number>/ship/", views.order_ship, name="order_ship"),
+    path("orders/<str:number>/invoice/", invoice_views.order_invoice, name="order_invoice"),
+    path("orders/<str:number>/invoice/<str:token>/", invoice_views.order_invoice, name="order_invoice_by_letter"),
     path("newsletter/", views.newsletter_page, name="newsletter"),
     path("newsletter/state/", views.newsletter_state, name="newsletter_state"),
     path("newsletter/leave/<str:token>/", views.newsletter_leave, name="newsletter_leave"),

@@ -17,6 +17,7 @@ from orders import aftercare, checkout, newsletter, subscribing, timeline
 from orders.basket import MAX_QUANTITY, Basket, total_cents
 from orders.charging import PaymentNotNeeded
 from orders.forms import AddressForm, CardForm, CheckoutForm, NewsletterForm, QuantityForm
+from orders.invoice_views import may_see_invoice, remember
 from orders.models import Customer, Newsletter, Order, Product
 from orders.order_runs import latest_by_job, runs_of
 
@@ -89,6 +90,7 @@ def check_out(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         order = _place(form, items)
         filled.clear()
+        remember(request, order)
         if form.cleaned_data["newsletter"]:
             request.session["reader"] = order.customer_id
         return redirect(order)
@@ -194,7 +196,7 @@ def _reader(request: HttpRequest) -> dict[str, Any]:
 
 
 def _order(number: str) -> Order:
-    return get_object_or_404(Order.objects.select_related("customer"), number=number.upper())
+    return get_object_or_404(Order.objects.select_related("customer", "invoice"), number=number.upper())
 
 
 def _order_made_already(request: HttpRequest) -> Order | None:
@@ -226,9 +228,14 @@ def _progress(request: HttpRequest, order: Order) -> dict[str, Any]:
         "headline": timeline.headline(steps),
         "is_moving": timeline.is_moving(steps) or any(run.is_active for run in runs),
         "runs": runs,
+        "has_invoice": has_file(order) and may_see_invoice(request, order),
         "may_ship": order.is_ready_to_ship and request.user.has_perm("orders.ship_order"),
         "may_see_console": request.user.has_perm("jobs.view_console"),
     }
+
+
+def has_file(order: Order) -> bool:
+    return hasattr(order, "invoice") and bool(order.invoice.file)
 
 
 def _pay_again(request: HttpRequest, order: Order, card: str) -> None:

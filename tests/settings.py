@@ -1,7 +1,10 @@
 """The project's settings and an app of sample jobs, for tests and for the worker processes that they start."""
 
+import atexit
 import os
+import shutil
 import tempfile
+from pathlib import Path
 
 from jobsite.settings import *  # noqa: F403
 from jobsite.settings import DATABASES, INSTALLED_APPS, JOBS, env
@@ -18,5 +21,9 @@ JOBS = {
     "JOURNAL_LIMIT": env.int("SAMPLE_JOURNAL_LIMIT", 100_000),
     "FAILPOINTS": True,
 }
+
+# Removed at the end of the process; a worker that is killed leaves its own to the system.
+MEDIA_ROOT = Path(tempfile.gettempdir()) / f"jobsite-test-media-{os.getpid()}"
+atexit.register(shutil.rmtree, MEDIA_ROOT, ignore_errors=True)
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

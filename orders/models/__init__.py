@@ -3,6 +3,7 @@
 from orders.models.catalogue import Product
 from orders.models.customers import Customer, Newsletter
 from orders.models.events import EventState, PaymentEvent
+from orders.models.invoices import Invoice, InvoiceCounter
 from orders.models.orders import Country, Order, OrderLine, OrderRun
 from orders.models.payments import Payment, PaymentOutcome
 from orders.models.shipments import Shipment
@@ -11,6 +12,8 @@ __all__ = [
     "Country",
     "Customer",
     "EventState",
+    "Invoice",
+    "InvoiceCounter",
     "Newsletter",
     "Order",
     "OrderLine",

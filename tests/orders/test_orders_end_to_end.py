@@ -40,7 +40,7 @@ def test_an_order_runs_as_a_worker_would_run_it(
     product: Product, gateway: Gateway, warehouse_partner: Warehouse, mailbox: Mailbox
 ) -> None:
     order = an_order(product)
-    assert drain().counts == {"done": 6}
+    assert drain().counts == {"done": 7}
     assert facts_of(order) == READY
     assert len(gateway.ledger()) == len(warehouse_partner.ledger()) == 1
     assert sorted(mail["subject"] for mail in mailbox.messages()) == [
