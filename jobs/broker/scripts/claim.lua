@@ -35,7 +35,7 @@ if type(epoch) ~= 'string' or (server ~= '' and epoch ~= server) then return { n
 if call('XLEN', 'jobs:journal') >= limit then return { now, 'journal' } end
 call('ZADD', 'jobs:leases', now + lease, worker)
 
-local has_fuses = fuses.load(now)
+local has_fuses = fuses.are_there and fuses.load(now)
 
 -- From here on nothing may end the script: what is off its queue would be in no place. `passed` is the fuse that kept
 -- the run in its lane, and `discarding` whether it is to end now.
@@ -86,13 +86,13 @@ local function discard(queue, id, fuse) take(queue, id, fuse, true) end
 for at = 9 + tokens + count, #ARGV do
   local queue = ARGV[at]
   if has_fuses then fuses.let_go(queue, room, take) end
-  while used < tokens and fuses.may_go_on() do
+  while used < tokens and (not has_fuses or fuses.may_go_on()) do
     -- A key that is no list holds no runs.
     local ids = pcall('LPOP', 'rq:queue:' .. queue, tokens - used)
     if not ids or ids.err then break end
     for _, id in ipairs(ids) do take(queue, id) end
   end
-  if used == tokens or not fuses.may_go_on() then break end
+  if used == tokens or (has_fuses and not fuses.may_go_on()) then break end
 end
 if has_fuses then
   fuses.put_away()

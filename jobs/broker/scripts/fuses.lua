@@ -6,7 +6,9 @@
 -- What a fuse catches waits in its parked lane, whose name is the queue, a tab and `fuse:<fuse>`.
 
 local fuses = {}
-do
+-- Nobody pays for what nobody uses: to make these functions costs as much as to claim a run.
+fuses.are_there = redis.call('EXISTS', 'jobs:fuses') == 1
+if fuses.are_there then
   local call, redis_pcall, guard = redis.call, redis.pcall, _G.pcall
   -- As much as holds the server for some milliseconds; the next claim goes on. A run costs one, and a long one more.
   local WORK_MOST, CHARACTERS = 500, 1000

@@ -65,7 +65,7 @@ while more do
 end
 
 local next_due, suspects = -1, 0
-local has_fuses = fuses.load(now)
+local has_fuses = fuses.are_there and fuses.load(now)
 for at = 4 + workers, #ARGV do
   local queue = ARGV[at]
   local list, scheduled = 'rq:queue:' .. queue, 'rq:scheduled:' .. queue
