@@ -246,6 +246,12 @@ def judge(
             return Bury("bad_arguments")
 
 
+def bare(outcome: Outcome, policy: RetryPolicy) -> tuple[Outcome, RetryPolicy]:
+    """What is judged where the job's own back-off or its error fails the judge: as often, and by the default waits."""
+    plain = RetryPolicy(attempts=policy.attempts, deadline=policy.deadline)
+    return (Raised(Exception()) if isinstance(outcome, Raised | TimedOut) else outcome), plain
+
+
 def _judge_error(
     error: BaseException, policy: RetryPolicy, *, attempt: int, roll: float, standing: Standing
 ) -> Verdict:

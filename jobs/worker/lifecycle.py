@@ -49,6 +49,7 @@ from jobs.policy.retry import (
     RetryPolicy,
     Standing,
     Verdict,
+    bare,
     judge,
 )
 from jobs.registry import Job
@@ -205,12 +206,7 @@ def _judge(claim: Claim, outcome: Outcome, policy: RetryPolicy, *, crashes: int,
     # A back-off and an error's attributes are the job's own: what they raise must not keep the run from its end.
     except BaseException as failure:
         log_failure(claim, failure, "the back-off of %s failed, and the default one is used")
-        plain = RetryPolicy(attempts=policy.attempts, deadline=policy.deadline)
-        return judge(_bare(outcome), plain, roll=roll, **facts)
-
-
-def _bare(outcome: Outcome) -> Outcome:
-    return Raised(Exception()) if isinstance(outcome, Raised | TimedOut) else outcome
+        return judge(*bare(outcome, policy), roll=roll, **facts)
 
 
 def _entry(

@@ -23,7 +23,7 @@ ROWS = (
     "workflows schedules",
     "batches bulk",
     "dead fuses lost pending",
-    "emails effects checkpoints metrics relay causes callbacks",
+    "emails effects checkpoints metrics relay causes callbacks policies",
     "enqueueing",
     "conflicts",
     "runs holds",
