@@ -60,6 +60,7 @@ _TIMEOUT = Kind(
 # A supervisor renews its leases each second.
 _LEASE = Kind("a number of seconds from 1", lambda value: _is_number(value) and value >= 1)
 _SWITCH = Kind("True or False", lambda value: isinstance(value, bool))
+_DAYS_LONG = Kind("a number of days from 0 to 36,525", lambda value: _is_number(value) and 0 <= value <= 36_525)
 _DAYS = Kind("a dict of states and days, each a number from 0", _are_days)
 
 
@@ -109,6 +110,9 @@ class Conf:
     )
     KEEP_DAYS: dict[str, float] = field(
         default_factory=_default_keep_days, metadata={"help": "Days that ended runs are kept, by state", "kind": _DAYS}
+    )
+    UNDO_DAYS: float = field(
+        default=7, metadata={"help": "Days in which a discarded dead job can be had back", "kind": _DAYS_LONG}
     )
     LEASE: float = field(
         default=15.0, metadata={"help": "Seconds after which a silent worker's runs are taken back", "kind": _LEASE}

@@ -87,6 +87,10 @@ class NotDiscardable(JobsError):
     """The dead job was resolved already."""
 
 
+class NotUndoable(JobsError):
+    """The dead job was not discarded, or too long ago."""
+
+
 class NotDecidable(JobsError):
     """That was said of the cause already, or cannot be said of it."""
 

@@ -41,9 +41,22 @@ ASIDE_SECONDS = 60.0
 def transition(run: JobRun, state: RunState, *, at: datetime, **facts: Any) -> bool:
     """Change a locked row's state, and set the facts that go with it; False where that change does not exist.
 
-    The only place that changes a state. The caller holds the row's lock and saves `TRANSITION_FIELDS`.
+    With `undo_discard` the only place that changes a state. The caller holds the row's lock and saves
+    `TRANSITION_FIELDS`.
     """
-    if run.state not in _FROM[state]:
+    return _change(run, state, at=at, comes_from=_FROM[state], facts=facts)
+
+
+def undo_discard(run: JobRun, *, at: datetime) -> bool:
+    """Make a discarded run dead again; False where it is not discarded. For `discards` alone: what the journal tells
+    never brings a run back."""
+    return _change(run, RunState.DEAD, at=at, comes_from=(RunState.DISCARDED,), facts={})
+
+
+def _change(
+    run: JobRun, state: RunState, *, at: datetime, comes_from: Sequence[RunState], facts: dict[str, Any]
+) -> bool:
+    if run.state not in comes_from:
         return False
     run.state = state
     run.ended_at = at if state in ENDED_STATES else None

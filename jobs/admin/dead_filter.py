@@ -17,10 +17,10 @@ from jobs.admin.keyset import PAGE_SIZE, key_or_none
 from jobs.admin.search import parse_iso
 from jobs.errors import did_you_mean
 from jobs.models import DeadJob, FailureCause
-from jobs.models.dead import DeathReason
+from jobs.models.dead import DeathReason, Resolution
 from jobs.policy.ages import parse_age
 
-OPEN, RESOLVED = "open", "resolved"
+OPEN, DISCARDED, RESOLVED = "open", "discarded", "resolved"
 FIELDS = ("job", "queue", "death", "error", "cause", "older_than", "shown")
 
 
@@ -48,11 +48,16 @@ class DeadFilter:
     @property
     def is_open(self) -> bool:
         """Whether the jobs that wait for a person are meant, and not those that are dealt with."""
-        return self.asked.get("shown") != RESOLVED
+        return self.asked.get("shown") not in (DISCARDED, RESOLVED)
+
+    @property
+    def is_discarded(self) -> bool:
+        """Whether those are meant that a person discarded."""
+        return self.asked.get("shown") == DISCARDED
 
     @property
     def narrows(self) -> bool:
-        """Whether anything is asked for beside which of the two lists."""
+        """Whether anything is asked for beside which of the lists."""
         return any(name != "shown" for name in self.asked)
 
     def rows(self) -> QuerySet[DeadJob]:
@@ -78,6 +83,8 @@ class DeadFilter:
 
     def _resolved_rows(self) -> QuerySet[DeadJob]:
         rows = DeadJob.objects.exclude(resolution="")
+        if self.is_discarded:
+            rows = rows.filter(resolution=Resolution.DISCARDED)
         for name, column in (("job", "name"), ("queue", "queue"), ("death", "reason")):
             if value := self.asked.get(name):
                 rows = rows.filter(**{column: value})

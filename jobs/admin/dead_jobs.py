@@ -131,6 +131,7 @@ class DeadJobAdmin(ConsoleAdmin):
             causes=_causes(asked) if page.rows and asked.is_open and not asked.cause else [],
             actions=[each for each in ACTIONS.values() if access.may(request, each.permission)],
             bulk_query=asked.query(),
+            may_undo=access.may(request, access.DISCARD),
             reasons=DeathReason.choices,
             queues=_with(conf.queue_names(), asked.asked.get("queue")),
             jobs=_with(registry.names(), asked.asked.get("job")),

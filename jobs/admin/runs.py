@@ -13,10 +13,11 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from jobs import audit, conf, dead, registry, runs
+from jobs import audit, conf, dead, discards, registry, runs
 from jobs.admin import access
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.keyset import COUNT_CAP, WINDOW, capped_counts, key_or_none, page_of
@@ -65,10 +66,11 @@ class RunAction:
     done: str | Promise
     destroys: bool
     verb: Callable[[JobRun, DeadJob | None, dict[str, str]], None]
+    also: Callable[[JobRun], bool] = lambda run: True
 
     def fits(self, run: JobRun) -> bool:
         """Whether the run is in a state in which this can be done."""
-        return run.state in self.states
+        return run.state in self.states and self.also(run)
 
 
 def _requeue(run: JobRun, burial: DeadJob | None, words: dict[str, str]) -> None:
@@ -77,6 +79,15 @@ def _requeue(run: JobRun, burial: DeadJob | None, words: dict[str, str]) -> None
 
 def _discard(run: JobRun, burial: DeadJob | None, words: dict[str, str]) -> None:
     dead.discard(_buried(burial), **words)
+
+
+def _undo(run: JobRun, burial: DeadJob | None, words: dict[str, str]) -> None:
+    discards.undo(_buried(burial), **words)
+
+
+def _is_undoable(run: JobRun) -> bool:
+    latest = run.burials.order_by("-pk").first()
+    return latest is not None and discards.undo_until(latest) is not None
 
 
 def _cancel(run: JobRun, burial: DeadJob | None, words: dict[str, str]) -> None:
@@ -118,11 +129,26 @@ ACTIONS = {
             button=gettext_lazy("Discard the run"),
             question=gettext_lazy("Discard this run?"),
             consequence=gettext_lazy(
-                "It will never run again and its work stays undone. Its record is kept, with your reason."
+                "It will not run again and its work stays undone. Its record is kept, with your reason. "
+                "For some days this can be undone."
             ),
             done=gettext_lazy("Discarded: the run will not be tried again."),
             destroys=True,
             verb=_discard,
+        ),
+        RunAction(
+            name="undo",
+            recorded="undo discard",
+            permission=access.DISCARD,
+            states=(RunState.DISCARDED,),
+            label=gettext_lazy("Undo the discard"),
+            button=gettext_lazy("Undo the discard"),
+            question=gettext_lazy("Undo the discard?"),
+            consequence=gettext_lazy("The run is dead again, as it was. It does not run unless it is retried."),
+            done=gettext_lazy("Undone: the run is dead again, and can be retried."),
+            destroys=False,
+            verb=_undo,
+            also=_is_undoable,
         ),
         RunAction(
             name="cancel",
@@ -265,8 +291,19 @@ def _do(request: HttpRequest, action: RunAction, run: JobRun, *, reason: str) ->
     except JobsError as error:
         messages.warning(request, _("Nothing was changed. %(why)s") % {"why": error})
     else:
-        messages.success(request, str(action.done))
+        messages.success(request, _told(action, run))
     return redirect("admin:jobs_jobrun_change", pk=run.pk)
+
+
+def _told(action: RunAction, run: JobRun) -> str:
+    """What the message says afterwards; after a discard, with the way back."""
+    days = conf.get().UNDO_DAYS
+    if action.name != "discard" or not days:
+        return str(action.done)
+    address = reverse("admin:jobs_jobrun_act", args=[run.pk, "undo"])
+    text = _("For %(days)s days you can %(undo)s.") % {"days": f"{days:g}", "undo": "{}"}
+    undo = format_html('<a href="{}">{}</a>', address, _("undo it"))
+    return format_html("{} {}", action.done, format_html(text, undo))
 
 
 def _burial_meant(request: HttpRequest, run: JobRun) -> DeadJob | None:

@@ -15,7 +15,8 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from jobs.models import FailureCause, RunState
+from jobs import discards
+from jobs.models import DeadJob, FailureCause, RunState
 from jobs.models.causes import CauseState
 from jobs.policy import causes
 
@@ -164,6 +165,12 @@ def trend(hours: dict[str, int]) -> SafeString:
 def _tall(count: int, most: int) -> int:
     """The height of a bar: what is there is seen, however little it is."""
     return -(-_TREND_HEIGHT * count // most)
+
+
+@register.filter
+def undo_until(dead_job: DeadJob) -> datetime | None:
+    """Until when the discard of a dead job can be taken back."""
+    return discards.undo_until(dead_job)
 
 
 @register.filter

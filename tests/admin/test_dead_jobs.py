@@ -9,11 +9,12 @@ from django.contrib.messages import get_messages
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from jobs.admin import keyset
 from jobs.models import AuditEntry, DeadJob, JobRun, RunState
-from tests.admin.rows import a_dead_job
+from tests.admin.rows import a_dead_job, a_run
 
 LIST = reverse("admin:jobs_deadjob_changelist")
 RETRY = reverse("admin:jobs_deadjob_bulk", args=["retry"])
@@ -239,3 +240,34 @@ def test_a_bulk_action_goes_back_inside(operator: Client) -> None:
     a_dead_job()
     form = {**form_of(operator.get(RETRY)), "next": "https://elsewhere.example", "job": "tests.charge"}
     assert operator.post(RETRY, form).headers["Location"] == LIST
+
+
+# Undo.
+
+
+def test_a_discard_offers_the_way_back_and_goes_it(operator: Client, viewer: Client) -> None:
+    dead = a_dead_job(name="tests.gone")
+    address = reverse("admin:jobs_jobrun_act", args=[dead.run_id, "discard"])
+    (said,) = told(operator.post(address, {"burial": dead.pk, "reason": "a test order"}))
+    undo = reverse("admin:jobs_jobrun_act", args=[dead.run_id, "undo"])
+    assert f'For 7 days you can <a href="{undo}">undo it</a>.' in said
+    listed = f"{LIST}?shown=discarded"
+    assert undo in operator.get(listed).content.decode()
+    assert undo not in viewer.get(listed).content.decode()
+    assert "Undo the discard" in operator.get(reverse("admin:jobs_jobrun_change", args=[dead.run_id])).content.decode()
+    assert viewer.post(undo).status_code == 403
+    assert AuditEntry.objects.latest("pk").outcome == "refused"
+    assert told(operator.post(undo))[-1] == "Undone: the run is dead again, and can be retried."
+    assert states() == {"tests.gone": RunState.DEAD}
+    assert shown(operator) == ["tests.gone"]
+
+
+def test_a_discard_of_long_ago_or_by_the_job_itself_has_no_way_back(operator: Client) -> None:
+    dead = a_dead_job()
+    operator.post(reverse("admin:jobs_jobrun_act", args=[dead.run_id, "discard"]), {"reason": "a test order"})
+    DeadJob.objects.update(resolved_at=timezone.now() - timedelta(days=8))
+    for run in (dead.run, a_run("discarded")):
+        assert b"Undo the discard" not in operator.get(reverse("admin:jobs_jobrun_change", args=[run.pk])).content
+        undo = reverse("admin:jobs_jobrun_act", args=[run.pk, "undo"])
+        assert b"This cannot be done now" in operator.get(undo).content
+    assert "undo" not in operator.get(f"{LIST}?shown=discarded").content.decode().lower().partition("<tbody")[2]

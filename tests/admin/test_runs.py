@@ -371,7 +371,7 @@ def test_discard_asks_first_and_wants_a_reason(operator: Client, assert_strict: 
     dead = a_dead_job()
     asked = operator.get(act(dead.run, "discard"))
     assert_strict(asked.content)
-    assert b"It will never run again" in asked.content
+    assert b"It will not run again" in asked.content
     assert b"Write down why" in operator.post(act(dead.run, "discard"), {"burial": dead.pk}).content
     dead.refresh_from_db()
     assert dead.resolution == ""

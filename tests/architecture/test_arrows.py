@@ -22,7 +22,7 @@ ROWS = (
     "recorder rq_classes ledger",
     "workflows schedules",
     "batches bulk",
-    "dead fuses lost pending",
+    "dead discards fuses lost pending",
     "emails effects checkpoints metrics relay causes callbacks policies",
     "enqueueing",
     "conflicts",
