@@ -19,6 +19,7 @@ from jobs.policy import jitter
 from jobs.policy.backoff import delays, exponential, fixed, linear, polynomial
 from jobs.policy.failed_run import FailedRun
 from jobs.policy.fusing import FuseRule
+from jobs.policy.limits import at_once, per_window
 from jobs.policy.retry import Bury, Discard, RetryPolicy
 from jobs.policy.uniqueness import Unique
 from jobs.registry import Job, job
@@ -40,6 +41,7 @@ __all__ = [
     "RetryLater",
     "RetryPolicy",
     "Unique",
+    "at_once",
     "current_run",
     "delays",
     "exponential",
@@ -47,5 +49,6 @@ __all__ = [
     "jitter",
     "job",
     "linear",
+    "per_window",
     "polynomial",
 ]

@@ -14,6 +14,7 @@ from django.utils.module_loading import import_string
 from jobs import conf, registry
 from jobs.broker import inspect, stock
 from jobs.errors import BrokerUnavailable, did_you_mean
+from jobs.policy import limits
 
 _JSON = "rq.serializers.JSONSerializer"
 _ADDRESS = "redis://127.0.0.1:6379/0"
@@ -31,6 +32,7 @@ def register() -> None:
 def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
     """What can be told from the settings and the registered jobs alone."""
     return [
+        *_limits(),
         *_keys(),
         *_values(),
         *_states(),
@@ -79,6 +81,15 @@ def _values() -> Iterator[checks.CheckMessage]:
             hint = f"Correct it, or leave it out: the default is {getattr(conf.Conf(), key)!r}."
             said = f'JOBS["{key}"] is {value!r}, and must be {conf.KINDS[key].words}.'
             yield checks.Error(said, hint=hint, id="jobs.E009")
+
+
+def _limits() -> Iterator[checks.CheckMessage]:
+    by_job = {name: registry.get(name).options.limits for name in registry.names()}
+    for shared, names in limits.disagreeing(by_job):
+        kind, _, name = shared.partition(":")
+        said = f'The limit {kind}(…, name="{name}") of {", ".join(names)} is not the same in all of them.'
+        hint = "Make it once, and give it to each of these jobs. Until then the smallest number holds."
+        yield checks.Error(said, hint=hint, id="jobs.E011")
 
 
 def _states() -> Iterator[checks.CheckMessage]:

@@ -19,7 +19,7 @@ from jobs.context import current_run_id, current_run_or_none
 from jobs.errors import BadArguments, BadOptions, JobsError, UnknownQueue, did_you_mean
 from jobs.models.insertion import NewRun
 from jobs.policy import arguments as job_arguments
-from jobs.policy import ids, redaction
+from jobs.policy import ids, limits, redaction
 from jobs.policy.uniqueness import unique_key
 from jobs.registry import Bound, Call, Job, Placing
 
@@ -35,6 +35,8 @@ class Draft(NamedTuple):
 
     run: NewRun
     description: str
+    # What its lane is named by, empty where nothing limits the job.
+    limits: str = ""
 
     @property
     def characters(self) -> int:
@@ -108,7 +110,7 @@ class Asking:
 
     def parcel(self, drafts: Iterable[Draft]) -> Parcel:
         """Drafts as Redis gets them."""
-        name = self.job.name
+        name, drafts = self.job.name, list(drafts)
         return parcel(
             name=name,
             queue=self.queue,
@@ -120,7 +122,8 @@ class Asking:
             due_at=self.due_at,
             parent=str(self.parent or ""),
             correlation=self.correlation,
-            runs=[text for run, words in drafts for text in (run.id, data_of(name, run.payload), words)],
+            runs=[text for run, words, _ in drafts for text in (run.id, data_of(name, run.payload), words)],
+            limits=[draft.limits for draft in drafts] if self.job.options.limits else (),
         )
 
     def _draft(self, run_id: str, call: Call | Bound, *, limit: int, sensitive: Sequence[str]) -> Draft:
@@ -137,6 +140,7 @@ class Asking:
                 _unique_key(job, plain),
             ),
             describe(job.name, shown),
+            limits_of(job, plain),
         )
 
 
@@ -177,13 +181,23 @@ def sensitive_names(job: Job[Any, Any] | None) -> tuple[str, ...]:
     return (*(job.options.sensitive if job else ()), *conf.get().SENSITIVE)
 
 
+def limits_of(job: Job[Any, Any], arguments: Mapping[str, Any]) -> str:
+    """What the lane of a call is named by, empty where nothing limits the job. `arguments` are by parameter."""
+    if not job.options.limits:
+        return ""
+    return limits.group(job.options.limits, job=job.name, arguments=_with_defaults(job, arguments))
+
+
 def _unique_key(job: Job[Any, Any], arguments: Mapping[str, Any]) -> str | None:
     if job.options.unique is None:
         return None
+    return unique_key(job.name, _with_defaults(job, arguments), job.options.unique.by)
+
+
+def _with_defaults(job: Job[Any, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """A call that leaves a default out is equal to one that says it."""
     parameters = job.signature.parameters.values()
-    # A call that leaves a default out is equal to one that says it.
-    defaults = {one.name: one.default for one in parameters if one.default is not one.empty}
-    return unique_key(job.name, {**defaults, **arguments}, job.options.unique.by)
+    return {**{one.name: one.default for one in parameters if one.default is not one.empty}, **arguments}
 
 
 def _spread(call: Call | Bound) -> tuple[Sequence[Any], dict[str, Any]]:

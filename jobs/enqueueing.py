@@ -19,7 +19,7 @@ from jobs.broker.foreign import Foreign
 from jobs.broker.parcels import Message
 from jobs.conflicts import Written
 from jobs.drafts import Asking, Draft
-from jobs.errors import AlreadyPending
+from jobs.errors import AlreadyPending, BadArguments
 from jobs.handles import Run, Runs, run_of
 from jobs.models import JobRun
 from jobs.models.insertion import NewRun, insert
@@ -74,6 +74,7 @@ def message_of(row: JobRun, *, durable: bool = True) -> Message:
         correlation=row.correlation,
         # Plain RQ's message stands behind the arguments, which only show what is in it.
         foreign=Foreign(str(row.pk), row.payload[2]) if len(row.payload) > 2 else None,
+        limits=_limits_of(job, row) if job else "",
     )
 
 
@@ -81,6 +82,16 @@ def _expiry_of(row: JobRun) -> datetime | None:
     """Of a dead run that a person retried, none: it is wanted all the same."""
     told = row.options.get("expires_at")
     return datetime.fromisoformat(told) if told and not row.life else None
+
+
+def _limits_of(job: Job[Any, Any], row: JobRun) -> str:
+    if not job.options.limits:
+        return ""
+    try:
+        return drafts.limits_of(job, job.fit(*row.payload[:2]).by_parameter)
+    except BadArguments:
+        # The signature has changed: the worker buries it.
+        return ""
 
 
 def _row(run: NewRun, shared: dict[str, Any]) -> JobRun:

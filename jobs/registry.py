@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec
 
 from jobs.errors import BadOptions, DuplicateJob, UnknownJob, did_you_mean
 from jobs.policy import arguments as job_arguments
+from jobs.policy import limits
 from jobs.policy import options as job_options
 from jobs.policy.options import Iterates, JobOptions, Options
 
@@ -183,7 +185,8 @@ def job(
     `name` is the module's path without a trailing `.jobs`, and the function's name; give one to keep it
     over a move. `iterates` makes it a job of many items, which goes on where it was after a stop or a crash: a
     function of the same arguments and `cursor` that yields pairs of cursor and item, from behind `cursor` on, which
-    is None at first. The job's function is called with each item, before its arguments.
+    is None at first. The job's function is called with each item, before its arguments. `limits` is a list of
+    `at_once(…)` and `per_window(…)`: runs beyond them wait, and hold neither a thread nor burn an attempt.
 
     `expires` is a timedelta from when a run is due: it is not started after that, and `expired` says whether it is
     dead then, as `Bury` and by default, or `Discard`ed. `on_death` and `on_failure` are jobs, or their names, that are
@@ -238,6 +241,13 @@ def names() -> list[str]:
     return sorted(_jobs)
 
 
+@functools.cache
+def limit_numbers() -> str:
+    """The numbers of all jobs' limits by their ids, as JSON; empty where no job has any."""
+    found = limits.numbers(one for known in _jobs.values() for one in known.options.limits)
+    return json.dumps(found, separators=(",", ":")) if found else ""
+
+
 def open_door(door: Door) -> Door | None:
     """Let `door` take what is enqueued from now on. Returns the one before it."""
     global _opened
@@ -259,6 +269,7 @@ def _register(made: Job[..., Any]) -> None:
             f'Two jobs are named "{made.name}": {_place(before)} and {_place(made)}. Give one of them name="…".'
         )
     _jobs[made.name] = made
+    limit_numbers.cache_clear()
 
 
 def _without_annotations(signature: inspect.Signature) -> inspect.Signature:

@@ -106,3 +106,4 @@ def make_job() -> Iterator[Callable[..., Job[..., Any]]]:
     yield make
     for name in made:
         registry._jobs.pop(name, None)
+    registry.limit_numbers.cache_clear()

@@ -12,7 +12,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 from rq.utils import utcformat
 
-from jobs import conf
+from jobs import conf, registry
 from jobs.broker import foreign_message, keys
 from jobs.broker.connection import client, errors_named
 from jobs.broker.lua import SERVER, Call
@@ -40,7 +40,7 @@ FIELDS = (
     "robbed",
     "bounds",
 )
-_ANSWERED = ("life", "attempts", "foreign", "status", *FIELDS)
+_ANSWERED = ("life", "attempts", "foreign", "status", "limits", *FIELDS)
 # Digits that an integer takes at once; longer ones go the long way round.
 _SURELY_EXACT = 16
 
@@ -172,13 +172,17 @@ _PAUSED = {
 }
 
 
-def claim_call(worker: WorkerId, tokens: Sequence[str], queues: Iterable[str]) -> Call:
-    """The script call that takes up to as many runs as there are tokens, queue by queue in order."""
+def claim_call(worker: WorkerId, tokens: Sequence[str], queues: Iterable[str], *, limited: bool = True) -> Call:
+    """The script call that takes up to as many runs as there are tokens, queue by queue in order.
+
+    With `limited` False it takes them whatever limits their jobs have.
+    """
     choices = conf.get()
     lease = int(choices.LEASE * 1000)
     who = (worker.id, worker.name, lease, utcformat(datetime.now(UTC)))
     counts = (len(tokens), len(FIELDS))
-    return "claim", [SERVER, choices.JOURNAL_LIMIT, *who, *counts, *tokens, *FIELDS, *queues]
+    numbers = registry.limit_numbers() if limited else ""
+    return "claim", [SERVER, choices.JOURNAL_LIMIT, numbers, *who, *counts, *tokens, *FIELDS, *queues]
 
 
 def read_claims(answer: Any) -> list[Claim]:
@@ -253,7 +257,8 @@ def _places(worker_id: str) -> list[tuple[str, str, str]]:
         return []
     places = []
     for token, place in client().hgetall(key).items():
-        queue, tab, run_id = _text(place).partition("\t")
+        # What limits it stands on a line of its own.
+        queue, tab, run_id = _text(place).partition("\n")[0].partition("\t")
         if tab and _text(token).encode() == token:
             places.append((_text(token), queue, run_id))
         else:

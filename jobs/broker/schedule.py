@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs import conf
+from jobs import conf, registry
 from jobs.broker import keys, lua
 from jobs.broker.connection import client, errors_named
 
@@ -29,7 +29,9 @@ class Tick:
 def tick(worker_ids: Sequence[str], queues: Sequence[str]) -> Tick:
     """Renew the leases of `worker_ids` and move what is due in `queues`. Raises `BrokerUnavailable`."""
     lease = int(conf.get().LEASE * 1000)
-    next_due, suspects, *ended = lua.run("tick", [lease, _PROMOTED_AT_ONCE, len(worker_ids), *worker_ids, *queues])
+    numbers = registry.limit_numbers()
+    arguments: lua.Arguments = (lease, _PROMOTED_AT_ONCE, numbers, len(worker_ids), *worker_ids, *queues)
+    next_due, suspects, *ended = lua.run("tick", arguments)
     return Tick(None if next_due < 0 else next_due / 1000, suspects, _readable(ended))
 
 

@@ -19,8 +19,9 @@ from jobs.broker.lua import Call
 # Made once: `json.dumps` with separators makes an encoder at each call.
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
-# Ended and remembered by the journal; dead; due again after a wait; front of its queue; ended and not remembered.
-Where = Literal["end", "failed", "later", "front", "gone"]
+# Ended and remembered by the journal; dead; due again after a wait; front of its queue; the same, as if it had not been
+# claimed; ended and not remembered.
+Where = Literal["end", "failed", "later", "front", "unbegun", "gone"]
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,16 @@ def settle(worker: WorkerId, settlements: Sequence[Settlement], *, only_ended: b
 
 
 def settle_and_claim(
-    worker: WorkerId, settlements: Sequence[Settlement], tokens: Sequence[str], queues: Iterable[str]
+    worker: WorkerId,
+    settlements: Sequence[Settlement],
+    tokens: Sequence[str],
+    queues: Iterable[str],
+    *,
+    limited: bool = True,
 ) -> tuple[list[bool], list[Claim]]:
     """Settle what has ended and claim up to as many runs as there are tokens, in one round trip.
+
+    With `limited` False they are claimed whatever limits their jobs have.
 
     Raises `ClaimsPaused` when all was done but the claim, and any other `BrokerUnavailable` when nobody knows: then
     runs may be held under these tokens, see `claim.held_by`.
@@ -65,7 +73,7 @@ def settle_and_claim(
     ours, foreign = _apart(settlements)
     calls = [_settle_call(worker, ours)] if ours else []
     calls += foreign_ending.calls(worker, foreign, only_ended=False)
-    *settled, claimed = lua.answers_of([*calls, claim_call(worker, tokens, queues)])
+    *settled, claimed = lua.answers_of([*calls, claim_call(worker, tokens, queues, limited=limited)])
     for answer in settled:
         if isinstance(answer, Exception):
             raise answer

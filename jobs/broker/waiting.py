@@ -16,6 +16,7 @@ from typing import Any
 
 import redis
 
+from jobs import registry
 from jobs.broker import keys
 from jobs.broker.connection import connect, errors_named
 
@@ -25,10 +26,12 @@ _REST_SECONDS = 1.0
 
 
 class Waiting:
-    """Waits on some queues. Not shared between threads, but for `wake`."""
+    """Waits on some queues, and on their lanes where any job here is limited. Not shared between threads, but for
+    `wake`."""
 
     def __init__(self, queues: Sequence[str]) -> None:
-        self._keys = [keys.queue(name) for name in queues]
+        kinds = (keys.queue, keys.bell) if registry.limit_numbers() else (keys.queue,)
+        self._keys = [kind(name) for name in queues for kind in kinds]
         self._selector = selectors.DefaultSelector()
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)

@@ -9,8 +9,9 @@ from datetime import timedelta
 from typing import Any, Protocol, TypedDict
 
 from jobs.errors import BadOptions, did_you_mean
-from jobs.policy import circuit, uniqueness
+from jobs.policy import circuit, limits, uniqueness
 from jobs.policy.fusing import FuseRule
+from jobs.policy.limits import Limit
 from jobs.policy.retry import Bury, Discard, GiveUp, RetryPolicy
 
 # Called with the job's arguments and `cursor`; gives pairs of a cursor and an item.
@@ -44,6 +45,7 @@ class Options(TypedDict, total=False):
     traceback_lines: int | None
     on_death: str | Named | None
     on_failure: str | Named | None
+    limits: Sequence[Limit]
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class JobOptions:
     traceback_lines: int | None = None
     on_death: str = ""
     on_failure: str = ""
+    limits: tuple[Limit, ...] = ()
 
 
 def build(function: Callable[..., Any], name: str, given: Options, *, iterates: Iterates | None = None) -> JobOptions:
@@ -90,6 +93,7 @@ def build(function: Callable[..., Any], name: str, given: Options, *, iterates: 
         traceback_lines=_traceback_lines(given, name),
         on_death=_callback(given.get("on_death"), "on_death", name),
         on_failure=_callback(given.get("on_failure"), "on_failure", name),
+        limits=limits.check(given.get("limits", ()), parameters, job=name),
     )
 
 

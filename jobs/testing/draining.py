@@ -90,7 +90,7 @@ class _Draining:
         tick([self._worker.id], self._queues)
         if inspect.anything_queued(self._queues):
             check_room(self.attempts, max_runs=self._max_runs)
-        _, claimed = settle_and_claim(self._worker, [], [secrets.token_hex(8)], self._queues)
+        _, claimed = settle_and_claim(self._worker, [], [secrets.token_hex(8)], self._queues, limited=False)
         return claimed[0] if claimed else None
 
     def _attempt(self, claim: Claim) -> None:

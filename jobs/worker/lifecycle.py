@@ -188,7 +188,7 @@ def returned_unbegun(claims: Iterable[Claim]) -> list[Settlement]:
     """What becomes of claims that nothing was begun of: as if they had not been made, and in their order."""
     # Each is put before what is there, so the first comes last.
     latest_first = sorted(claims, key=lambda claim: number_of(claim.token), reverse=True)
-    return [Settlement(claim, "front", fields={"attempts": max(0, claim.attempt - 1)}) for claim in latest_first]
+    return [Settlement(claim, "unbegun", fields={"attempts": max(0, claim.attempt - 1)}) for claim in latest_first]
 
 
 def policy_of(claim: Claim, job: Job[Any, Any] | None) -> RetryPolicy:

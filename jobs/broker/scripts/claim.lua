@@ -1,24 +1,26 @@
 -- Take runs off their queues and hold them, in one step: a run is never only in a process's memory.
 --
--- ARGV: the server's id, how long the journal may be, worker's id, worker's name, lease (milliseconds),
---       started_at (text), how many tokens, how many fields, the tokens, the names of the fields, then the queues
---       in order.
+-- ARGV: the server's id, how long the journal may be, the numbers of limits (JSON, or empty), worker's id, worker's
+--       name, lease (milliseconds), started_at (text), how many tokens, how many fields, the tokens, the names of the
+--       fields, then the queues in order.
 -- Returns {now (milliseconds), {queue, id, token, attempts, {values of the fields} or, of a foreign run, false,
 --          {field, value …}, and the number of the fuse that discards it, if one does} …}, or {now, why nothing is
 --          claimed for now}.
 
--- include: lanes
+-- include: limits
 -- include: fuses
 local QUARANTINE_MOST, ATTEMPTS_MOST, SUSPECTS = 1000, 2 ^ 31 - 2, 'jobs.suspects.'
+-- As much as one call does in about 2 ms; the next one goes on.
+local LANES_MOST, STRAYS_MOST, DUE_MOST = 200, 250, 10
 local ELSEWHERE = { started = true, scheduled = true, finished = true, failed = true, canceled = true }
 local server, limit = ARGV[1], tonumber(ARGV[2])
-local worker, name, lease, started_at = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
-local tokens, count = tonumber(ARGV[7]), tonumber(ARGV[8])
-local wanted = { unpack(ARGV, 9 + tokens, 8 + tokens + count) }
+local worker, name, lease, started_at = ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[7]
+local tokens, count = tonumber(ARGV[8]), tonumber(ARGV[9])
+local wanted = { unpack(ARGV, 10 + tokens, 9 + tokens + count) }
 local call, pcall = redis.call, redis.pcall
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local held, claimed, used = 'jobs:held:' .. worker, { now }, 0
+local held, claimed, used, strays = 'jobs:held:' .. worker, { now }, 0, 0
 -- What is written at the end, at once: the held tokens, and for each queue what RQ's tools show as started.
 local places, started = {}, {}
 
@@ -35,13 +37,39 @@ if type(epoch) ~= 'string' or (server ~= '' and epoch ~= server) then return { n
 if call('XLEN', 'jobs:journal') >= limit then return { now, 'journal' } end
 call('ZADD', 'jobs:leases', now + lease, worker)
 
+limits.told = ARGV[3]
+if ARGV[3] ~= '' and call('EXISTS', 'jobs:timers') == 1 then limits.wake_due(DUE_MOST, false) end
 local has_fuses = fuses.are_there and fuses.load(now)
 
+-- Whether this call may look at more runs.
+local function may_go_on() return strays < STRAYS_MOST and (not has_fuses or fuses.may_go_on()) end
+
+-- A limited run that is in no lane of its limits is put there: it was held by a fuse, `passed`, or came to the list by
+-- another way. Where a lane's keys are in use for something else, it is put off while it may not start; true is
+-- returned where it may.
+local function may_start(queue, id, key, limited, passed)
+  strays = strays + 1
+  if lanes.put(queue .. '\t' .. limited, id) then
+    -- What a slow fuse let pass is not slowed twice.
+    if passed then pcall('HSET', key, 'passed', passed.number) end
+    return false
+  end
+  if not limits.blocking(limited) then return true end
+  local put_off = pcall('ZADD', 'rq:scheduled:' .. queue, (now + 1000) / 1000, id)
+  if type(put_off) == 'number' then
+    pcall('HSET', key, 'status', 'scheduled')
+  else
+    pcall('RPUSH', 'rq:queue:' .. queue, id)
+  end
+  return false
+end
+
 -- From here on nothing may end the script: what is off its queue would be in no place. `passed` is the fuse that kept
--- the run in its lane, and `discarding` whether it is to end now.
-local function take(queue, id, passed, discarding)
+-- the run in its lane, and `discarding` whether it is to end now; `in_lane` says that it comes from a lane of its
+-- limits, and has room. Returns whether it was claimed.
+local function take(queue, id, passed, discarding, in_lane)
   local key, foreign = 'rq:job:' .. id, false
-  local values = pcall('HMGET', key, 'life', 'attempts', 'foreign', 'status', unpack(wanted))
+  local values = pcall('HMGET', key, 'life', 'attempts', 'foreign', 'status', 'limits', unpack(wanted))
   if values.err then
     pcall('RPUSH', 'jobs:quarantine', id)
     pcall('LTRIM', 'jobs:quarantine', -QUARANTINE_MOST, -1)
@@ -58,16 +86,22 @@ local function take(queue, id, passed, discarding)
     end
     -- What plain RQ deletes a waiting job by must not take one that runs.
     call('PERSIST', key)
-  elseif has_fuses then
-    if not discarding and fuses.catches(queue, id, values[5], passed) then return end
-    if passed then pcall('HDEL', key, 'lane') end
+  elseif has_fuses and not discarding then
+    if in_lane then passed = fuses.numbered(call('HGET', key, 'passed')) end
+    local caught, slowed_by = fuses.catches(queue, id, values[6], passed)
+    if caught then return end
+    passed = slowed_by or passed
   end
+  -- What is discarded takes nobody's slot.
+  local limited = not foreign and not discarding and values[5]
+  if limited and not in_lane and not may_start(queue, id, key, limited, passed) then return end
+  if passed or limited then pcall('HDEL', key, 'lane', 'passed') end
   used = used + 1
-  local token = ARGV[8 + used]
+  local token = ARGV[9 + used]
   -- A suspect waits apart, and belongs to the queue it was asked for.
   local home = string.sub(queue, 1, #SUSPECTS) == SUSPECTS and string.sub(queue, #SUSPECTS + 1) or queue
   places[#places + 1] = token
-  places[#places + 1] = home .. '\t' .. id
+  places[#places + 1] = limited and home .. '\t' .. id .. '\n' .. limited or home .. '\t' .. id
   local shown = started[home] or {}
   started[home] = shown
   shown[#shown + 1] = '+inf'
@@ -76,27 +110,60 @@ local function take(queue, id, passed, discarding)
   local begun = values[2]
   begun = math.min(tonumber(begun and string.match(begun, '^%d+$')) or 0, ATTEMPTS_MOST) + 1
   pcall('HSET', key, 'attempts', begun, 'status', 'started', 'started_at', started_at, 'worker_name', name, 'claimed_ms', now)
+  if limited then limits.enter(limited, token, worker) end
   claimed[#claimed + 1] = { home, id, token, begun, not foreign and values, foreign, discarding and passed.number or nil }
+  return true
 end
 
-local function room() return tokens - used end
+local function room() return may_go_on() and tokens - used or 0 end
 
 local function discard(queue, id, fuse) take(queue, id, fuse, true) end
 
-for at = 9 + tokens + count, #ARGV do
-  local queue = ARGV[at]
-  if has_fuses then fuses.let_go(queue, room, take) end
-  while used < tokens and (not has_fuses or fuses.may_go_on()) do
+local function from_list(queue, most)
+  local last = used + most
+  while used < last and may_go_on() do
     -- A key that is no list holds no runs.
-    local ids = pcall('LPOP', 'rq:queue:' .. queue, tokens - used)
+    local ids = pcall('LPOP', 'rq:queue:' .. queue, last - used)
     if not ids or ids.err then break end
     for _, id in ipairs(ids) do take(queue, id) end
   end
-  if used == tokens or (has_fuses and not fuses.may_go_on()) then break end
+end
+
+-- One run of each ready lane, and again: so who has many waits no shorter than who has one.
+local function from_lanes(queue, most)
+  local key, last, looked = 'jobs:lanes:' .. queue, used + most, 0
+  local function take_one(id) return take(queue, id, nil, false, true) end
+  while used < last and looked < LANES_MOST and may_go_on() do
+    local ready = pcall('ZRANGEBYSCORE', key, '-inf', '(+inf', 'LIMIT', 0, math.min(last - used, LANES_MOST - looked))
+    if ready.err then break end
+    if #ready == 0 then
+      call('DEL', 'jobs:bell:' .. queue)
+      break
+    end
+    looked = looked + #ready
+    for _, lane in ipairs(ready) do limits.serve(lane, take_one) end
+  end
+end
+
+for at = 10 + tokens + count, #ARGV do
+  local queue = ARGV[at]
+  if has_fuses then fuses.let_go(queue, room, take) end
+  local free = tokens - used
+  if call('EXISTS', 'jobs:lanes:' .. queue) == 0 then
+    from_list(queue, free)
+    if strays > 0 then from_lanes(queue, tokens - used) end
+  else
+    -- Half and half, and what is odd in turns, as long as both have something.
+    local odd = free % 2 == 1 and pcall('HINCRBY', 'jobs:turns', queue, 1) or 0
+    from_list(queue, math.floor(free / 2) + (type(odd) == 'number' and odd or 0) % 2)
+    from_lanes(queue, tokens - used)
+    from_list(queue, tokens - used)
+  end
+  if used == tokens or not may_go_on() then break end
 end
 if has_fuses then
   fuses.put_away()
-  for at = 9 + tokens + count, #ARGV do fuses.discard(ARGV[at], room, discard) end
+  for at = 10 + tokens + count, #ARGV do fuses.discard(ARGV[at], room, discard) end
   fuses.note_rates()
 end
 if used > 0 then pcall('HSET', held, unpack(places)) end

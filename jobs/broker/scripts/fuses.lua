@@ -87,14 +87,23 @@ if fuses.are_there then
     return fuse.waiting[queue]
   end
 
+  -- The fuse of a number, or nil.
+  function fuses.numbered(number)
+    for _, fuse in ipairs(all) do
+      if fuse.number == number then return fuse end
+    end
+  end
+
   -- Catch a run that was taken off its queue, unless it may start; it then is in a fuse's lane. `passed` is the fuse
-  -- that let it go.
+  -- that let it go. Returns false, and the slow fuse that let it pass, where none catches it.
   function fuses.catches(queue, id, data, passed)
+    local slowed_by = nil
     for _, fuse in ipairs(all) do
       local lane = RANK[fuse.action] <= RANK.slow and fuse ~= passed and data and fits(fuse, data) and lane_of(fuse, queue)
       if lane and lanes.is_sound(lane) then
         if fuse.action == 'slow' and waiting(fuse, queue) == 0 and is_slow_enough(fuse) then
           let_pass(fuse)
+          slowed_by = fuse
         else
           local ids = caught[lane] or {}
           caught[lane] = ids
@@ -105,7 +114,7 @@ if fuses.are_there then
         end
       end
     end
-    return false
+    return false, slowed_by
   end
 
   -- Whether this call may look at more runs.

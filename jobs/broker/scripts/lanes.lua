@@ -5,8 +5,10 @@
 -- (microseconds), or at +inf while it is parked. `jobs:bell:<queue>` has an element while a lane may be ready.
 -- `jobs:laned` counts the runs by queue.
 
+-- Nobody pays for what nobody uses: these functions are made when the first of them is asked for.
 local lanes = {}
-do
+setmetatable(lanes, { __index = function(_, wanted)
+  setmetatable(lanes, nil)
   local call, pcall = redis.call, redis.pcall
   local time = call('TIME')
   local turn = tonumber(time[1]) * 1000000 + tonumber(time[2])
@@ -43,7 +45,7 @@ do
   end
 
   function lanes.ring_bell(queue)
-    if call('LLEN', 'jobs:bell:' .. queue) == 0 then call('RPUSH', 'jobs:bell:' .. queue, 1) end
+    if pcall('LLEN', 'jobs:bell:' .. queue) == 0 then pcall('RPUSH', 'jobs:bell:' .. queue, 1) end
   end
 
   -- Put a run into a lane, which is ready then unless it is parked, or `parked` says that it begins so.
@@ -70,8 +72,8 @@ do
   -- What was taken out of a lane by so many; an empty one has no turn.
   function lanes.note_taken(lane, by)
     local queue = lanes.queue_of(lane)
-    count(queue, -by)
-    if call('EXISTS', 'jobs:lane:' .. lane) == 1 then return false end
+    if by > 0 then count(queue, -by) end
+    if call('EXISTS', 'jobs:lane:' .. lane) == 1 and sound[lane] then return false end
     if call('ZREM', 'jobs:lanes:' .. queue, lane) == 1 and call('EXISTS', 'jobs:lanes:' .. queue) == 0 then
       -- A key that somebody deleted is made good here.
       pcall('HDEL', 'jobs:laned', queue)
@@ -94,4 +96,5 @@ do
   function lanes.is_short(lane, most)
     return lane and lanes.is_sound(lane) and call('LLEN', 'jobs:lane:' .. lane) <= most
   end
-end
+  return lanes[wanted]
+end })

@@ -7,7 +7,7 @@
 -- fewer attempts than its row has); 'ended'; 'lost'; 'damaged' (a key is in use for something else); or 'restored'.
 -- 'look' and 'search' change nothing. 'restore' leaves alone what has ended here, 'reissue' does not.
 
--- include: lanes
+-- include: limits
 local SUSPECTS = 'jobs.suspects.'
 local ENDS = { finished = true, failed = true, canceled = true }
 local verb = ARGV[1]
@@ -41,7 +41,7 @@ local function is_held(id, queue)
   -- RQ's set may have been emptied; what the workers hold is what counts.
   for _, worker in ipairs(workers) do
     for _, place in ipairs(is_a('hash', 'jobs:held:' .. worker) and redis.call('HVALS', 'jobs:held:' .. worker) or {}) do
-      if string.sub(place, -#id - 1) == '\t' .. id then return true end
+      if string.sub(string.match(place, '^[^\n]*'), -#id - 1) == '\t' .. id then return true end
     end
   end
   return false
@@ -87,7 +87,7 @@ local function clear(id, queue)
     redis.call('ZREM', 'rq:wip:' .. queue, id .. ':' .. token)
     -- Whoever holds an earlier life is refused when it settles.
     for _, worker in ipairs(workers) do
-      if is_a('hash', 'jobs:held:' .. worker) then redis.call('HDEL', 'jobs:held:' .. worker, token) end
+      limits.let_go(worker, token)
     end
   end
   if is_a('hash', 'rq:job:' .. id) then lanes.take_out(redis.call('HGET', 'rq:job:' .. id, 'lane'), id) end

@@ -3,7 +3,7 @@
 -- ARGV: for each run its id, queue and life.
 -- Returns how many were removed. One of a later life, or that has ended here too, is left alone.
 
--- include: lanes
+-- include: limits
 local MARKER_SECONDS, SUSPECTS, SHORT = 60, 'jobs.suspects.', 1000
 local ENDS = { finished = true, failed = true, canceled = true }
 local workers = redis.call('ZRANGE', 'jobs:leases', 0, -1)
@@ -17,9 +17,7 @@ local function release(id, queue)
   -- All have one score, so they are in the order of their names.
   for _, entry in ipairs(redis.call('ZRANGEBYLEX', wip, '[' .. id .. ':', '(' .. id .. ';')) do
     redis.call('ZREM', wip, entry)
-    for _, worker in ipairs(workers) do
-      if is_a('hash', 'jobs:held:' .. worker) then redis.call('HDEL', 'jobs:held:' .. worker, string.sub(entry, #id + 2)) end
-    end
+    for _, worker in ipairs(workers) do limits.let_go(worker, string.sub(entry, #id + 2)) end
   end
 end
 

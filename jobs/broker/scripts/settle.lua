@@ -2,11 +2,12 @@
 -- Whoever no longer holds the token is refused, so an attempt is settled at most once.
 --
 -- ARGV: worker's id, worker's name, '1' to settle only what a worker with an ended lease left, ended_at (text),
---       then groups of attempts that end alike: their queue, where they go (end, failed, later, front, gone), the queue
---       where they wait next, due time (milliseconds from now), the number of hash fields times two, the fields,
+--       then groups of attempts that end alike: their queue, where they go (end, failed, later, front, unbegun,
+--       gone; 'unbegun' is 'front' of what no thread has begun), the queue where they wait next, due time (milliseconds from now), the number of hash fields times two, the fields,
 --       the number of attempts, and for each its id, token and journal entry (JSON, or empty).
 -- Returns for each attempt 1, or 0 when it was refused. Touches nothing where an end could not be told.
 
+-- include: limits
 local worker, name, only_ended, ended_at = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local MARKER_SECONDS, FAILED_SECONDS, FAILED_MOST = 60, 604800, 10000
 local SHORT, TOGETHER = 100, 50
@@ -27,9 +28,11 @@ local function holds(key, kind)
 end
 
 -- A place of the wrong type must not end the script half-way: the other of the two takes the run meanwhile.
-local function put_back(id, key, queue, front, due)
+local function put_back(id, key, queue, front, due, limited)
   local list, scheduled = 'rq:queue:' .. queue, 'rq:scheduled:' .. queue
-  if (front or not holds(scheduled, 'zset')) and holds(list, 'list') then
+  local at_once = front or not holds(scheduled, 'zset')
+  if at_once and limited and lanes.put(queue .. '\t' .. limited, id, front) then return end
+  if at_once and holds(list, 'list') then
     call('HSET', key, 'status', 'queued')
     call(front and 'LPUSH' or 'RPUSH', list, id)
   elseif holds(scheduled, 'zset') then
@@ -58,15 +61,15 @@ local function let_go(ids, tokens, queue)
   return found
 end
 
-local function move(id, key, where, queue, next_queue, wait)
+local function move(id, key, where, queue, next_queue, wait, limited)
   if where == 'end' then
     good = good + 1
     call('HSET', key, 'status', 'finished', 'ended_at', ended_at)
   elseif where == 'later' then
     call('HSET', key, 'ready_ms', now + wait)
-    put_back(id, key, next_queue, false, now + wait)
-  elseif where == 'front' then
-    put_back(id, key, next_queue, true, now)
+    put_back(id, key, next_queue, false, now + wait, limited)
+  elseif where == 'front' or where == 'unbegun' then
+    put_back(id, key, next_queue, true, now, limited)
   elseif where == 'failed' then
     bad = bad + 1
     call('HSET', key, 'status', 'failed', 'ended_at', ended_at)
@@ -99,11 +102,13 @@ while at <= #ARGV do
   for i = 1, count do
     if found[i] then
       local id, key, entry = ids[i], 'rq:job:' .. ids[i], ARGV[first + 3 * i - 1]
+      local limited = #found[i] > #queue + 1 + #id and limits.of_place(found[i])
       -- A hash that is gone is not made anew.
       if call('TYPE', key)['ok'] == 'hash' then
         if words > 0 then call('HSET', key, unpack(fields)) end
-        move(id, key, where, queue, next_queue, wait)
+        move(id, key, where, queue, next_queue, wait, limited)
       end
+      if limited then limits.leave(limited, tokens[i], where == 'unbegun') end
       if entry ~= '' then entries[#entries + 1] = entry end
       answers[#answers + 1] = 1
     else
