@@ -18,7 +18,7 @@ from tests.scenarios.workers import ROOT, Workers, wait_until
 pytestmark = pytest.mark.slow
 
 # Ten threads of a process, which begin together with those of the others.
-ASK = """
+ASK = r"""
 import sys, threading, django
 django.setup()
 from django.db import connection
