@@ -2,7 +2,8 @@
 
 1. Claimed. Of two that come at once, one calls and the other is told to come back later.
 2. Called. A crash from here on, before 3, leaves a claim of which nobody knows whether the call took effect.
-   `in_doubt` chooses what happens then: `"call"` calls again, `"ask"` raises `EffectInDoubt`, so that a person looks.
+   `in_doubt` chooses what happens then: `"call"` calls again, `"ask"` raises `EffectInDoubt`, so that a person looks,
+   `"look up"` asks a function of yours.
 3. Done. Whoever comes with this key gets the stored result, and nothing is called.
 
 What belongs to the database needs none of this: change it in one transaction with a row of your own.
@@ -10,43 +11,36 @@ What belongs to the database needs none of this: change it in one transaction wi
 
 from __future__ import annotations
 
-import contextlib
 import json
-import logging
 import sys
-import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Any, Literal, TypeVar
+from datetime import timedelta
+from typing import Any, Literal
 
-from django.db import Error, InterfaceError, OperationalError, connections, router, transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db import router, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from jobs import audit, conf, outbox
-from jobs.context import current_run_id, current_run_or_none
-from jobs.errors import ArgumentsNotJSON, BadOptions, EffectInDoubt, EffectNotKept, HandBackJob, JobsError, RetryLater
+from jobs import audit, conf, markers
+from jobs.errors import ArgumentsNotJSON, BadOptions, EffectInDoubt, EffectNotKept
+from jobs.markers import Deed
 from jobs.models import Effect, JobRun
-from jobs.models.effects import EffectState
 from jobs.models.pruning import delete_in_chunks
 from jobs.policy import arguments as job_arguments
 
-logger = logging.getLogger(__name__)
+InDoubt = Literal["call", "ask", "look up"]
 
-InDoubt = Literal["call", "ask"]
-T = TypeVar("T")
-
+_NAME = "effects.once"
 _LONGEST_KEY = 200
-# What an attempt may take to end after its time limit struck.
-_GRACE = timedelta(seconds=10)
-_LOOK_AGAIN_SECONDS = 0.5
 
 
 def once(
     key: str,
     call: Callable[[], Any],
     *,
-    in_doubt: InDoubt = "call",
+    in_doubt: InDoubt | None = None,
+    look_up: Callable[[], Any] | None = None,
+    lasting: timedelta | None = None,
     not_done: type[Exception] | tuple[type[Exception], ...] = (),
 ) -> Any:
     """What `call()` gave: made now, or stored when it was made for this key. The result is plain JSON.
@@ -54,25 +48,34 @@ def once(
         key = f"refund-{payment.pk}"
         refund = once(key, lambda: gateway.refund(payment.charge_id, idempotency_key=key))
 
+    When an earlier call was cut off, `look_up()` gives what came of it, or None when it did not happen; then it is
+    called. What `look_up` raises says that it cannot know, and the next attempt looks again. Without it,
+    `in_doubt="call"`, the default, calls again, and `"ask"` raises `EffectInDoubt`.
+
     `call` says by raising that it did not succeed; then the key is let go, and the next attempt calls again. With
-    `in_doubt="ask"` that needs more than an error, for a call that was cut off may have taken effect: only the
+    `"ask"` or `"look up"` that needs more than an error, for a call that was cut off may have taken effect: only the
     classes of `not_done` let the key go, and others leave it in doubt.
 
-    Raises `RetryLater` while another run is at it, `EffectInDoubt` as chosen, `EffectNotKept` when `call` gave what
+    `lasting` is how long the result is kept; then the key may be used again. Without it that is as long as the run
+    that made it is there, and the longest of `JOBS["KEEP_DAYS"]` at the least.
+
+    Raises `PutOffJob` while another run is at it, `EffectInDoubt` as chosen, `EffectNotKept` when `call` gave what
     is not plain JSON (it is not made again then), and what `call` raises. Call it outside a transaction: a rollback
     would forget what has happened.
     """
-    _check(key, in_doubt)
-    effect = _claim(key, in_doubt)
-    if effect.state == EffectState.DONE:
-        return _result_of(effect)
+    deed = _deed(key, in_doubt, look_up, lasting)
+    claim = markers.claim(deed)
+    if claim.marker.is_done:
+        return _result_of(claim.marker)
+    if claim.is_doubtful and look_up is not None and (found := look_up()) is not None:
+        return _store(deed, claim.marker, found)
     try:
         result = call()
     except Exception as error:
-        if in_doubt == "call" or isinstance(error, not_done):
-            _let_go(effect)
+        if deed.in_doubt == "again" or isinstance(error, not_done):
+            markers.let_go(deed, claim.marker)
         raise
-    return _store(effect, result)
+    return _store(deed, claim.marker, result)
 
 
 def remember(key: str, result: Any, *, actor: str, reason: str = "") -> None:
@@ -80,164 +83,66 @@ def remember(key: str, result: Any, *, actor: str, reason: str = "") -> None:
 
     `actor` is who says so, for the audit. Raises `ArgumentsNotJSON`.
     """
-    facts = _done(_as_json(key, result))
-    with transaction.atomic(using=_database()):
-        Effect.objects.update_or_create(
-            key=key, defaults=facts, create_defaults=facts | _claim_facts(timezone.now()) | {"key": key}
-        )
+    now = timezone.now()
+    facts = {**known(key, result), "state": Effect.DONE, "done_at": now, "expires_at": None}
+    with transaction.atomic(using=router.db_for_write(Effect)):
+        claimed = {"key": key, "claimed_at": now, "held_until": now}
+        Effect.objects.update_or_create(key=key, defaults=facts, create_defaults=facts | claimed)
         audit.record(actor=actor, action="remember effect", target=key, reason=reason)
 
 
 def forget(key: str, *, actor: str, reason: str = "") -> bool:
     """Let the effect of this key be made again; False when there is none. `actor` is who says so, for the audit."""
-    with transaction.atomic(using=_database()):
+    with transaction.atomic(using=router.db_for_write(Effect)):
         deleted, _ = Effect.objects.filter(key=key).delete()
         if deleted:
             audit.record(actor=actor, action="forget effect", target=key, reason=reason)
     return bool(deleted)
 
 
+def known(key: str, result: Any) -> dict[str, Any]:
+    """The facts of an effect that gave this, as it will be read back: tuples are lists. Raises `ArgumentsNotJSON`."""
+    text = job_arguments.dump({"result": result}, name=f'effect "{key}"', limit=sys.maxsize)
+    return {"result": json.loads(text)["result"], "problem": ""}
+
+
 def prune() -> int:
     """Delete done effects that nobody can ask for again, in chunks. Returns how many.
 
-    That is when the run that made it is gone, and the longest of `JOBS["KEEP_DAYS"]` has passed. What is in doubt
-    stays until a person says what came of it.
+    That is when their life is over; of those that have none, when the run that made it is gone, and the longest of
+    `JOBS["KEEP_DAYS"]` has passed. What is in doubt stays until a person says what came of it.
     """
-    return delete_in_chunks(_prunable())
+    return delete_in_chunks(markers.expired(Effect)) + delete_in_chunks(_unwanted())
 
 
 def is_anything_prunable() -> bool:
     """Whether `prune` would delete anything."""
-    return _prunable().exists()
+    return markers.expired(Effect).exists() or _unwanted().exists()
 
 
-def _prunable() -> QuerySet[Effect]:
+def _unwanted() -> QuerySet[Effect]:
     before = timezone.now() - timedelta(days=max(conf.keep_days().values()))
     its_run = JobRun.objects.filter(pk=OuterRef("run"))
-    return Effect.objects.filter(~Exists(its_run), done_at__lt=before).order_by("done_at")
+    unlimited = Q(expires_at__isnull=True)
+    return Effect.objects.filter(~Exists(its_run), unlimited, done_at__lt=before).order_by("done_at")
 
 
-def _check(key: str, in_doubt: InDoubt) -> None:
+def _deed(key: str, in_doubt: str | None, look_up: Callable[[], Any] | None, lasting: timedelta | None) -> Deed[Effect]:
     if not isinstance(key, str) or not 0 < len(key) <= _LONGEST_KEY:
-        raise BadOptions(f"effects.once: key={key!r}: pass a text of 1 to {_LONGEST_KEY} characters")
-    if in_doubt not in ("call", "ask"):
-        raise BadOptions(f'effects.once: in_doubt={in_doubt!r}: pass "call" or "ask"')
-    if outbox.is_in_transaction(connections[_database()]):
-        raise JobsError(
-            "effects.once was called inside a transaction, whose rollback would forget an effect that happened. "
-            "Call it before or after the block. What is only in the database needs a row of its own instead."
-        )
+        raise BadOptions(f"{_NAME}: key={key!r}: pass a text of 1 to {_LONGEST_KEY} characters")
+    chosen = markers.doubt(_NAME, in_doubt, look_up, again="call")
+    markers.check(Effect, name=_NAME, lasting=lasting)
+    return Deed(Effect, {"key": key}, f'The effect "{key}"', chosen, EffectInDoubt, lasting)
 
 
-def _claim(key: str, in_doubt: InDoubt) -> Effect:
-    """The effect, claimed by this call, or done."""
-    now = timezone.now()
-    effect, created = Effect.objects.get_or_create(key=key, defaults=_claim_facts(now))
-    if created or effect.state == EffectState.DONE:
-        return effect
-    if _is_robbed_of(effect):
-        _wait_for_earlier_attempt(effect)
-        if not _is_as_it_was(effect):
-            return _claim(key, in_doubt)
-        now = timezone.now()
-    _check_left_behind(effect, now)
-    if in_doubt == "ask":
-        raise EffectInDoubt(
-            f'The effect "{key}" was begun at {effect.claimed_at:%Y-%m-%d %H:%M:%S} and nobody knows whether it '
-            "happened. Look there, then say what came of it with jobs.effects.remember or jobs.effects.forget."
-        )
-    return _take_over(effect, now)
-
-
-def _is_robbed_of(effect: Effect) -> bool:
-    """Whether an earlier attempt of this run claimed it, and may still be at it."""
-    run = current_run_or_none()
-    return run is not None and run.robbed and effect.run is not None and effect.run == current_run_id()
-
-
-def _wait_for_earlier_attempt(effect: Effect) -> None:
-    """Return when that has ended the effect, or its time limit must have struck.
-
-    Raises `HandBackJob` when this attempt should end before.
-    """
-    run = current_run_or_none()
-    while timezone.now() < effect.held_until and _is_as_it_was(effect):
-        if run is not None and run.stopping():
-            raise HandBackJob
-        time.sleep(_LOOK_AGAIN_SECONDS)
-
-
-def _is_as_it_was(effect: Effect) -> bool:
-    same = Effect.objects.filter(pk=effect.pk, state=EffectState.CLAIMED, claimed_at=effect.claimed_at)
-    return same.exists()
-
-
-def _check_left_behind(effect: Effect, now: datetime) -> None:
-    # Nobody is at an earlier claim of this run: its end was seen, or waited for.
-    same_run = effect.run is not None and effect.run == current_run_id()
-    if not same_run and now < effect.held_until:
-        raise RetryLater((effect.held_until - now).total_seconds(), f"another run is at the effect {effect.key}")
-
-
-def _take_over(effect: Effect, now: datetime) -> Effect:
-    facts = _claim_facts(now)
-    ours = Effect.objects.filter(pk=effect.pk, state=EffectState.CLAIMED, claimed_at=effect.claimed_at)
-    if not ours.update(**facts):
-        wait = facts["held_until"] - now
-        raise RetryLater(wait.total_seconds(), f"another run has just begun with the effect {effect.key}")
-    effect.claimed_at = now
-    return effect
-
-
-def _claim_facts(now: datetime) -> dict[str, Any]:
-    run = current_run_or_none()
-    seconds = conf.get().DEFAULT_TIMEOUT if run is None else max(0.0, run.seconds_left())
-    return {"run": current_run_id(), "claimed_at": now, "held_until": now + timedelta(seconds=seconds) + _GRACE}
-
-
-def _let_go(effect: Effect) -> None:
-    # What the call raised says more than a database that is away; the claim is then left to the next attempt.
-    with contextlib.suppress(Error):
-        Effect.objects.filter(key=effect.key, state=EffectState.CLAIMED, claimed_at=effect.claimed_at).delete()
-
-
-def _store(effect: Effect, result: Any) -> Any:
-    """Keep what the call gave, and give it back as every later call will get it.
-
-    Of two that called because one was given up too early, the first result stays.
-    """
+def _store(deed: Deed[Effect], marker: Effect, result: Any) -> Any:
+    """Keep what the call gave, and give it back as every later call will get it."""
+    key = deed.identity["key"]
     try:
-        facts = _done(_as_json(effect.key, result))
+        facts = known(key, result)
     except ArgumentsNotJSON as error:
-        facts = _done(None) | {"problem": str(error)[:500]}
-    ours = Effect.objects.filter(key=effect.key, state=EffectState.CLAIMED)
-    if _persisted(lambda: ours.update(**facts)):
-        return _result_of(Effect(key=effect.key, **facts))
-    logger.warning("the effect %s was made by another run meanwhile", effect.key)
-    missing = {**_claim_facts(effect.claimed_at), **facts}
-    return _result_of(Effect.objects.get_or_create(key=effect.key, defaults=missing)[0])
-
-
-def _persisted(write: Callable[[], T]) -> T:
-    """Write what has happened; once more on a new connection, where the old one broke during the call."""
-    try:
-        return write()
-    except (OperationalError, InterfaceError):
-        connection = connections[_database()]
-        if connection.in_atomic_block:
-            raise
-        connection.close()
-        return write()
-
-
-def _done(result: Any) -> dict[str, Any]:
-    return {"state": EffectState.DONE, "result": result, "problem": "", "done_at": timezone.now()}
-
-
-def _as_json(key: str, result: Any) -> Any:
-    """The result as it will be read back: tuples are lists."""
-    text = job_arguments.dump({"result": result}, name=f'effect "{key}"', limit=sys.maxsize)
-    return json.loads(text)["result"]
+        facts = {"result": None, "problem": str(error)[:500]}
+    return _result_of(markers.done(deed, marker, facts))
 
 
 def _result_of(effect: Effect) -> Any:
@@ -247,7 +152,3 @@ def _result_of(effect: Effect) -> Any:
             f"Mend the call, and say what this one gave by jobs.effects.remember({effect.key!r}, …)."
         )
     return effect.result
-
-
-def _database() -> str:
-    return router.db_for_write(Effect)

@@ -1,27 +1,28 @@
 """E-mails that are sent once: a marker is claimed before the server is asked, and marked sent after it said yes.
 
 A crash between the two leaves a claim of which nobody knows whether the mail went out. `in_doubt` chooses what
-happens then: `"send"` sends again, `"ask"` raises `EmailInDoubt` so that the job dies and a person looks.
+happens then: `"send"` sends again, `"ask"` raises `EmailInDoubt` so that the job dies and a person looks, `"look up"`
+asks a function of yours, such as one that searches the mail service.
 """
 
 from __future__ import annotations
 
 import smtplib
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import timedelta
+from typing import Any, Literal
 
 from django.core.mail import EmailMessage
-from django.db import connections, router
-from django.utils import timezone
 
-from jobs import outbox
-from jobs.context import current_run_id, current_run_or_none
-from jobs.errors import EmailInDoubt, JobsError, RetryLater
+from jobs import markers
+from jobs.errors import EmailInDoubt, JobsError
+from jobs.markers import Deed
 from jobs.models import SentEmail
-from jobs.models.emails import EmailState
+from jobs.models.pruning import delete_in_chunks
 
-InDoubt = Literal["send", "ask"]
+InDoubt = Literal["send", "ask", "look up"]
+
+_NAME = "send_once"
 # Longer than any sending takes, its time limits included; a claim that is older was left by a crash.
 _CLAIM_LIFE = timedelta(minutes=2)
 
@@ -32,76 +33,66 @@ def send_once(
     key: object,
     message: EmailMessage | Callable[[], EmailMessage],
     *,
-    in_doubt: InDoubt = "send",
+    in_doubt: InDoubt | None = None,
+    look_up: Callable[[], bool] | None = None,
+    lasting: timedelta | None = None,
 ) -> bool:
     """Send a mail unless one of this kind, recipient and key was sent; True when this call sent it.
 
-    `message` may be a function that makes it, called only when it is needed. Raises `RetryLater` while another
-    run is sending it, `EmailInDoubt` as chosen, and what the mail server's refusal raises: then the claim is
-    let go, for the mail is known not to be sent.
+    `message` may be a function that makes it, called only when it is needed. When an earlier sending was cut off,
+    `look_up()` says whether the mail went out; what it raises says that it cannot know, and the next attempt looks
+    again. Without it, `in_doubt="send"`, the default, sends again, and `"ask"` raises `EmailInDoubt`. After `lasting`
+    the same mail may be sent again.
+
+    Raises `PutOffJob` while another run is sending it, `EmailInDoubt` as chosen, and what the mail server's refusal
+    raises: then the claim is let go, for the mail is known not to be sent.
 
     Call it outside a transaction: a rollback would forget a mail that went out.
     """
-    if outbox.is_in_transaction(connections[router.db_for_write(SentEmail)]):
-        raise JobsError(
-            "send_once was called inside a transaction, whose rollback would forget a mail that went out. "
-            "Call it after the block, or enqueue a job that calls it."
-        )
-    marker = _claim(kind, recipient, str(key), in_doubt)
-    if marker is None:
+    deed = _deed(kind, recipient, str(key), markers.doubt(_NAME, in_doubt, look_up, again="send"), lasting)
+    claim = markers.claim(deed)
+    if claim.marker.is_done:
+        return False
+    if claim.is_doubtful and look_up is not None and look_up():
+        markers.done(deed, claim.marker, {})
         return False
     try:
-        made = message() if callable(message) else message
-        if not made.recipients():
-            raise JobsError(f"The e-mail {kind} about {key} has no recipient. Give it one, or do not send it.")
+        made = _made(deed, message)
         made.send()
     except Exception as error:
         if not _may_be_sent(error):
-            SentEmail.objects.filter(pk=marker.pk, claimed_at=marker.claimed_at).delete()
+            markers.let_go(deed, claim.marker)
         raise
-    SentEmail.objects.filter(pk=marker.pk).update(
-        state=EmailState.SENT,
-        sent_at=timezone.now(),
-        subject=made.subject[:300],
-        message_id=str(made.extra_headers.get("Message-ID", ""))[:200],
-    )
+    markers.done(deed, claim.marker, _facts(made))
     return True
 
 
-def _claim(kind: str, recipient: str, key: str, in_doubt: InDoubt) -> SentEmail | None:
-    """The marker, claimed by this call; None when the mail was sent."""
-    now = timezone.now()
-    facts = {"run": current_run_id(), "claimed_at": now}
-    marker, created = SentEmail.objects.get_or_create(kind=kind, recipient=recipient, key=key, defaults=facts)
-    if created:
-        return marker
-    if marker.state == EmailState.SENT:
-        return None
-    _check_left_by_a_crash(marker, now)
-    if in_doubt == "ask":
-        raise EmailInDoubt(
-            f"The e-mail {kind} to {recipient} about {key} was claimed at {marker.claimed_at:%Y-%m-%d %H:%M:%S} "
-            "and nobody knows whether it was sent. Look in the mail server's log, then delete or keep its marker."
-        )
-    return _take_over(marker, now)
+def prune() -> int:
+    """Delete the markers whose life is over, in chunks. Returns how many. The others stay."""
+    return delete_in_chunks(markers.expired(SentEmail))
 
 
-def _check_left_by_a_crash(marker: SentEmail, now: datetime) -> None:
-    same_run = marker.run is not None and marker.run == current_run_id()
-    run = current_run_or_none()
-    # Nobody is at an earlier claim of this run, unless it was taken from a worker that may live.
-    may_be_under_way = not same_run or (run is not None and run.robbed)
-    age = now - marker.claimed_at
-    if may_be_under_way and age < _CLAIM_LIFE:
-        raise RetryLater((_CLAIM_LIFE - age).total_seconds(), "another attempt is sending this e-mail")
+def is_anything_prunable() -> bool:
+    """Whether `prune` would delete anything."""
+    return markers.expired(SentEmail).exists()
 
 
-def _take_over(marker: SentEmail, now: datetime) -> SentEmail:
-    ours = SentEmail.objects.filter(pk=marker.pk, state=EmailState.CLAIMED, claimed_at=marker.claimed_at)
-    if not ours.update(claimed_at=now, run=current_run_id()):
-        raise RetryLater(_CLAIM_LIFE.total_seconds(), "another run has just begun to send this e-mail")
-    marker.claimed_at = now
-    return marker
+def _deed(kind: str, recipient: str, key: str, in_doubt: markers.Doubt, lasting: timedelta | None) -> Deed[SentEmail]:
+    markers.check(SentEmail, name=_NAME, lasting=lasting)
+    identity = {"kind": kind, "recipient": recipient, "key": key}
+    words = f"The e-mail {kind} to {recipient} about {key}"
+    return Deed(SentEmail, identity, words, in_doubt, EmailInDoubt, lasting, held=_CLAIM_LIFE)
+
+
+def _made(deed: Deed[SentEmail], message: EmailMessage | Callable[[], EmailMessage]) -> EmailMessage:
+    made = message() if callable(message) else message
+    if not made.recipients():
+        raise JobsError(f"{deed.words} has no recipient. Give it one, or do not send it.")
+    return made
+
+
+def _facts(made: EmailMessage) -> dict[str, Any]:
+    return {"subject": made.subject[:300], "message_id": str(made.extra_headers.get("Message-ID", ""))[:200]}
 
 
 def _may_be_sent(error: Exception) -> bool:

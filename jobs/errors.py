@@ -120,7 +120,7 @@ class LockLost(JobsError):
 
 
 class NotReleasable(JobsError):
-    """The lock is held by another one now, or by one that lives."""
+    """The lock or the marker is not as it was, or whoever holds it may live."""
 
 
 class NeedsAPerson(JobsError):

@@ -24,6 +24,7 @@ POINTS = {
     "after_fetch": "a thread has a run, and has not looked at it",
     "before_start": "the job's function is found and not called",
     "mid_job": "in the middle of a job that asks for it",
+    "after_effect": "a call that happens once has come back, and its marker does not say so",
     "after_perform": "the function has returned or raised, and nobody knows",
     "before_settle": "the loop is about to settle",
     "after_settle": "the settle is done, and the loop has not heard of it",

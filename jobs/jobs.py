@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jobs import bulk, effects, holds, metrics, runs
+from jobs import bulk, effects, emails, holds, metrics, runs
 from jobs.errors import PutOffJob
 from jobs.policy.backoff import exponential
 from jobs.policy.retry import RetryPolicy
@@ -13,12 +13,17 @@ from jobs.registry import job
 
 @job(retry=3, unique="args", timeout=3600)
 def prune_runs(day: str) -> dict[str, int]:
-    """Delete ended runs that are older than `JOBS["KEEP_DAYS"]` says, effects that nobody can ask for again, periods of
-    unique jobs that are over, and figures of more than two weeks.
+    """Delete ended runs that are older than `JOBS["KEEP_DAYS"]` says, effects that nobody can ask for again, markers of
+    e-mails whose life is over, periods of unique jobs that are, and figures of more than two weeks.
 
     `day` makes it one run a day.
     """
-    return runs.prune() | {"effects": effects.prune(), "holds": holds.prune(), "figures": metrics.prune()}
+    return runs.prune() | {
+        "effects": effects.prune(),
+        "emails": emails.prune(),
+        "holds": holds.prune(),
+        "figures": metrics.prune(),
+    }
 
 
 def turns(bulk_id: int, cursor: int | None) -> Iterator[tuple[int, int]]:

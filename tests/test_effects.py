@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import OperationalError, connection, transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
-from jobs import RetryPolicy, context, effects
+from jobs import RetryPolicy, context, effects, markers
 from jobs.context import CurrentRun
 from jobs.effects import once
-from jobs.errors import BadOptions, EffectInDoubt, EffectNotKept, HandBackJob, JobsError, JobTimedOut, RetryLater
+from jobs.errors import BadOptions, EffectInDoubt, EffectNotKept
 from jobs.jobs import prune_runs
 from jobs.models import AuditEntry, DeadJob, Effect
 from jobs.policy.outcome import Raised
@@ -68,38 +65,10 @@ def test_an_attempt_waits_for_an_earlier_one_that_may_live_and_gets_its_result(p
     run_id = uuid.uuid4()
     left_by_a_crash(held=timedelta(minutes=5), run=run_id)
     done = {"state": "done", "result": {"id": "re_0"}, "done_at": timezone.now()}
-    monkeypatch.setattr(effects.time, "sleep", lambda seconds: Effect.objects.update(**done))
+    monkeypatch.setattr(markers.time, "sleep", lambda seconds: Effect.objects.update(**done))
     with robbed(run_id):
         assert once("refund-17", partner) == {"id": "re_0"}
     assert partner.calls == 0
-
-
-@transactional
-def test_an_attempt_calls_when_the_earlier_one_let_the_effect_go(partner, monkeypatch):
-    run_id = uuid.uuid4()
-    left_by_a_crash(held=timedelta(minutes=5), run=run_id)
-    monkeypatch.setattr(effects.time, "sleep", lambda seconds: Effect.objects.all().delete())
-    with robbed(run_id):
-        assert once("refund-17", partner) == partner.answer
-    assert partner.calls == 1
-
-
-@transactional
-def test_an_attempt_that_should_end_while_it_waits_for_an_earlier_one_goes_on_later(partner, monkeypatch):
-    run_id = uuid.uuid4()
-    left_by_a_crash(held=timedelta(minutes=5), run=run_id)
-    monkeypatch.setattr(CurrentRun, "stopping", lambda run: True)
-    with robbed(run_id), pytest.raises(HandBackJob):
-        once("refund-17", partner)
-    assert partner.calls == 0
-
-
-@transactional
-def test_an_attempt_does_not_wait_beyond_the_time_limit_of_an_earlier_one(partner):
-    run_id = uuid.uuid4()
-    left_by_a_crash(held=timedelta(seconds=0.2), run=run_id)
-    with robbed(run_id):
-        assert once("refund-17", partner) == partner.answer
 
 
 @transactional
@@ -120,13 +89,6 @@ def test_a_retry_gets_the_stored_result_and_calls_nothing(partner):
 
 
 @transactional
-def test_another_key_is_another_effect(partner):
-    once("refund-17", partner)
-    once("refund-18", partner)
-    assert partner.calls == 2
-
-
-@transactional
 def test_a_result_of_none_is_one_too():
     silent = Partner(None)
     assert once("ping", silent) is None
@@ -140,46 +102,6 @@ def test_the_first_call_gives_what_later_ones_will_get():
 
 
 @transactional
-def test_twenty_at_once_call_once():
-    gate, answers, calls = threading.Barrier(20), [], []
-    over = threading.Event()
-
-    def slow() -> int:
-        calls.append(1)
-        over.wait(timeout=20)
-        return len(calls)
-
-    def work() -> None:
-        gate.wait(timeout=20)
-        try:
-            answers.append(once("refund-17", slow))
-        except RetryLater as error:
-            answers.append(error)
-            if len(answers) == 19:
-                over.set()
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work) for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(calls) == 1
-    assert answers.count(1) == 1
-    assert sum(isinstance(answer, RetryLater) for answer in answers) == 19
-
-
-@transactional
-def test_who_comes_while_another_run_is_at_it_is_told_when_to_come_back(partner):
-    left_by_a_crash(held=timedelta(seconds=100), run=uuid.uuid4())
-    with pytest.raises(RetryLater) as caught:
-        once("refund-17", partner)
-    assert 90 < caught.value.retry_after <= 100
-    assert partner.calls == 0
-
-
-@transactional
 def test_a_claim_is_held_for_as_long_as_its_attempt_may_take():
     def look() -> None:
         effect = Effect.objects.get()
@@ -187,52 +109,6 @@ def test_a_claim_is_held_for_as_long_as_its_attempt_may_take():
 
     with within(uuid.uuid4()):
         once("refund-17", look)
-
-
-@transactional
-def test_after_a_crash_it_is_called_again_by_default(partner):
-    left_by_a_crash()
-    assert once("refund-17", partner) == partner.answer
-    assert Effect.objects.get().state == "done"
-
-
-@transactional
-def test_after_a_crash_a_person_is_asked_where_that_was_chosen(partner):
-    left_by_a_crash()
-    with pytest.raises(EffectInDoubt, match="what came of it"):
-        once("refund-17", partner, in_doubt="ask")
-    assert partner.calls == 0
-
-
-@transactional
-def test_the_same_run_takes_up_its_own_claim_at_once(partner):
-    run_id = uuid.uuid4()
-    left_by_a_crash(held=timedelta(minutes=5), run=run_id)
-    with within(run_id):
-        assert once("refund-17", partner) == partner.answer
-
-
-@transactional
-def test_of_two_that_take_up_a_left_claim_one_calls(partner, monkeypatch):
-    left_by_a_crash()
-    check = effects._check_left_behind
-
-    def be_late(effect, now):
-        check(effect, now)
-        Effect.objects.update(claimed_at=timezone.now() + timedelta(seconds=1))
-
-    monkeypatch.setattr(effects, "_check_left_behind", be_late)
-    with pytest.raises(RetryLater, match="just begun"):
-        once("refund-17", partner)
-    assert partner.calls == 0
-
-
-@transactional
-def test_an_error_lets_the_key_go(partner):
-    with pytest.raises(ConnectionError):
-        once("refund-17", Partner(error=ConnectionError("cut off")))
-    assert not Effect.objects.exists()
-    assert once("refund-17", partner) == partner.answer
 
 
 @transactional
@@ -251,24 +127,6 @@ def test_an_error_that_says_that_nothing_was_done_leaves_no_doubt(partner):
     with pytest.raises(ValueError, match="declined"):
         once("refund-17", Partner(error=ValueError("declined")), in_doubt="ask", not_done=(ValueError, KeyError))
     assert once("refund-17", partner, in_doubt="ask") == partner.answer
-
-
-@transactional
-def test_a_time_limit_that_strikes_in_the_call_leaves_a_doubt():
-    with pytest.raises(JobTimedOut):
-        once("refund-17", Partner(error=JobTimedOut()))
-    assert Effect.objects.get().state == "claimed"
-
-
-@transactional
-def test_an_error_does_not_let_go_what_another_has_taken_up_meanwhile():
-    def overtaken() -> None:
-        Effect.objects.update(claimed_at=timezone.now() + timedelta(seconds=5))
-        raise ValueError("late")
-
-    with pytest.raises(ValueError, match="late"):
-        once("refund-17", overtaken)
-    assert Effect.objects.exists()
 
 
 @transactional
@@ -311,56 +169,10 @@ def test_of_two_results_the_first_stays(partner):
     assert once("refund-17", slow) == "first"
 
 
-@transactional
-def test_an_effect_that_was_forgotten_while_it_was_made_is_kept(partner):
-    def forgotten() -> str:
-        Effect.objects.all().delete()
-        return "done"
-
-    assert once("refund-17", forgotten) == "done"
-    assert once("refund-17", partner) == "done"
-
-
-@transactional
-def test_a_connection_that_broke_during_the_call_does_not_make_it_doubtful(partner, monkeypatch):
-    update, broken = QuerySet.update, []
-
-    def update_once_connected(rows, **facts):
-        if facts.get("state") == "done" and not broken:
-            broken.append(True)
-            raise OperationalError("server closed the connection")
-        return update(rows, **facts)
-
-    monkeypatch.setattr(QuerySet, "update", update_once_connected)
-    assert once("refund-17", partner) == partner.answer
-    assert broken
-    assert Effect.objects.get().state == "done"
-
-
-@transactional
-def test_inside_a_transaction_it_is_refused_before_anything_is_called(partner):
-    with transaction.atomic(), pytest.raises(JobsError, match="before or after the block"):
-        once("refund-17", partner)
-    assert partner.calls == 0
-    assert not Effect.objects.exists()
-
-
-@pytest.mark.django_db
-def test_the_transaction_that_a_test_runs_in_does_not_count(partner):
-    assert once("refund-17", partner) == partner.answer
-    with transaction.atomic(), pytest.raises(JobsError):
-        once("refund-18", partner)
-
-
 @pytest.mark.parametrize("key", ["", "x" * 201, 17, None])
 def test_a_key_that_cannot_be_is_refused(key, partner):
     with pytest.raises(BadOptions, match="1 to 200"):
         once(key, partner)
-
-
-def test_a_doubt_that_is_neither_is_refused(partner):
-    with pytest.raises(BadOptions, match='"call" or "ask"'):
-        once("refund-17", partner, in_doubt="send")
 
 
 @transactional

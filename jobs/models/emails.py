@@ -6,14 +6,20 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from jobs.models.markers import CLAIMED, Marker
+
 
 class EmailState(models.TextChoices):
-    CLAIMED = "claimed", _("claimed")
+    CLAIMED = CLAIMED, _("claimed")
     SENT = "sent", _("sent")
 
 
-class SentEmail(models.Model):
+class SentEmail(Marker):
     """One e-mail that may be sent once: claimed before the server is asked, sent after it said yes."""
+
+    DONE = "sent"
+    DONE_AT = "sent_at"
+    IDENTITY = ("kind", "recipient", "key")
 
     kind = models.CharField(_("kind"), max_length=100)
     recipient = models.CharField(_("recipient"), max_length=254)
@@ -21,8 +27,6 @@ class SentEmail(models.Model):
     state = models.CharField(_("state"), max_length=10, choices=EmailState.choices, default=EmailState.CLAIMED)
     subject = models.CharField(_("subject"), max_length=300, blank=True)
     message_id = models.CharField(max_length=200, blank=True)
-    run = models.UUIDField(_("run"), null=True, help_text="The run that claimed it")
-    claimed_at = models.DateTimeField(_("claimed at"))
     sent_at = models.DateTimeField(_("sent at"), null=True)
 
     class Meta:

@@ -17,7 +17,7 @@ from datetime import time as time_of_day
 
 from django.db import DatabaseError, InterfaceError, ProgrammingError, close_old_connections, connections
 
-from jobs import bulk, conf, effects, fuses, holds, metrics, reconciling, recorder, registry, runs
+from jobs import bulk, conf, effects, emails, fuses, holds, metrics, reconciling, recorder, registry, runs
 from jobs.broker import journal
 from jobs.errors import BrokerUnavailable
 from jobs.models import JobRun
@@ -240,7 +240,7 @@ def _position() -> str:
 
 
 def _is_anything_prunable() -> bool:
-    return any(room.is_anything_prunable() for room in (runs, effects, holds, metrics))
+    return any(room.is_anything_prunable() for room in (runs, effects, emails, holds, metrics))
 
 
 def ask_for_nightly(now: datetime) -> None:

@@ -96,4 +96,6 @@ def an_email(**facts: Any) -> SentEmail:
     """An e-mail that was sent."""
     given = {"kind": "confirmation", "recipient": "ada@example.com", "key": "order-42", "subject": "Your order"}
     now = timezone.now()
-    return SentEmail.objects.create(**{**given, "state": "sent", "claimed_at": now, "sent_at": now, **facts})
+    return SentEmail.objects.create(
+        **{**given, "state": "sent", "claimed_at": now, "held_until": now, "sent_at": now, **facts}
+    )

@@ -26,7 +26,7 @@ ROWS = (
     "emails effects checkpoints metrics relay causes callbacks policies",
     "enqueueing",
     "conflicts",
-    "runs holds",
+    "runs holds markers",
     "circuits locks",
     "audit renewals",
     "drafts outbox handles",
