@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any
@@ -11,13 +11,15 @@ from typing import Any
 from jobs import conf
 from jobs.models.dead import DeathReason
 from jobs.policy.backoff import described
-from jobs.policy.plan import MOST_STEPS, Plan, Step, plan_of_crashes, plans
+from jobs.policy.plan import Plan, Step, plan_of_crashes, plans
 from jobs.policy.retry import Bury, Discard, RetryPolicy
 from jobs.policy.spans import in_words
 from jobs.registry import Job
 
 # The ones that a policy tells of in words of its own.
 _TOLD_APART = ("queue", "retry", "timeout", "iterates", "expires", "expired", "traceback_lines")
+# Nobody reads more, and they are alike by then.
+_SHOWN_STEPS = 60
 _CALLBACKS = {"on_death": "ON_DEATH", "on_failure": "ON_FAILURE"}
 
 
@@ -49,14 +51,15 @@ class Sheet:
     tables: tuple[Table, ...]
 
 
-def sheet(job: Job[..., Any]) -> Sheet:
-    """The whole policy of a job."""
+def sheet(job: Job[..., Any], *, attempts: int | None = None) -> Sheet:
+    """The whole policy of a job, or of a run of it with its own number of attempts."""
     until = _until(job)
-    plain, *ruled = plans(job.options.retry, **until)
-    crashes = plan_of_crashes(job.options.retry, **until)
+    policy = job.options.retry.with_attempts(attempts or job.options.retry.attempts)
+    plain, *ruled = plans(policy, **until)
+    crashes = plan_of_crashes(policy, **until)
     tables = [_table("it raises, or times out", plain)]
     tables += [_table(f"it raises {plan.error}", plan, own=True) for plan in ruled]
-    return Sheet(job.name, tuple(_facts(job)), (*tables, _table("its process dies", crashes)))
+    return Sheet(job.name, tuple(_facts(job, policy)), (*tables, _table("its process dies", crashes)))
 
 
 def as_dict(job: Job[..., Any]) -> dict[str, Any]:
@@ -66,7 +69,7 @@ def as_dict(job: Job[..., Any]) -> dict[str, Any]:
     kinds = ["error", *["rule"] * (len(found) - 2), "crash"]
     return {
         "job": job.name,
-        "facts": dict(_facts(job)),
+        "facts": dict(_facts(job, job.options.retry)),
         "attempts": job.options.retry.attempts,
         "failures": [
             {"kind": kind, "error": plan.error, "steps": [vars(step) for step in plan.steps]}
@@ -86,11 +89,11 @@ def _until(job: Job[..., Any]) -> dict[str, Any]:
     return {"expires": expires.total_seconds() if expires else math.inf, "expired": job.options.expired}
 
 
-def _facts(job: Job[..., Any]) -> Iterator[tuple[str, str]]:
+def _facts(job: Job[..., Any], policy: RetryPolicy) -> Iterator[tuple[str, str]]:
     options, choices = job.options, conf.get()
     yield "queue", options.queue
     yield "timeout", in_words(options.timeout or choices.DEFAULT_TIMEOUT)
-    yield from _policy_facts(options.retry)
+    yield from _policy_facts(policy)
     yield "expires", _expiry(job)
     for option in fields(options):
         if option.name in _CALLBACKS:
@@ -145,15 +148,19 @@ def _table(title: str, plan: Plan, *, own: bool = False) -> Table:
     return Table(title, facts, tuple(_rows(plan.steps)))
 
 
-def _rows(steps: Iterable[Step]) -> Iterator[Row]:
-    for step in steps:
-        if step.wait is None or step.at is None:
-            yield Row(step.number, _end(step), "")
-        else:
-            maybe = f", or {_end(step)}" if step.end else ""
-            yield Row(step.number, f"{_range(step.wait)}{maybe}", _range(step.at))
-        if step.number == MOST_STEPS:
-            yield Row(step.number + 1, "and so on", "")
+def _rows(steps: Sequence[Step]) -> Iterator[Row]:
+    yield from map(_row, steps[:_SHOWN_STEPS])
+    if len(steps) > _SHOWN_STEPS + 1:
+        yield Row(_SHOWN_STEPS + 1, "and so on", "")
+    if len(steps) > _SHOWN_STEPS:
+        yield _row(steps[-1])
+
+
+def _row(step: Step) -> Row:
+    if step.wait is None or step.at is None:
+        return Row(step.number, _end(step), "")
+    maybe = f", or {_end(step)}" if step.end else ""
+    return Row(step.number, f"{_range(step.wait)}{maybe}", _range(step.at))
 
 
 def _end(step: Step) -> str:

@@ -17,7 +17,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from jobs import audit, conf, dead, discards, registry, runs
+from jobs import audit, conf, dead, discards, policies, registry, runs
 from jobs.admin import access
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.keyset import COUNT_CAP, WINDOW, capped_counts, key_or_none, page_of
@@ -25,6 +25,7 @@ from jobs.admin.run_filter import RunFilter, find_run
 from jobs.admin.timeline import timeline
 from jobs.errors import JobsError
 from jobs.models import AuditEntry, DeadJob, FailureCause, JobAttempt, JobRun, RunState
+from jobs.policies import Sheet
 
 # More would bury what matters; the page says when there is more.
 SHOWN_ATTEMPTS = 50
@@ -237,6 +238,7 @@ class RunAdmin(ConsoleAdmin):
             has_parent=run.parent and JobRun.objects.filter(pk=run.parent).exists(),
             actions=[each for each in ACTIONS.values() if each.fits(run) and access.may(request, each.permission)],
             may_see_payload=access.may(request, access.VIEW_PAYLOAD),
+            policy=_policy_of(run),
             audit_entries=_audit_of(run) if access.may(request, access.VIEW_AUDIT) else None,
         )
 
@@ -323,6 +325,12 @@ def _cause_of(attempts: Sequence[JobAttempt], burials: Sequence[DeadJob]) -> Fai
         return burials[-1].cause
     latest = next((attempt.fingerprint for attempt in attempts if attempt.fingerprint), None)
     return FailureCause.objects.filter(fingerprint=latest).first() if latest else None
+
+
+def _policy_of(run: JobRun) -> Sheet | None:
+    """What the code says of its retries now; None where this process does not know the job."""
+    job = registry.find(run.name)
+    return policies.sheet(job, attempts=run.options.get("attempts")) if job is not None else None
 
 
 def _audit_of(run: JobRun) -> list[AuditEntry]:

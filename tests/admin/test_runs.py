@@ -270,6 +270,20 @@ def test_a_runs_page_makes_few_queries_for_any_number_of_attempts(
         operator.get(page(run))
 
 
+def test_a_run_shows_the_policy_of_its_job(viewer: Client, assert_strict: Callable[[bytes], None]) -> None:
+    run = a_run(name="tests.sample.announce_parcel", options={"attempts": 6})
+    content = viewer.get(page(run)).content
+    assert_strict(content)
+    told = re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", content.decode()))
+    assert "attempts 6, then dead" in told
+    assert "6 dead: attempts used up" in told
+    assert "When it raises tests.sample.carrier.NoSuchParcel" in told
+
+
+def test_a_run_of_a_job_that_nobody_knows_here_shows_no_policy(viewer: Client) -> None:
+    assert b"jobs-policy" not in viewer.get(page(a_run(name="gone.away"))).content
+
+
 def test_parent_and_children_are_linked(viewer: Client) -> None:
     parent = a_run(name="tests.parent")
     child = a_run(name="tests.child", parent=parent.pk)

@@ -95,6 +95,12 @@ def test_without_a_name_every_job_has_its_line():
     )
 
 
+def test_of_many_attempts_the_first_and_the_last_are_shown(make_job):
+    make_job(lambda: None, name="tests.policies.patient", retry=RetryPolicy(attempts=500, backoff=fixed(1), jitter=0))
+    told = lines("patient")
+    assert told[told.index("60 1 s 1 min") + 1 :][:2] == ["61 and so on", "500 dead: attempts used up"]
+
+
 def test_programs_get_seconds():
     told = json.loads(printed("announce_parcel", "--json"))
     assert (told["job"], told["attempts"], told["facts"]["deadline"]) == ("tests.sample.announce_parcel", 20, "1 day")
