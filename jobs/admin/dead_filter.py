@@ -12,7 +12,7 @@ from django.http import QueryDict
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from jobs import conf, dead, registry
+from jobs import bulk, conf, dead, registry
 from jobs.admin.keyset import PAGE_SIZE, key_or_none
 from jobs.admin.search import parse_iso
 from jobs.errors import did_you_mean
@@ -21,7 +21,7 @@ from jobs.models.dead import DeathReason, Resolution
 from jobs.policy.ages import parse_age
 
 OPEN, DISCARDED, RESOLVED = "open", "discarded", "resolved"
-FIELDS = ("job", "queue", "death", "error", "cause", "older_than", "shown")
+FIELDS = ("job", "queue", "death", "error", "cause", "older_than", "bulk", "shown")
 
 
 @dataclass
@@ -68,14 +68,18 @@ class DeadFilter:
 
     def open_rows(self) -> QuerySet[DeadJob]:
         """Those of them that wait for a person, oldest first."""
-        return dead.matching(
-            name=self.asked.get("job"),
-            queue=self.asked.get("queue"),
-            reason=self.asked.get("death"),
-            error=self.asked.get("error"),
-            cause=self.cause,
-            older_than=self.older_than,
-        )
+        return dead.matching(**self.words())
+
+    def words(self) -> dict[str, Any]:
+        """The same question, as `dead.matching` and a bulk action take it."""
+        return {
+            "name": self.asked.get("job"),
+            "queue": self.asked.get("queue"),
+            "reason": self.asked.get("death"),
+            "error": self.asked.get("error"),
+            "cause": self.cause.pk if self.cause else None,
+            "older_than": self.older_than,
+        }
 
     def query(self) -> str:
         """The question as a query string."""
@@ -90,6 +94,8 @@ class DeadFilter:
                 rows = rows.filter(**{column: value})
         if self.cause is not None:
             rows = rows.filter(cause=self.cause)
+        if bulk := self.asked.get("bulk"):
+            rows = rows.filter(bulk=key_or_none(bulk, int))
         if error := self.asked.get("error"):
             rows = rows.filter(Q(error_class__icontains=error) | Q(error_message__icontains=error))
         return rows
@@ -166,6 +172,15 @@ class Selection:
         if self.as_of and self.filter.older_than:
             rows = rows.filter(died_at__lt=self.as_of - self.filter.older_than)
         return rows
+
+    def for_bulk(self) -> bulk.Selection:
+        """The same, for what works in the background."""
+        if self.by_hand:
+            return bulk.Selection(keys=self.keys)
+        words = self.filter.words()
+        if self.as_of and (age := words.pop("older_than")):
+            words["died_before"] = (self.as_of - age).isoformat()
+        return bulk.Selection(words)
 
     def for_audit(self) -> dict[str, Any]:
         """What the audit keeps of it."""

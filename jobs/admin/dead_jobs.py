@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.contrib import messages
@@ -17,13 +18,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from jobs import causes, conf, dead, registry
-from jobs.admin import access
+from jobs.admin import access, bulk_actions
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.dead_filter import DeadFilter, Selection
 from jobs.admin.keyset import COUNT_CAP, capped_counts, key_or_none, page_of
+from jobs.admin.ramp_form import MANY, RampForm
 from jobs.dead import Tally
 from jobs.models import DeadJob, FailureCause
+from jobs.models.bulk import BulkVerb
 from jobs.models.dead import DeathReason
+from jobs.policy.ramp import CHUNK
 
 SHOWN_CAUSES = 10
 SHOWN_SAMPLES = 20
@@ -59,6 +63,7 @@ class BulkAction:
     consequence: str | Promise
     destroys: bool
     verb: Callable[..., Tally]
+    verb_of_many: BulkVerb
 
     def question(self, count: int) -> str:
         """What the confirmation page asks."""
@@ -86,6 +91,7 @@ ACTIONS = {
             ),
             destroys=False,
             verb=dead.requeue_all,
+            verb_of_many=BulkVerb.REQUEUE,
         ),
         BulkAction(
             name="discard",
@@ -98,6 +104,7 @@ ACTIONS = {
             ),
             destroys=True,
             verb=dead.discard_all,
+            verb_of_many=BulkVerb.DISCARD,
         ),
     )
 }
@@ -147,15 +154,22 @@ class DeadJobAdmin(ConsoleAdmin):
             return access.refuse(request, action.permission, action=recorded, target="dead jobs")
         selection = Selection.read(request.POST if request.method == "POST" else request.GET)
         reason = request.POST.get("reason", "").strip()[:500]
-        if request.method == "POST" and selection.is_frozen and (reason or not action.destroys):
-            return _do(request, action, selection, reason=reason)
-        return self._preview(request, action, selection.frozen(timezone.now()))
+        if request.method != "POST" or not selection.is_frozen:
+            return self._preview(request, action, selection.frozen(timezone.now()))
+        count = key_or_none(request.POST.get("count"), int)
+        form = RampForm.read(request.POST, count=count, typed=(count or 0) > MANY)
+        if form.problems or (action.destroys and not reason):
+            return self._preview(request, action, selection.frozen(timezone.now()), form=form)
+        return _do(request, action, selection, form, reason=reason)
 
-    def _preview(self, request: HttpRequest, action: BulkAction, selection: Selection) -> HttpResponse:
+    def _preview(
+        self, request: HttpRequest, action: BulkAction, selection: Selection, *, form: RampForm | None = None
+    ) -> HttpResponse:
         limit = conf.get().BULK_LIMIT
         chosen = selection.rows()
-        keys = list(chosen.values_list("pk", flat=True)[: limit + 1])
-        count = min(len(keys), limit)
+        found = chosen[: limit + 1].count()
+        count = min(found, limit)
+        many = count > MANY
         return self.page(
             request,
             "bulk.html",
@@ -163,19 +177,26 @@ class DeadJobAdmin(ConsoleAdmin):
             action=action,
             selection=selection,
             count=count,
-            limit=limit if len(keys) > limit else None,
-            groups=_groups(chosen, keys[:limit]),
+            limit=limit if found > limit else None,
+            groups=_groups(chosen, count),
             samples=list(chosen.select_related("run").only(*_LISTED)[:SHOWN_SAMPLES]),
-            reason_missing=request.method == "POST",
+            reason=request.POST.get("reason", ""),
+            reason_missing=form is not None and action.destroys and not request.POST.get("reason", "").strip(),
+            form=form or RampForm.offered(ramps=many and not action.destroys),
+            many=many,
+            ramps=not action.destroys,
+            key=uuid.uuid4().hex,
             back=f"{reverse('admin:jobs_deadjob_changelist')}?{selection.filter.query()}",
         )
 
 
-def _do(request: HttpRequest, action: BulkAction, selection: Selection, *, reason: str) -> HttpResponse:
+def _do(request: HttpRequest, action: BulkAction, selection: Selection, form: RampForm, *, reason: str) -> HttpResponse:
     back = redirect("admin:jobs_deadjob_changelist")
     if selection.filter.problems:
         messages.error(request, " ".join(selection.filter.problems))
         return back
+    if form.ramp.is_watched or (key_or_none(request.POST.get("count"), int) or 0) > CHUNK:
+        return _in_background(request, action, selection, form, reason=reason)
     tally = action.verb(
         selection.rows(),
         actor=access.actor(request),
@@ -186,6 +207,20 @@ def _do(request: HttpRequest, action: BulkAction, selection: Selection, *, reaso
     )
     _tell(request, action, tally, expected=key_or_none(request.POST.get("count"), int))
     return back
+
+
+def _in_background(
+    request: HttpRequest, action: BulkAction, selection: Selection, form: RampForm, *, reason: str
+) -> HttpResponse:
+    return bulk_actions.ask(
+        request,
+        action.verb_of_many,
+        selection.for_bulk(),
+        reason=reason,
+        ramp=replace(form.ramp, canary=0) if action.destroys else form.ramp,
+        up_to=selection.up_to,
+        key=request.POST.get("key", "")[:64],
+    )
 
 
 def _tell(request: HttpRequest, action: BulkAction, tally: Tally, *, expected: int | None) -> None:
@@ -223,11 +258,12 @@ def _counted_by_cause(asked: DeadFilter) -> list[tuple[int, int]]:
     return list(rows.annotate(count=Count("pk")).order_by("-count", "cause").values_list("cause", "count"))
 
 
-def _groups(rows: QuerySet[DeadJob], keys: list[int]) -> list[dict[str, Any]]:
-    """Counts by job, queue and error of what the action would touch."""
-    if not keys:
+def _groups(rows: QuerySet[DeadJob], count: int) -> list[dict[str, Any]]:
+    """Counts by job, queue and error of the first so many: what the action would touch."""
+    if not count:
         return []
-    touched = rows.filter(pk__lte=keys[-1]).order_by().values("name", "queue", "error_class")
+    last = rows.values_list("pk", flat=True)[count - 1 : count]
+    touched = rows.filter(pk__lte=last[0]).order_by().values("name", "queue", "error_class")
     return [dict(each) for each in touched.annotate(count=Count("pk")).order_by("-count", "name")]
 
 

@@ -17,7 +17,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from jobs import audit, conf, dead, discards, policies, registry, runs
+from jobs import audit, conf, dead, discards, pending, policies, registry, runs
 from jobs.admin import access
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.keyset import COUNT_CAP, WINDOW, capped_counts, key_or_none, page_of
@@ -95,6 +95,10 @@ def _cancel(run: JobRun, burial: DeadJob | None, words: dict[str, str]) -> None:
     runs.cancel(run, **words)
 
 
+def _run_now(run: JobRun, burial: DeadJob | None, words: dict[str, str]) -> None:
+    pending.run_now(run, **words)
+
+
 def _stop(run: JobRun, burial: DeadJob | None, words: dict[str, str]) -> None:
     runs.stop(run, **words)
 
@@ -150,6 +154,19 @@ ACTIONS = {
             destroys=False,
             verb=_undo,
             also=_is_undoable,
+        ),
+        RunAction(
+            name="run-now",
+            recorded="run_now",
+            permission=access.RESCHEDULE,
+            states=tuple(pending.WAITS_FOR_A_TIME),
+            label=gettext_lazy("Run now"),
+            button=gettext_lazy("Run it now"),
+            question=gettext_lazy("Run this now?"),
+            consequence=gettext_lazy("It goes to its queue at once, whenever it was due."),
+            done=gettext_lazy("It is due now, and starts as soon as a worker is free."),
+            destroys=False,
+            verb=_run_now,
         ),
         RunAction(
             name="cancel",

@@ -54,6 +54,11 @@ def totals(action: BulkAction) -> Cohort:
     return Cohort(found.get(OK, 0), found.get(FAILED, 0), found.get(WAITING, 0))
 
 
+def failed(action: BulkAction) -> QuerySet[DeadJob]:
+    """Those of them that failed again, the latest first, each with its run."""
+    return members(action).annotate(fate=_FATE).filter(fate=FAILED).select_related("run").order_by("-pk")
+
+
 def members(action: BulkAction) -> QuerySet[DeadJob]:
     """The dead jobs that the action let go."""
     return DeadJob.objects.filter(bulk=action)

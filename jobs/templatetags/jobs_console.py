@@ -16,7 +16,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from jobs import discards
-from jobs.models import DeadJob, FailureCause, RunState
+from jobs.models import BulkAction, DeadJob, FailureCause, RunState
+from jobs.models.bulk import BulkState
 from jobs.models.causes import CauseState
 from jobs.policy import causes
 
@@ -39,6 +40,14 @@ _CAUSE_SHAPES = {
     CauseState.SNOOZED: "◷",
     CauseState.IGNORED: "—",
     CauseState.RESOLVED: "✓",
+}
+_BULK_SHAPES = {
+    BulkState.ASKED: "…",
+    BulkState.CANARY: "◔",
+    BulkState.RAMPING: "▶",
+    BulkState.PAUSED: "‖",
+    BulkState.STOPPED: "✕",
+    BulkState.FINISHED: "✓",
 }
 _TREND_HEIGHT = 20
 
@@ -99,6 +108,18 @@ def state(value: str) -> SafeString:
         known.value,
         _SHAPES[known],
         known.label,
+    )
+
+
+@register.simple_tag
+def bulk_state(action: BulkAction) -> SafeString:
+    """Where a bulk action is, with a shape beside it."""
+    state = BulkState(action.state)
+    return format_html(
+        '<span class="jobs-state jobs-bulk-{}"><span aria-hidden="true">{}</span> {}</span>',
+        state.value,
+        _BULK_SHAPES[state],
+        state.label,
     )
 
 

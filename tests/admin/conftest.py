@@ -10,7 +10,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 PERMISSIONS = (
-    *("view_console", "requeue_job", "discard_job", "cancel_job", "view_payload", "view_audit"),
+    *("view_console", "requeue_job", "discard_job", "cancel_job", "reschedule_job", "view_payload", "view_audit"),
     *("manage_fuses", "manage_failures"),
 )
 

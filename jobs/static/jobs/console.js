@@ -29,6 +29,26 @@
     show();
   };
 
+  /* What goes on by itself is asked for again, while somebody looks, until it goes on no more. */
+  const refresh = (part) => {
+    const seconds = Number(part.dataset.refresh);
+    if (!seconds) return;
+    setTimeout(async () => {
+      let next = part;
+      if (!document.hidden && !part.contains(document.activeElement)) {
+        try {
+          const answer = await fetch(location.href, { credentials: "same-origin" });
+          const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+          const fresh = answer.ok && page.getElementById(part.id);
+          if (fresh && !fresh.dataset.refresh) return location.reload();
+          if (fresh) { part.replaceWith(fresh); next = fresh; }
+        } catch { /* The next time may do. */ }
+      }
+      refresh(next);
+    }, seconds * 1000);
+  };
+
+  document.querySelectorAll("[data-refresh]").forEach(refresh);
   document.querySelectorAll("form[data-once]").forEach(sendOnce);
   document.querySelectorAll("form").forEach(countSelection);
   // A page that comes back from the browser's memory may be sent again.

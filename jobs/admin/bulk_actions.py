@@ -1,0 +1,146 @@
+"""The pages about bulk actions: the list, and one action's page with how far it is and what can be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from jobs import bulk
+from jobs.admin import access
+from jobs.admin.console import ConsoleAdmin, View
+from jobs.admin.keyset import key_or_none, page_of
+from jobs.errors import JobsError
+from jobs.models import AuditEntry, BulkAction
+from jobs.models.bulk import OPEN_STATES, RESUMABLE_STATES, BulkState, BulkVerb
+from jobs.policy.rates import rate_in_words
+
+SHOWN_FAILED = 20
+SHOWN_AUDIT = 20
+PERMISSIONS = {
+    BulkVerb.REQUEUE: access.REQUEUE,
+    BulkVerb.DISCARD: access.DISCARD,
+    BulkVerb.CANCEL: access.CANCEL,
+    BulkVerb.RUN_NOW: access.RESCHEDULE,
+}
+
+
+@dataclass(frozen=True)
+class Handle:
+    """What can be done with a bulk action that is under way, by who may do what it does."""
+
+    name: str
+    label: str | Promise
+    done: str | Promise
+    states: tuple[BulkState, ...]
+    verb: Callable[..., None]
+
+
+HANDLES = {
+    handle.name: handle
+    for handle in (
+        Handle("pause", gettext_lazy("Pause"), gettext_lazy("Paused."), OPEN_STATES, bulk.pause),
+        Handle(
+            "resume",
+            gettext_lazy("Resume"),
+            gettext_lazy("Resumed: it goes on where it was."),
+            RESUMABLE_STATES,
+            bulk.resume,
+        ),
+        Handle(
+            "stop",
+            gettext_lazy("Stop"),
+            gettext_lazy("Stopped: what has not gone stays as it is."),
+            (*OPEN_STATES, BulkState.PAUSED),
+            bulk.stop,
+        ),
+    )
+}
+
+
+class BulkActionAdmin(ConsoleAdmin):
+    """Bulk actions: what was asked for, how far it is, why it stopped."""
+
+    def routes(self) -> Iterable[tuple[str, View, str, bool]]:
+        return [
+            ("", self.list_page, "changelist", False),
+            ("<int:pk>/", self.action_page, "change", False),
+            ("<int:pk>/<slug:name>/", self.handle, "act", True),
+        ]
+
+    def list_page(self, request: HttpRequest) -> HttpResponse:
+        page = page_of(
+            BulkAction.objects.defer("selection"),
+            older=key_or_none(request.GET.get("older"), int),
+            newer=key_or_none(request.GET.get("newer"), int),
+        )
+        return self.page(request, "bulk_actions.html", title=_("Bulk actions"), page=page)
+
+    def action_page(self, request: HttpRequest, pk: int) -> HttpResponse:
+        action = get_object_or_404(BulkAction, pk=pk)
+        is_retry = action.verb == BulkVerb.REQUEUE
+        return self.page(
+            request,
+            "bulk_action.html",
+            title=_("Bulk action %(number)s") % {"number": action.pk},
+            action=action,
+            rest=max(0, action.total - action.looked),
+            filter=action.selection.get("words", {}),
+            chosen=len(action.selection.get("keys", ())) if "keys" in action.selection else None,
+            rate=rate_in_words(action.rate) if action.rate else "",
+            percent=f"{action.max_failures * 100:g} %",
+            fared=bulk.totals(action) if is_retry else None,
+            failed=list(bulk.failed(action)[:SHOWN_FAILED]) if is_retry else [],
+            handles=self._handles(request, action),
+            audit_entries=_audit_of(action) if access.may(request, access.VIEW_AUDIT) else None,
+        )
+
+    def handle(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
+        """Do it, on POST; a GET only shows the action."""
+        handle = HANDLES.get(name)
+        if handle is None:
+            raise Http404(name)
+        action = get_object_or_404(BulkAction, pk=pk)
+        permission = PERMISSIONS[BulkVerb(action.verb)]
+        if not access.may(request, permission):
+            recorded = f"bulk {action.verb} {name}" if request.method == "POST" else ""
+            return access.refuse(request, permission, action=recorded, target=f"bulk action {pk}")
+        if request.method == "POST":
+            self._do(request, handle, action)
+        return redirect("admin:jobs_bulkaction_change", pk=pk)
+
+    def _do(self, request: HttpRequest, handle: Handle, action: BulkAction) -> None:
+        reason = request.POST.get("reason", "").strip()[:500]
+        words = {"actor": access.actor(request), "reason": reason, "address": access.address(request)}
+        try:
+            handle.verb(action, **words)
+        except JobsError as error:
+            messages.warning(request, _("Nothing was changed. %(why)s") % {"why": error})
+        else:
+            messages.success(request, str(handle.done))
+
+    def _handles(self, request: HttpRequest, action: BulkAction) -> list[Handle]:
+        if not access.may(request, PERMISSIONS[BulkVerb(action.verb)]):
+            return []
+        return [each for each in HANDLES.values() if action.state in each.states]
+
+
+def ask(request: HttpRequest, verb: BulkVerb, selection: bulk.Selection, **words: Any) -> HttpResponse:
+    """Ask for a bulk action, and go to its page; the same form sent twice is one action."""
+    action, is_new = bulk.ask(verb, selection, actor=access.actor(request), address=access.address(request), **words)
+    if is_new:
+        messages.success(request, _("It is queued: a worker does it in the background. This page shows how far it is."))
+    else:
+        messages.warning(request, _("This was already queued: nothing was asked for again."))
+    return redirect("admin:jobs_bulkaction_change", pk=action.pk)
+
+
+def _audit_of(action: BulkAction) -> list[AuditEntry]:
+    return list(AuditEntry.objects.filter(target=f"bulk action {action.pk}").order_by("-pk")[:SHOWN_AUDIT])
