@@ -21,7 +21,7 @@ _OFFERED = {"canary": "5", "rate": "50/s", "max_failures": "20%", "max_wait": "5
 class RampForm:
     """The fields of a form, as they were sent or are offered first. `problems` say what was not understood."""
 
-    fields: dict[str, str]
+    sent: dict[str, str]
     ramp: Ramp = field(default_factory=Ramp)
     problems: list[str] = field(default_factory=list)
 
@@ -31,16 +31,16 @@ class RampForm:
         return cls(dict(_OFFERED) if ramps else {})
 
     @classmethod
-    def read(cls, sent: Mapping[str, str], *, count: int | None, typed: bool) -> RampForm:
+    def read(cls, query: Mapping[str, str], *, count: int | None, typed: bool) -> RampForm:
         """What was sent of it; with `typed`, a person had to type the count."""
-        made = cls({name: sent.get(name, "").strip()[:20] for name in (*_OFFERED, "typed")})
+        made = cls({name: query.get(name, "").strip()[:20] for name in (*_OFFERED, "typed")})
         made.ramp = made._ramp()
-        if typed and made.fields["typed"].replace(",", "").replace(".", "").replace(" ", "") != str(count):
+        if typed and made.sent["typed"].replace(",", "").replace(".", "").replace(" ", "") != str(count):
             made.problems.append(_("Type the number %(count)s: it is how many this is about.") % {"count": count})
         return made
 
     def _ramp(self) -> Ramp:
-        canary, rate, share, wait = (self.fields[name] for name in _OFFERED)
+        canary, rate, share, wait = (self.sent[name] for name in _OFFERED)
         try:
             limit = parse_age(wait).total_seconds() if wait else None
             return Ramp(self._canary(canary), parse_rate(rate) if rate else None, parse_share(share or "20%"), limit)
