@@ -12,6 +12,8 @@ from jobs.errors import (
     HandBackJob,
     JobStopped,
     JobTimedOut,
+    LockHeld,
+    LockLost,
     PutOffJob,
     RetryLater,
 )
@@ -37,6 +39,8 @@ __all__ = [
     "Job",
     "JobStopped",
     "JobTimedOut",
+    "LockHeld",
+    "LockLost",
     "PutOffJob",
     "RetryLater",
     "RetryPolicy",

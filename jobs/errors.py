@@ -198,6 +198,22 @@ class CircuitOpen(PutOffJob):
         self.name = name
 
 
+class LockPutOff(PutOffJob, LockHeld):
+    """Another one holds the lock, and the run is put off."""
+
+    def __init__(self, name: str, seconds: float) -> None:
+        super().__init__(seconds, f"lock {name} is held")
+        self.name = name
+
+
+class LockNotAsked(PutOffJob, BrokerUnavailable):
+    """Redis cannot say who holds the lock, and the run is put off."""
+
+    def __init__(self, name: str, seconds: float) -> None:
+        super().__init__(seconds, f"lock {name} cannot be asked for")
+        self.name = name
+
+
 class HandBackJob(Exception):
     """Raise it in a job that is `stopping()`: the run starts again elsewhere, and this attempt does not count.
 

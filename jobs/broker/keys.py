@@ -26,6 +26,10 @@ FUSES = "jobs:fuses"
 _FUSE_LANE = "\tfuse:"
 
 
+# A sorted set of the locks that are held, by the end of their life, in milliseconds of the server's clock.
+LOCKS = "jobs:locks"
+# Before a lock's name, the hash of who holds it.
+LOCK = "jobs:lock:"
 # A sorted set of the circuits that were used of late, by when.
 CIRCUITS = "jobs:circuits"
 

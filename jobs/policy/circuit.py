@@ -32,7 +32,7 @@ Admission = Literal["go", "probe", "wait"]
 Says = Literal["failure", "answer", "nothing"]
 Errors = tuple[type[BaseException], ...]
 
-LONGEST_NAME = 100
+LONGEST_NAME = 200
 _MOST_FAILURES = 1000
 _LONGEST_SECONDS = 86_400.0
 # What waits for a circuit asks again after this share of the time that it stays open, and no sooner.
