@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, router, transaction
 from django.db.models import Max, Q, QuerySet, Sum
@@ -134,6 +135,23 @@ def preview(job: str, where: Where | None = None) -> Preview:
     rows = waiting(name, conditions_of(name, where or {}))
     queues = list(rows.values_list("queue", flat=True)[: COUNT_CAP + 1])
     return Preview(dict(Counter(queues[:COUNT_CAP])), capped=len(queues) > COUNT_CAP)
+
+
+def examples(job: str, where: Where | None = None, *, most: int) -> list[JobRun]:
+    """Some of those, the latest first. Raises as `preview` does."""
+    name = registry.full_name(job)
+    return list(waiting(name, conditions_of(name, where or {})).defer("payload", "result").order_by("-pk")[:most])
+
+
+def holders(runs: Sequence[JobRun]) -> dict[UUID, Fuse]:
+    """The fuse that keeps each of these runs from starting, by the run's id; nothing where Redis cannot say."""
+    may_wait = [run for run in runs if run.state in _WAITING]
+    there = {fuse.pk: fuse for fuse in Fuse.objects.filter(released_at__isnull=True)} if may_wait else {}
+    try:
+        found = copies.fuses_of([run.rq_id for run in may_wait]) if there else {}
+    except BrokerUnavailable:
+        return {}
+    return {run.pk: there[found[run.rq_id]] for run in may_wait if found.get(run.rq_id) in there}
 
 
 def waiting(name: str, conditions: Iterable[Condition]) -> QuerySet[JobRun]:

@@ -15,6 +15,7 @@ DISCARD = "jobs.discard_job"
 CANCEL = "jobs.cancel_job"
 RESCHEDULE = "jobs.reschedule_job"
 FAILURES = "jobs.manage_failures"
+MANAGE_FUSES = "jobs.manage_fuses"
 VIEW_PAYLOAD = "jobs.view_payload"
 VIEW_AUDIT = "jobs.view_audit"
 

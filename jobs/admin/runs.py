@@ -17,7 +17,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from jobs import audit, conf, dead, discards, pending, policies, registry, runs
+from jobs import audit, conf, dead, discards, fuses, pending, policies, registry, runs
 from jobs.admin import access
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.keyset import COUNT_CAP, WINDOW, capped_counts, key_or_none, page_of
@@ -33,6 +33,7 @@ SHOWN_CHILDREN = 20
 SHOWN_AUDIT = 20
 # What a row of the list shows; payloads and results may be large.
 _LISTED = (
+    "rq_id",
     "name",
     "queue",
     "state",
@@ -229,6 +230,8 @@ class RunAdmin(ConsoleAdmin):
             title=_("Runs"),
             asked=asked,
             page=page,
+            holders=fuses.holders(page.rows),
+            may_fuse=access.may(request, access.MANAGE_FUSES),
             window=WINDOW,
             states=_state_counts(),
             queues=_with(conf.queue_names(), asked.asked.get("queue")),
@@ -237,6 +240,7 @@ class RunAdmin(ConsoleAdmin):
 
     def run_page(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         run = get_object_or_404(JobRun.objects.defer("payload"), pk=pk)
+        fuse = fuses.holders([run]).get(run.pk)
         attempts = list(run.history.order_by("-ended_at", "-pk")[:SHOWN_ATTEMPTS])
         burials = list(run.burials.select_related("cause").order_by("pk"))
         children = list(JobRun.objects.filter(parent=pk).only(*_LISTED).order_by("pk")[: SHOWN_CHILDREN + 1])
@@ -246,7 +250,9 @@ class RunAdmin(ConsoleAdmin):
             title=run.name,
             run=run,
             burial=_open(burials),
-            events=timeline(run, attempts[::-1], burials, timezone.now()),
+            events=timeline(run, attempts[::-1], burials, timezone.now(), fuse),
+            fuse=fuse,
+            may_fuse=access.may(request, access.MANAGE_FUSES),
             cause=_cause_of(attempts, burials),
             latest_attempt=attempts[0].pk if attempts else None,
             attempts_capped=len(attempts) == SHOWN_ATTEMPTS,

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from jobs.models import DeadJob, JobAttempt, JobRun, RunState
+from jobs.models import DeadJob, Fuse, JobAttempt, JobRun, RunState
 from jobs.models.dead import Resolution
 from jobs.models.runs import PENDING_STATES
 
@@ -38,8 +38,14 @@ class Event:
     ahead: bool = False
 
 
-def timeline(run: JobRun, attempts: Iterable[JobAttempt], burials: Sequence[DeadJob], now: datetime) -> list[Event]:
-    """What happened to a run in the order of time, and what comes next."""
+def timeline(
+    run: JobRun,
+    attempts: Iterable[JobAttempt],
+    burials: Sequence[DeadJob],
+    now: datetime,
+    fuse: Fuse | None = None,
+) -> list[Event]:
+    """What happened to a run in the order of time, and what comes next. `fuse` is what keeps it from starting."""
     events = [*_asked(run, now), *_pushed(run)]
     for attempt in attempts:
         events.append(_attempt(attempt, run))
@@ -49,7 +55,7 @@ def timeline(run: JobRun, attempts: Iterable[JobAttempt], burials: Sequence[Dead
         events += _ended(run)
     # The sort is stable, so of two events in one millisecond the cause stays above its effect.
     events.sort(key=lambda event: event.at)
-    return events + _now(run, now)
+    return [*events, _kept(fuse, now)] if fuse else events + _now(run, now)
 
 
 def _asked(run: JobRun, now: datetime) -> list[Event]:
@@ -107,6 +113,11 @@ def _started(run: JobRun) -> list[Event]:
         return []
     title = _("Attempt %(number)d of %(most)d started") % {"number": run.attempts, "most": run.max_attempts}
     return [Event(run.started_at, title, text=_("on %(worker)s") % {"worker": run.worker} if run.worker else "")]
+
+
+def _kept(fuse: Fuse, now: datetime) -> Event:
+    title = _("Kept from starting by fuse %(number)d") % {"number": fuse.pk}
+    return Event(now, title, tone=WAITING, text=fuse.reason, ahead=True)
 
 
 def _now(run: JobRun, now: datetime) -> list[Event]:

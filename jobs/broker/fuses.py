@@ -81,8 +81,12 @@ def fuses_of(run_ids: Sequence[str]) -> dict[str, int]:
     """Which fuse keeps each of these runs from starting, in one round trip. Raises `BrokerUnavailable`."""
     pipeline = client().pipeline(transaction=False)
     for run_id in run_ids:
-        pipeline.hget(keys.job(run_id), "lane")
+        pipeline.hmget(keys.job(run_id), "lane", "status")
     with errors_named():
-        lanes = pipeline.execute(raise_on_error=False) if run_ids else []
-    found = {run_id: keys.fuse_in(lane) for run_id, lane in zip(run_ids, lanes, strict=True) if isinstance(lane, bytes)}
-    return {run_id: fuse for run_id, fuse in found.items() if fuse is not None}
+        answers = pipeline.execute(raise_on_error=False) if run_ids else []
+    lanes = {run_id: answer[0] for run_id, answer in zip(run_ids, answers, strict=True) if _is_in_lane(answer)}
+    return {run_id: fuse for run_id, lane in lanes.items() if (fuse := keys.fuse_in(lane)) is not None}
+
+
+def _is_in_lane(answer: list[bytes | None] | Exception) -> bool:
+    return not isinstance(answer, Exception) and answer[0] is not None and answer[1] == b"queued"

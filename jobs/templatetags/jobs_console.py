@@ -16,9 +16,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from jobs import discards
-from jobs.models import BulkAction, DeadJob, FailureCause, RunState
+from jobs.models import BulkAction, DeadJob, FailureCause, Fuse, RunState
 from jobs.models.bulk import BulkState
 from jobs.models.causes import CauseState
+from jobs.models.fuses import FuseAction
 from jobs.policy import causes
 
 register = template.Library()
@@ -49,6 +50,7 @@ _BULK_SHAPES = {
     BulkState.STOPPED: "✕",
     BulkState.FINISHED: "✓",
 }
+_FUSE_SHAPES = {FuseAction.HOLD: "‖", FuseAction.SLOW: "◔", FuseAction.DISCARD: "—"}
 _TREND_HEIGHT = 20
 
 
@@ -160,6 +162,36 @@ def cause_state(cause: FailureCause) -> SafeString:
     )
 
 
+@register.simple_tag
+def fuse_state(fuse: Fuse) -> SafeString:
+    """A fuse's number and what it does, with a shape beside it."""
+    action = FuseAction(fuse.action)
+    does = {
+        FuseAction.HOLD: _("holds"),
+        FuseAction.SLOW: _("slows to %(rate)s") % {"rate": fuse.rate},
+        FuseAction.DISCARD: _("discards"),
+    }
+    return format_html(
+        '<span class="jobs-state jobs-state-{}"><span aria-hidden="true">{}</span> {} {}</span>',
+        "cancelled" if fuse.ended_at else "retrying",
+        _FUSE_SHAPES[action],
+        fuse.pk,
+        does[action],
+    )
+
+
+@register.simple_tag
+def fuse_caught(counts: dict[str, int] | None) -> SafeString | str:
+    """How many runs a fuse has caught, by queue where there are several."""
+    if counts is None:
+        return _("unknown")
+    total = tally(sum(counts.values()))
+    if len(counts) < 2:
+        return total
+    queues = ", ".join(f"{queue} {tally(count)}" for queue, count in sorted(counts.items()))
+    return format_html('{} <span class="jobs-quiet">{}</span>', total, queues)
+
+
 @register.filter
 def trend(hours: dict[str, int]) -> SafeString:
     """The failures of the last 24 hours: how many, and a bar for each hour."""
@@ -205,6 +237,12 @@ def frame(told: str) -> str:
     """`orders.payments: charge` for what a fingerprint calls `orders.payments charge`."""
     module, _space, function = told.partition(" ")
     return f"{module}: {function}"
+
+
+@register.filter
+def of(table: dict[Any, Any] | str | None, key: Any) -> Any:
+    """What a table has for a key; nothing where there is no table."""
+    return table.get(key) if isinstance(table, dict) else None
 
 
 @register.filter
