@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import socket
 import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from smtplib import SMTPRecipientsRefused
 from typing import Literal
+from urllib.request import urlopen
 
 from asgiref.sync import sync_to_async
+from django.core.mail import EmailMessage
 from django.utils import timezone
 
 from jobs import (
@@ -24,6 +28,7 @@ from jobs import (
     RetryLater,
     RetryPolicy,
     Unique,
+    at_once,
     current_run,
     effects,
     exponential,
@@ -31,6 +36,8 @@ from jobs import (
     jitter,
     job,
 )
+from jobs.circuits import Circuit
+from jobs.emails import send_once
 from jobs.models import SentEmail
 from tests.sample import carrier
 from tests.sample.carrier import MalformedAddress, NoSuchParcel
@@ -307,6 +314,27 @@ def call_partner(number: int) -> None:
     if not Path(os.environ["SAMPLE_LEDGER"]).with_name("healed").exists():
         raise ConnectionError("the partner is broken")
     note(f"called {number}")
+
+
+# What is bad in the story that we exist to prevent.
+
+
+@job(retry=RetryPolicy(rules={ValueError: Bury, SMTPRecipientsRefused: Bury}))
+def write_to(address: str) -> None:
+    send_once("story", address, "1", EmailMessage("Your order", "It is on its way.", to=[address]))
+
+
+@job(retry=2, circuit=Circuit("story", open_for=5), limits=[at_once(2, name="story")])
+def ask_partner(number: int) -> None:
+    """Ask over HTTP, and give the partner a second."""
+    urlopen(os.environ["SAMPLE_PARTNER"], timeout=1).close()
+    note(f"answered {number}")
+
+
+@job(retry=RetryPolicy(attempts=3, backoff=QUICK))
+def ask_nobody() -> None:
+    """Call where nobody listens."""
+    socket.create_connection(("127.0.0.1", 1), timeout=1).close()
 
 
 # As docs/retrying.md shows them.
