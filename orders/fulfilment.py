@@ -28,7 +28,8 @@ def notify_warehouse(order_id: int, *, on_invalid_address: Callable[[int, str], 
     """Have the warehouse pack the order, unless it was asked already.
 
     An address it refuses is marked on the order, told through `on_invalid_address(order_id, problem)` in the
-    same transaction, and raised as `warehouse.InvalidAddress`, since only a person can mend it.
+    same transaction, and raised as `warehouse.InvalidAddress`, since only a person can mend it. One that was
+    corrected while the warehouse was asked is the next run's affair.
     """
     order = Order.objects.filter(pk=order_id, warehouse_notified_at__isnull=True).first()
     if order is None:
@@ -41,22 +42,21 @@ def notify_warehouse(order_id: int, *, on_invalid_address: Callable[[int, str], 
             idempotency_key=f"{order.reference}-shipment",
         )
     except warehouse.InvalidAddress as error:
-        _mark_undeliverable(order, str(error), on_invalid_address)
-        raise
+        if _mark_undeliverable(order, str(error), on_invalid_address):
+            raise
+        return
     _mark_accepted(order, shipment.id)
 
 
+@transaction.atomic
 def mark_shipped(order_id: int) -> bool:
-    """Record that the carrier has the parcel. False when it is not ready yet, or gone already."""
-    ready = Order.objects.filter(
-        pk=order_id,
-        paid_at__isnull=False,
-        stocked_at__isnull=False,
-        warehouse_notified_at__isnull=False,
-        shipped_at__isnull=True,
-        refunded_at__isnull=True,
-    )
-    return bool(ready.update(shipped_at=timezone.now()))
+    """Record that the carrier has the parcel. False when it is not ready, or gone already."""
+    # Nobody pays back, packs or ships this order between the look and the mark.
+    order = Order.objects.select_for_update().filter(pk=order_id).first()
+    if order is None or not order.is_ready_to_ship:
+        return False
+    Order.objects.filter(pk=order.pk).update(shipped_at=timezone.now())
+    return True
 
 
 def _packing_list(order: Order) -> list[dict[str, str | int]]:
@@ -64,16 +64,22 @@ def _packing_list(order: Order) -> list[dict[str, str | int]]:
 
 
 @transaction.atomic
-def _mark_undeliverable(order: Order, problem: str, tell: Callable[[int, str], object]) -> None:
+def _mark_undeliverable(asked: Order, problem: str, tell: Callable[[int, str], object]) -> bool:
+    """False when the order is not as it was asked about: packed meanwhile, or under another address."""
+    order = Order.objects.select_for_update().get(pk=asked.pk)
+    if order.warehouse_notified_at or order.address != asked.address:
+        return False
     problem = problem[:MAX_PROBLEM_LENGTH]
     # A requeued run that meets the same address again has nothing new to tell.
-    if Order.objects.filter(pk=order.pk).exclude(shipping_problem=problem).update(shipping_problem=problem):
+    if order.shipping_problem != problem:
+        Order.objects.filter(pk=order.pk).update(shipping_problem=problem)
         tell(order.pk, problem)
+    return True
 
 
 @transaction.atomic
-def _mark_accepted(order: Order, warehouse_id: str) -> None:
-    Shipment.objects.get_or_create(order=order, defaults={"warehouse_id": warehouse_id})
-    Order.objects.filter(pk=order.pk, warehouse_notified_at__isnull=True).update(
-        warehouse_notified_at=timezone.now(), shipping_problem=""
-    )
+def _mark_accepted(asked: Order, warehouse_id: str) -> None:
+    order = Order.objects.select_for_update().get(pk=asked.pk)
+    if order.warehouse_notified_at is None:
+        Shipment.objects.create(order=order, warehouse_id=warehouse_id)
+        Order.objects.filter(pk=order.pk).update(warehouse_notified_at=timezone.now(), shipping_problem="")

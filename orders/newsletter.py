@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from django.core import signing
 from django.db import models, transaction
 from django.utils import timezone
 
+from jobs import PutOffJob
 from orders import lists
 from orders.models import Customer, Newsletter
 
@@ -51,15 +53,16 @@ def leave(customer: Customer, *, on_left: Tell) -> bool:
 def put_on_list(customer_id: int, *, on_listed: Tell) -> None:
     """Have the provider know a customer who asked. One who did not, or not any more: nothing to do.
 
-    An address that the provider refuses is an answer: it is kept on the customer and not raised. Every other
-    error of `lists` is.
+    An address that the provider refuses is an answer: it is kept on the customer and not raised. A rate
+    limit puts the run off; every other error of `lists` is raised.
     """
     asked = Customer.objects.filter(pk=customer_id, newsletter=Newsletter.ASKED)
     customer = asked.first()
     if customer is None:
         return
     try:
-        lists.add(address=customer.email, name=customer.name)
+        with _waiting_as_told():
+            lists.add(address=customer.email, name=customer.name)
     except lists.AddressRefused as refusal:
         _set(asked, Newsletter.INVALID, refusal.words)
         return
@@ -71,7 +74,8 @@ def take_off_list(customer_id: int) -> None:
     """Have the provider forget a customer who left."""
     customer = Customer.objects.filter(pk=customer_id, newsletter=Newsletter.LEFT).first()
     if customer is not None:
-        lists.remove(customer.email)
+        with _waiting_as_told():
+            lists.remove(customer.email)
 
 
 def has_it(customer: Customer) -> bool:
@@ -98,6 +102,15 @@ def _mark_listed(customer: Customer, tell: Tell) -> bool:
         return False
     tell(customer.pk)
     return True
+
+
+@contextmanager
+def _waiting_as_told() -> Iterator[None]:
+    """A rate limit is no failure: the run waits as long as the provider says, and the attempt does not count."""
+    try:
+        yield
+    except lists.RateLimited as limited:
+        raise PutOffJob(limited.retry_after, "the list provider takes no more requests now") from limited
 
 
 def _set(customers: models.QuerySet[Customer], state: Newsletter, problem: str = "") -> bool:

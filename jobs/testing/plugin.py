@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from jobs import circuits
 from jobs.broker.embedded import EmbeddedServer
 from jobs.testing import Attempts, FakeJobs, InlineJobs, drain, embedded_valkey, fake, inline
 from jobs.testing.servers import empty_valkey
@@ -35,8 +36,9 @@ def jobs_drain(db: None, jobs_valkey: EmbeddedServer) -> Callable[..., Attempts]
 
 @pytest.fixture
 def jobs_valkey(jobs_valkey_server: EmbeddedServer) -> EmbeddedServer:
-    """The test process's own Valkey, emptied before the test."""
+    """The test process's own Valkey, emptied before the test; and no circuit is known to be open."""
     empty_valkey()
+    circuits.forget()
     return jobs_valkey_server
 
 

@@ -1,14 +1,13 @@
 """`update_inventory`, called directly, and by many at once."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
 from orders import inventory
 from orders.checkout import Item
 from orders.jobs import update_inventory
 from orders.models import Order, Product
+from tests.orders.at_once import at_once
 from tests.orders.making import a_product, an_order
 
 pytestmark = pytest.mark.django_db
@@ -69,7 +68,7 @@ def test_many_orders_at_once_sell_what_is_there_and_no_more() -> None:
         an_order(items=[Item(hats, 2), Item(boxes, 1)] if turn % 2 else [Item(boxes, 1), Item(hats, 2)])
         for turn in range(8)
     ]
-    _in_threads(update_inventory, [order.pk for order in orders])
+    at_once(update_inventory, [order.pk for order in orders])
     hats.refresh_from_db()
     boxes.refresh_from_db()
     assert Order.objects.filter(stocked_at__isnull=False).count() == 3
@@ -81,17 +80,6 @@ def test_many_orders_at_once_sell_what_is_there_and_no_more() -> None:
 def test_one_order_taken_by_many_at_once_is_taken_once() -> None:
     product = a_product(stock=10)
     order = an_order(product)
-    _in_threads(update_inventory, [order.pk] * 6)
+    at_once(update_inventory, [order.pk] * 6)
     product.refresh_from_db()
     assert product.stock == 8
-
-
-def _in_threads(function, arguments) -> None:
-    def call(argument) -> None:
-        try:
-            function(argument)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(4) as threads:
-        list(threads.map(call, arguments))

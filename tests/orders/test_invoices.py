@@ -1,7 +1,6 @@
 """Invoices: numbered without gaps, drawn once, fetched by the customer and the staff only."""
 
 import re
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from io import BytesIO
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.files.storage import default_storage
-from django.db import connection, transaction
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -23,6 +22,7 @@ from orders.invoice_pdf import Facts, Line
 from orders.jobs import charge_order, make_invoice
 from orders.models import Invoice, Order, Product
 from orders.partners.mailbox import Mailbox
+from tests.orders.at_once import at_once
 from tests.orders.making import a_product, an_order, asked
 from tests.orders.test_views import filled_form
 
@@ -161,28 +161,17 @@ def test_a_number_that_was_rolled_back_is_given_again(product: Product) -> None:
 def test_many_at_once_leave_no_gap_and_no_double() -> None:
     product = a_product()
     orders = [paid(an_order(product)).pk for _ in range(6)]
-    _at_once(make_invoice, orders * 2)
+    at_once(make_invoice, orders * 2)
     assert sorted(Invoice.objects.values_list("position", flat=True)) == [1, 2, 3, 4, 5, 6]
     assert sorted(default_storage.listdir("invoices")[1]) == [f"JS-{YEAR}-0000{turn}.pdf" for turn in range(1, 7)]
 
 
-def test_one_invoice_is_drawn_once_by_many_at_once(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> None:
+def test_one_invoice_is_drawn_once_by_manyat_once(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> None:
     order = paid(an_order(a_product()))
     drawn = []
     monkeypatch.setattr(invoice_pdf, "draw", lambda facts: drawn.append(facts) or b"%PDF")
-    _at_once(make_invoice, [order.pk] * 6)
+    at_once(make_invoice, [order.pk] * 6)
     assert len(drawn) == 1
-
-
-def _at_once(function: Any, arguments: list[int]) -> None:
-    def closing(argument: int) -> None:
-        try:
-            function(argument)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(4) as threads:
-        list(threads.map(closing, arguments))
 
 
 # Who may fetch it

@@ -1,16 +1,20 @@
 """Sign-up to the newsletter: the service, its jobs and its pages, against the list provider over HTTP."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
+from jobs import circuits
+from jobs.models import JobRun
 from jobs.testing import drain
 from orders import lists, newsletter, subscribing
-from orders.jobs import subscribe
+from orders.jobs import SUBSCRIBING, subscribe
 from orders.models import Customer, Newsletter
 from orders.partners.lists import Lists
 from orders.partners.mailbox import Mailbox
@@ -76,6 +80,36 @@ def test_a_broken_provider_is_asked_again_and_has_them_once(list_provider: Lists
     drain(due=True)
     assert state_of(reader) == "on_list"
     assert list_provider.counts() == {"503": 3, "201": 1}
+
+
+@pytest.mark.usefixtures("mailbox")
+@pytest.mark.parametrize("mode", ["rate_limit", "rate_limit_date"])
+def test_a_rate_limit_is_waited_for_and_burns_no_attempt(list_provider: Lists, mode: str) -> None:
+    list_provider.set_mode(mode, seconds=30, times=2 * SUBSCRIBING.attempts)
+    reader = subscribing.sign_up("ada@example.com")
+    asked_at = timezone.now()
+    drain()
+    run = JobRun.objects.get(name="orders.subscribe")
+    assert run.attempts == 0
+    assert timedelta(seconds=28) < run.due_at - asked_at < timedelta(seconds=60)
+    while state_of(reader) == "asked":
+        drain(due=True)
+    run.refresh_from_db()
+    assert (run.state, run.attempts) == ("succeeded", 1)
+    assert list_provider.counts() == {"429": 2 * SUBSCRIBING.attempts, "201": 1}
+
+
+@pytest.mark.usefixtures("mailbox")
+def test_a_provider_that_is_down_is_left_alone_until_one_run_finds_it_up(list_provider: Lists) -> None:
+    list_provider.set_mode("down")
+    readers = [subscribing.sign_up(f"reader-{turn}@example.com") for turn in range(12)]
+    assert drain().counts == {"retry": 5, "put off": 7}
+    assert list_provider.counts() == {"held": 5}
+    list_provider.set_mode("ok")
+    circuits.force_close("list_provider", actor="ann", reason="they are back")
+    drain(due=True)
+    assert {state_of(reader) for reader in readers} == {"on_list"}
+    assert len(list_provider.ledger()) == 12
 
 
 @pytest.mark.usefixtures("list_provider")

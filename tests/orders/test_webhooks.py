@@ -4,13 +4,11 @@ import itertools
 import json
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
@@ -22,6 +20,7 @@ from orders.models import EventState, Order, Payment, PaymentEvent
 from orders.partners.events import Post, signature
 from orders.partners.gateway import Gateway
 from tests.demo.watching import wait_until
+from tests.orders.at_once import at_once
 from tests.orders.events import SECRET, an_event, post
 from tests.orders.making import a_product, an_order, asked
 
@@ -226,7 +225,7 @@ def test_a_processed_event_is_not_processed_again(payment: Payment) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_one_event_that_arrives_often_at_once_is_stored_and_asked_for_once() -> None:
     payment = an_order(a_product()).payments.get()
-    answers = _at_once(lambda _: post(an_event(payment)).status_code, range(8))
+    answers = at_once(lambda _: post(an_event(payment)).status_code, range(8))
     assert answers == [200] * 8
     assert PaymentEvent.objects.get().arrivals == 8
     assert asked().count("process_webhook") == 1
@@ -236,7 +235,7 @@ def test_one_event_that_arrives_often_at_once_is_stored_and_asked_for_once() -> 
 def test_one_event_in_many_runs_at_once_counts_once() -> None:
     payment = an_order(a_product()).payments.get()
     post(an_event(payment, "failed"))
-    _at_once(process_webhook, [PaymentEvent.objects.get().pk] * 6)
+    at_once(process_webhook, [PaymentEvent.objects.get().pk] * 6)
     assert asked().count("send_payment_failed") == 1
     assert states() == ["applied"]
 
@@ -246,21 +245,10 @@ def test_the_events_of_one_payment_at_once_end_as_if_in_their_order() -> None:
     payment = an_order(a_product()).payments.get()
     for sequence, kind in enumerate(("created", "succeeded", "refunded"), 1):
         post(an_event(payment, kind, sequence=sequence))
-    _at_once(process_webhook, PaymentEvent.objects.values_list("pk", flat=True))
+    at_once(process_webhook, PaymentEvent.objects.values_list("pk", flat=True))
     payment.refresh_from_db()
     assert (payment.outcome, payment.event_sequence) == ("succeeded", 3)
     assert payment.refunded_at is not None
-
-
-def _at_once(function: Any, arguments: Any) -> list[Any]:
-    def closing(argument: Any) -> Any:
-        try:
-            return function(argument)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(4) as threads:
-        return list(threads.map(closing, list(arguments)))
 
 
 # The partner itself, over HTTP
