@@ -8,6 +8,7 @@ from django.core.files.storage import Storage
 from django.db import transaction
 from django.utils import timezone
 
+from jobs.locks import lock
 from orders import invoice_pdf
 from orders.models import Invoice, InvoiceCounter, Order
 
@@ -20,13 +21,16 @@ def make(order_id: int) -> None:
     Under a lock, for two that draw one file at once would write it twice. The number is a row's, so it holds
     without the lock too.
     """
-    with transaction.atomic():
-        order = Order.objects.select_for_update().filter(pk=order_id, paid_at__isnull=False).first()
+    with lock(f"invoice:{order_id}", wait=10) as held:
+        order = Order.objects.filter(pk=order_id, paid_at__isnull=False).first()
         if order is None:
             return
         invoice = number(order)
-        if not invoice.file:
-            _keep(invoice, invoice_pdf.draw(_facts(invoice, order)))
+        if invoice.file:
+            return
+        pdf = invoice_pdf.draw(_facts(invoice, order))
+        held.check()
+        _keep(invoice, pdf)
 
 
 @transaction.atomic

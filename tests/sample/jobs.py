@@ -79,7 +79,9 @@ async def add_later(left: int, right: int) -> int:
 
 @job(retry=1)
 async def write_politely(kind: str) -> None:
-    await SentEmail.objects.acreate(kind=kind, recipient="a@example.com", key="1", claimed_at=timezone.now())
+    await SentEmail.objects.acreate(
+        kind=kind, recipient="a@example.com", key="1", claimed_at=timezone.now(), held_until=timezone.now()
+    )
 
 
 @job(retry=1)
