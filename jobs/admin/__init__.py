@@ -6,17 +6,18 @@ from django.contrib import admin
 from jobs.admin.audit_log import AuditEntryAdmin
 from jobs.admin.bulk_actions import BulkActionAdmin
 from jobs.admin.dead_jobs import DeadJobAdmin
-from jobs.admin.emails import SentEmailAdmin
 from jobs.admin.failures import FailureCauseAdmin
 from jobs.admin.fuses import FuseAdmin
+from jobs.admin.markers import EffectAdmin, SentEmailAdmin
 from jobs.admin.runs import RunAdmin
-from jobs.models import AuditEntry, BulkAction, DeadJob, FailureCause, Fuse, JobRun, SentEmail
+from jobs.models import AuditEntry, BulkAction, DeadJob, Effect, FailureCause, Fuse, JobRun, SentEmail
 
 admin.site.register(JobRun, RunAdmin)
 admin.site.register(DeadJob, DeadJobAdmin)
 admin.site.register(FailureCause, FailureCauseAdmin)
 admin.site.register(BulkAction, BulkActionAdmin)
 admin.site.register(Fuse, FuseAdmin)
+admin.site.register(Effect, EffectAdmin)
 admin.site.register(SentEmail, SentEmailAdmin)
 admin.site.register(AuditEntry, AuditEntryAdmin)
 # Without it the check `jobs.E004` has something to say, which an import of its models would not let it.

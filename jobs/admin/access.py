@@ -16,6 +16,7 @@ CANCEL = "jobs.cancel_job"
 RESCHEDULE = "jobs.reschedule_job"
 FAILURES = "jobs.manage_failures"
 MANAGE_FUSES = "jobs.manage_fuses"
+RELEASE = "jobs.release_effect"
 VIEW_PAYLOAD = "jobs.view_payload"
 VIEW_AUDIT = "jobs.view_audit"
 

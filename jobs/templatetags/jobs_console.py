@@ -15,12 +15,13 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from jobs import discards
+from jobs import conf, discards
 from jobs.models import BulkAction, DeadJob, FailureCause, Fuse, RunState
 from jobs.models.bulk import BulkState
 from jobs.models.causes import CauseState
 from jobs.models.fuses import FuseAction
-from jobs.policy import causes
+from jobs.models.markers import Marker
+from jobs.policy import causes, redaction
 
 register = template.Library()
 
@@ -123,6 +124,34 @@ def bulk_state(action: BulkAction) -> SafeString:
         _BULK_SHAPES[state],
         state.label,
     )
+
+
+@register.filter
+def marker_state(marker: Marker) -> SafeString:
+    """The state of an effect's or e-mail's marker in words, with its shape and colour."""
+    if marker.is_in_doubt(timezone.now()):
+        look, shape, words = "retrying", "?", _("in doubt")
+    elif not marker.is_done:
+        look, shape, words = "running", "▶", _("claimed")
+    elif getattr(marker, "problem", ""):
+        look, shape, words = "dead", "✕", _("done, result not kept")
+    else:
+        look, shape, words = "succeeded", "✓", marker.get_state_display()  # type: ignore[attr-defined]
+    return format_html(
+        '<span class="jobs-state jobs-state-{}"><span aria-hidden="true">{}</span> {}</span>', look, shape, words
+    )
+
+
+@register.filter
+def of_key(values: dict[Any, Any], key: Any) -> Any:
+    """What a dict has for a key."""
+    return values.get(key)
+
+
+@register.filter
+def hidden(value: Any) -> Any:
+    """JSON with its secrets masked, whatever it is."""
+    return redaction.mask(value, sensitive=conf.get().SENSITIVE)
 
 
 @register.filter

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from jobs.models import DeadJob, FailureCause, JobAttempt, JobRun, RunState, SentEmail
+from jobs.models import DeadJob, Effect, FailureCause, JobAttempt, JobRun, RunState, SentEmail
 from jobs.models.runs import ENDED_STATES
 from jobs.policy import ids
 
@@ -90,6 +90,13 @@ def a_cause(**facts: Any) -> FailureCause:
         "last_release": "r123",
     }
     return FailureCause.objects.create(**{**given, **facts})
+
+
+def an_effect(**facts: Any) -> Effect:
+    """An effect that was made."""
+    now = timezone.now()
+    given = {"key": "refund-42", "result": {"id": "re_42", "api_key": "sk_live"}, "claimed_at": now, "held_until": now}
+    return Effect.objects.create(**{**given, "state": "done", "done_at": now, **facts})
 
 
 def an_email(**facts: Any) -> SentEmail:

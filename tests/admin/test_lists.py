@@ -1,4 +1,4 @@
-"""The lists of sent e-mails and of the audit."""
+"""The lists of effects, of sent e-mails and of the audit."""
 
 from __future__ import annotations
 
