@@ -21,6 +21,7 @@ from jobs import audit, conf, dead, discards, fuses, pending, policies, registry
 from jobs.admin import access
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.keyset import COUNT_CAP, WINDOW, capped_counts, key_or_none, page_of
+from jobs.admin.lane_line import lane_line
 from jobs.admin.run_filter import RunFilter, find_run
 from jobs.admin.timeline import timeline
 from jobs.errors import JobsError
@@ -252,6 +253,7 @@ class RunAdmin(ConsoleAdmin):
             burial=_open(burials),
             events=timeline(run, attempts[::-1], burials, timezone.now(), fuse),
             fuse=fuse,
+            lane="" if fuse else lane_line(run),
             may_fuse=access.may(request, access.MANAGE_FUSES),
             cause=_cause_of(attempts, burials),
             latest_attempt=attempts[0].pk if attempts else None,

@@ -93,3 +93,13 @@ def fuse_in(lane: bytes) -> int | None:
     """The fuse whose lane it is; None for another kind of lane."""
     _, kind, fuse = lane.decode(errors="replace").partition(_FUSE_LANE)
     return int(fuse) if kind and fuse.isdecimal() else None
+
+
+def slots(limit: str) -> str:
+    """The tokens of what is held at once under a limit, each with its worker."""
+    return f"jobs:slots:{limit}"
+
+
+def window(limit: str) -> str:
+    """The tokens of what was claimed under a limit, by when."""
+    return f"jobs:window:{limit}"
