@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from jobs import bulk, dead, pending
+from jobs import bulk, circuits, dead, pending
 from jobs.broker import inspect
 from jobs.broker.schedule import tick
 from jobs.bulk import BadBulk, Selection
@@ -186,6 +186,20 @@ def test_it_stops_when_a_queue_waits_too_long(dying: Job[..., Any], monkeypatch:
     action = turn_until_over(ask(Ramp(rate=3.0, max_wait=60.0)))
     assert action.why == 'the queue "default" has waited 61 s, which is longer than its limit of 60 s'
     assert released() == 0
+
+
+def test_it_stops_when_a_circuit_of_its_jobs_opens(make_job: Callable[..., Job[..., Any]]) -> None:
+    partner["broken"] = False
+    make_job(call_partner, name="tests.dying", retry=1, circuit="bulk-partner")
+    some_dead(9)
+    action = ask(Ramp(rate=3.0))
+    bulk.turn(action.pk)
+    circuits.force_open("bulk-partner", actor="bob", reason="they are down")
+    action = turn_until_over(action)
+    assert (action.state, action.why, released()) == ("stopped", 'the circuit "bulk-partner" is open', 3)
+    circuits.force_close("bulk-partner", actor="bob")
+    bulk.resume(action, actor="ann")
+    assert turn_until_over(action, between=work_off).done == 9
 
 
 def test_what_is_left_alone_is_counted_and_is_no_canary(dying: Job[..., Any]) -> None:

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 
 from django.db.models import Case, CharField, Count, F, Q, Value, When
 from django.db.models.query import QuerySet
+from django.utils import timezone
 
+from jobs import circuits, registry
 from jobs.broker import inspect
 from jobs.bulk import selections
 from jobs.models import BulkAction, DeadJob, RunState
@@ -86,5 +88,14 @@ def _signs(places: set[tuple[str, str]]) -> Signs:
 
 
 def _open_circuit(names: set[str]) -> str:
-    """The circuit of one of these jobs that is open; empty when there is none."""
+    """The circuit of one of these jobs that is open; empty when there is none.
+
+    One that may be tried again is not: who is let go is its probe.
+    """
+    jobs = [job for name in names if (job := registry.find(name)) is not None]
+    wanted = sorted({job.options.circuit for job in jobs if job.options.circuit})
+    now = timezone.now()
+    for status in circuits.statuses(wanted) if wanted else []:
+        if status.phase == "open" and (status.probed_at is None or status.probed_at > now):
+            return status.name
     return ""
