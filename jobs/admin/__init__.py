@@ -9,13 +9,25 @@ from jobs.admin.dead_jobs import DeadJobAdmin
 from jobs.admin.failures import FailureCauseAdmin
 from jobs.admin.fuses import FuseAdmin
 from jobs.admin.markers import EffectAdmin, SentEmailAdmin
+from jobs.admin.recovery_rules import RecoveryRuleAdmin
 from jobs.admin.runs import RunAdmin
-from jobs.models import AuditEntry, BulkAction, DeadJob, Effect, FailureCause, Fuse, JobRun, SentEmail
+from jobs.models import (
+    AuditEntry,
+    BulkAction,
+    DeadJob,
+    Effect,
+    FailureCause,
+    Fuse,
+    JobRun,
+    RecoveryRule,
+    SentEmail,
+)
 
 admin.site.register(JobRun, RunAdmin)
 admin.site.register(DeadJob, DeadJobAdmin)
 admin.site.register(FailureCause, FailureCauseAdmin)
 admin.site.register(BulkAction, BulkActionAdmin)
+admin.site.register(RecoveryRule, RecoveryRuleAdmin)
 admin.site.register(Fuse, FuseAdmin)
 admin.site.register(Effect, EffectAdmin)
 admin.site.register(SentEmail, SentEmailAdmin)

@@ -4,7 +4,7 @@ Commands, the admin and rules ask here; the job `jobs.run_bulk` does the work.
 """
 
 from jobs.bulk.asking import JOB, BadBulk, ask, pause, resume, revive, stop
-from jobs.bulk.cohorts import failed, totals
+from jobs.bulk.cohorts import failed, open_circuit, totals
 from jobs.bulk.selections import Selection
 from jobs.bulk.turning import is_open, turn, work
 
@@ -15,6 +15,7 @@ __all__ = [
     "ask",
     "failed",
     "is_open",
+    "open_circuit",
     "pause",
     "resume",
     "revive",

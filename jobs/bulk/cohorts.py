@@ -84,10 +84,10 @@ def _judged(latest: list[tuple[str, datetime | None, str, str]]) -> Cohort:
 def _signs(places: set[tuple[str, str]]) -> Signs:
     waits = inspect.waits_now(sorted({queue for _, queue in places}))
     queue = max(waits, key=lambda name: waits[name], default="")
-    return Signs(waits.get(queue, 0.0), _open_circuit({name for name, _ in places}), queue)
+    return Signs(waits.get(queue, 0.0), open_circuit({name for name, _ in places}), queue)
 
 
-def _open_circuit(names: set[str]) -> str:
+def open_circuit(names: set[str]) -> str:
     """The circuit of one of these jobs that is open; empty when there is none.
 
     One that may be tried again is not: who is let go is its probe.

@@ -1,5 +1,5 @@
-"""The tables: what must not be lost. Rows are changed by `runs`, `dead`, `causes`, `bulk`, `emails`, `effects`,
-`checkpoints`, `metrics`, `fuses`, `relay` and `recorder` only."""
+"""The tables: what must not be lost. Rows are changed by `runs`, `dead`, `causes`, `bulk`, `recovery`, `emails`,
+`effects`, `checkpoints`, `metrics`, `fuses`, `relay` and `recorder` only."""
 
 from jobs.models.audit import AuditEntry
 from jobs.models.bulk import BulkAction
@@ -11,6 +11,7 @@ from jobs.models.emails import SentEmail
 from jobs.models.fuses import Fuse
 from jobs.models.journal import JournalCursor
 from jobs.models.metrics import MetricMinute
+from jobs.models.recovery import RecoveryRule
 from jobs.models.runs import JobAttempt, JobRun, RunState
 from jobs.models.uniques import UniqueHold
 
@@ -26,6 +27,7 @@ __all__ = [
     "JobRun",
     "JournalCursor",
     "MetricMinute",
+    "RecoveryRule",
     "RunState",
     "SentEmail",
     "UniqueHold",

@@ -62,6 +62,9 @@ class BulkAction(models.Model):
     done = models.PositiveIntegerField(_("done"), default=0)
     left = models.JSONField(_("left alone"), default=dict, help_text="Counts by reason")
 
+    rule = models.ForeignKey(
+        "jobs.RecoveryRule", on_delete=models.SET_NULL, null=True, related_name="+", verbose_name=_("rule")
+    )
     actor = models.CharField(_("who"), max_length=200)
     address = models.CharField(max_length=100, blank=True)
     reason = models.CharField(_("reason"), max_length=500, blank=True)

@@ -17,7 +17,7 @@ from datetime import time as time_of_day
 
 from django.db import DatabaseError, InterfaceError, ProgrammingError, close_old_connections, connections
 
-from jobs import bulk, conf, effects, emails, fuses, holds, metrics, reconciling, recorder, registry, runs
+from jobs import bulk, conf, effects, emails, fuses, holds, metrics, reconciling, recorder, recovery, registry, runs
 from jobs.broker import journal
 from jobs.errors import BrokerUnavailable
 from jobs.models import JobRun
@@ -32,6 +32,7 @@ _BLOCK_SECONDS = 1.0
 _RELAY_SECONDS = 1.0
 _NIGHTLY_LOOK_SECONDS = 300.0
 _BULK_SECONDS = 15.0
+_RECOVERY_SECONDS = 60.0
 _NIGHTLY_AT = time_of_day(3, 0, tzinfo=UTC)
 _SWEEP_SECONDS = 60.0
 # How late Redis may be to hear again of a fuse, and how often to look whether a rule adds one.
@@ -74,6 +75,7 @@ class Recording:
         self._relay_at = 0.0
         self._nightly_at = 0.0
         self._bulk_at = 0.0
+        self._recovery_at = 0.0
 
     def run(self) -> None:
         on_stop(self._on_stop)
@@ -102,10 +104,7 @@ class Recording:
         if now >= self._sweep_at:
             self._sweep_slice(now)
         if now >= self._bulk_at:
-            self._bulk_at = now + _BULK_SECONDS
-            bulk.revive()
-        if now >= self._fuses_at:
-            self._tend_fuses(now)
+            self._look_after_bulk(now)
         if now >= self._nightly_at:
             # First, so that a failure there does not come back at each turn.
             self._nightly_at = now + _NIGHTLY_LOOK_SECONDS
@@ -155,6 +154,17 @@ class Recording:
             fuses.tend()
         except Exception as error:
             logger.error("fuses could not be looked at: %s", error, exc_info=not _is_outage(error))
+
+    def _look_after_bulk(self, now: float) -> None:
+        """Keep bulk actions going, and ask for those that rules want. Its failures are its own too."""
+        self._bulk_at = now + _BULK_SECONDS
+        try:
+            bulk.revive()
+            if now >= self._recovery_at:
+                self._recovery_at = now + _RECOVERY_SECONDS
+                recovery.recover()
+        except Exception as error:
+            logger.error("bulk actions are not looked after for now: %s", error, exc_info=not _is_outage(error))
 
     def _lead(self) -> bool:
         """Whether this process is the one that records; a new leader first clears up after the old one."""

@@ -20,7 +20,7 @@ ROWS = (
     "worker",
     "reconciling sweeping",
     "recorder rq_classes ledger",
-    "workflows schedules",
+    "workflows schedules recovery",
     "batches bulk",
     "dead discards fuses lost pending",
     "emails effects checkpoints metrics relay causes callbacks policies",
