@@ -1,4 +1,4 @@
-"""The jobs that are measured and killed."""
+"""The jobs that are measured and killed. Those that die by plan get no fuse by themselves, which would hold them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def tell_unrecorded(key: int) -> None:
     note("start", key)
 
 
-@job(retry=RetryPolicy(attempts=10, backoff=fixed(0.5)), timeout=60)
+@job(retry=RetryPolicy(attempts=10, backoff=fixed(0.5)), timeout=60, fuse=None)
 def work(key: int, ms: int) -> None:
     attempt = current_run().attempt
     note("start", key, attempt)
@@ -48,7 +48,7 @@ def work(key: int, ms: int) -> None:
     note("end", key, attempt)
 
 
-@job(retry=RetryPolicy(attempts=6, backoff=fixed(0.5)), timeout=60)
+@job(retry=RetryPolicy(attempts=6, backoff=fixed(0.5)), timeout=60, fuse=None)
 def mortal(key: int, ms: int, how: str, times: int) -> None:
     """As `work`, but its first attempts, so many, die: by "kill", by "exit", or for want of "memory"."""
     attempt = current_run().attempt
