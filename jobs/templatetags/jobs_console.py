@@ -201,7 +201,7 @@ def fuse_state(fuse: Fuse) -> SafeString:
         FuseAction.DISCARD: _("discards"),
     }
     return format_html(
-        '<span class="jobs-state jobs-state-{}"><span aria-hidden="true">{}</span> {} {}</span>',
+        '<span class="jobs-state jobs-state-{}"><span aria-hidden="true">{}</span> {} · {}</span>',
         "cancelled" if fuse.ended_at else "retrying",
         _FUSE_SHAPES[action],
         fuse.pk,
