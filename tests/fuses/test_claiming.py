@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from jobs import fuses, lost, reconciling, recorder, runs
+from jobs import at_once, fuses, lost, reconciling, recorder, runs
 from jobs.broker import fuses as copies
 from jobs.broker import inspect, keys, places
 from jobs.broker.claim import held_by
@@ -316,3 +316,43 @@ def test_without_a_fuse_nothing_is_asked_of_redis_but_whether_there_is_one():
     sample.add.enqueue(1, 2)
     work_off()
     assert client().keys("jobs:fuses*") == []
+
+
+def test_what_a_fuse_held_of_a_limited_job_keeps_to_its_limit(make_job):
+    job = make_job(lambda number: None, limits=[at_once(1)])
+    fuse = add(job.name)
+    job.enqueue_many([(number,) for number in range(3)])
+    assert claim(10) == []
+    assert caught(fuse) == {"default": 3}
+    lift(fuse)
+    (first,) = claim(10)
+    assert claim(10) == []
+    settled([first])
+    (second,) = claim(10)
+    settled([second])
+    (third,) = claim(10)
+    assert numbers([first, second, third]) == [0, 1, 2]
+
+
+def test_a_slow_fuse_on_a_limited_job_slows_each_run_once(make_job):
+    job = make_job(lambda number: None, limits=[at_once(2)])
+    add(job.name, action="slow", rate="1000/s")
+    job.enqueue_many([(number,) for number in range(5)])
+    done = []
+    deadline = time.monotonic() + 5
+    while len(done) < 5 and time.monotonic() < deadline:
+        some = claim(10)
+        assert len(some) <= 2
+        done += numbers(some)
+        settled(some)
+    assert sorted(done) == list(range(5))
+
+
+def test_a_discarded_run_of_a_limited_job_takes_no_slot(make_job):
+    job = make_job(lambda number: None, limits=[at_once(1)])
+    add(job.name, action="discard")
+    job.enqueue_many([(number,) for number in range(3)])
+    claim(1)
+    some = [*claim(10), *claim(10)]
+    assert all(one.fuse for one in some)
+    assert client().keys("jobs:slots:*") == []
