@@ -32,6 +32,7 @@ from jobs import (
     current_run,
     effects,
     exponential,
+    failpoints,
     fixed,
     jitter,
     job,
@@ -238,7 +239,7 @@ def charge(card: str, order_id: int) -> None:
 
 
 @job(retry=RetryPolicy(attempts=10, backoff=QUICK))
-def pay(number: int, dies: str, in_doubt: Literal["call", "ask"] = "call") -> int:
+def pay(number: int, dies: str, in_doubt: Literal["call", "ask", "look up"] = "call") -> int:
     """Pay once, and lose the process at the first attempt: `in` the call or `after` it."""
     note(f"begin {number}")
     first = Path(os.environ["SAMPLE_LEDGER"]).read_text().splitlines().count(f"begin {number}") == 1
@@ -249,7 +250,12 @@ def pay(number: int, dies: str, in_doubt: Literal["call", "ask"] = "call") -> in
             os._exit(9)
         return number * 100
 
-    paid: int = effects.once(f"pay-{number}", call, in_doubt=in_doubt)
+    def look_up() -> int | None:
+        there = f"paid {number}" in Path(os.environ["SAMPLE_LEDGER"]).read_text().splitlines()
+        return number * 100 if there else None
+
+    asked = look_up if in_doubt == "look up" else None
+    paid: int = effects.once(f"pay-{number}", call, in_doubt=in_doubt, look_up=asked)
     if first and dies == "after":
         os._exit(9)
     return paid
@@ -265,6 +271,26 @@ def pay_slowly(number: int, seconds: float) -> int:
 
     paid: int = effects.once(f"pay-{number}", call)
     return paid
+
+
+def letter() -> EmailMessage:
+    return EmailMessage("A letter", "Hello.", to=["ann@example.com"])
+
+
+@job(retry=RetryPolicy(attempts=10, backoff=QUICK))
+def send_letter(key: str, in_doubt: Literal["send", "ask", "look up"] = "send", *, dies: bool = False) -> bool:
+    """Send a letter once, and lose the process at the first attempt: after the server's yes, before the mark."""
+    note(f"begin {key}")
+    if dies and Path(os.environ["SAMPLE_LEDGER"]).read_text().splitlines() == [f"begin {key}"]:
+        failpoints.arm("after_effect", lambda: os._exit(9))
+    look_up = is_in_mailbox if in_doubt == "look up" else None
+    return send_once("letter", "ann@example.com", key, letter, in_doubt=in_doubt, look_up=look_up)
+
+
+def is_in_mailbox() -> bool:
+    """Whether the mailbox took the letter, as one would ask a mail service."""
+    with urlopen(f"{os.environ['MAILBOX_URL']}/messages", timeout=5) as answer:
+        return "A letter" in answer.read().decode()
 
 
 @job(unique="args")

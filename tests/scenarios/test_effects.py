@@ -22,7 +22,9 @@ def test_a_worker_that_dies_after_its_effect_does_not_repeat_it(workers: Workers
         assert run.row().result == number * 100
 
 
-@pytest.mark.parametrize(("in_doubt", "state", "paid"), [("call", "succeeded", 2), ("ask", "dead", 1)])
+@pytest.mark.parametrize(
+    ("in_doubt", "state", "paid"), [("call", "succeeded", 2), ("ask", "dead", 1), ("look up", "succeeded", 1)]
+)
 def test_a_worker_that_dies_in_its_effect_leaves_a_doubt(workers: Workers, in_doubt, state, paid) -> None:
     run = sample.pay.enqueue(1, "in", in_doubt)
     workers.start("--concurrency", "1")
@@ -31,6 +33,8 @@ def test_a_worker_that_dies_in_its_effect_leaves_a_doubt(workers: Workers, in_do
     if state == "dead":
         assert DeadJob.objects.get().error_class.endswith("EffectInDoubt")
         assert Effect.objects.get().state == "claimed"
+    else:
+        assert run.row().result == 100
 
 
 def test_a_run_that_is_put_back_while_its_effect_is_under_way_does_not_repeat_it(workers: Workers) -> None:
