@@ -5,6 +5,7 @@ from django.contrib import admin
 
 from jobs.admin.audit_log import AuditEntryAdmin
 from jobs.admin.bulk_actions import BulkActionAdmin
+from jobs.admin.circuits_and_locks import CircuitsAndLocksAdmin
 from jobs.admin.dead_jobs import DeadJobAdmin
 from jobs.admin.failures import FailureCauseAdmin
 from jobs.admin.fuses import FuseAdmin
@@ -14,6 +15,7 @@ from jobs.admin.runs import RunAdmin
 from jobs.models import (
     AuditEntry,
     BulkAction,
+    CircuitsAndLocks,
     DeadJob,
     Effect,
     FailureCause,
@@ -29,6 +31,7 @@ admin.site.register(FailureCause, FailureCauseAdmin)
 admin.site.register(BulkAction, BulkActionAdmin)
 admin.site.register(RecoveryRule, RecoveryRuleAdmin)
 admin.site.register(Fuse, FuseAdmin)
+admin.site.register(CircuitsAndLocks, CircuitsAndLocksAdmin)
 admin.site.register(Effect, EffectAdmin)
 admin.site.register(SentEmail, SentEmailAdmin)
 admin.site.register(AuditEntry, AuditEntryAdmin)

@@ -22,6 +22,7 @@ _SECTIONS = (
     ("admin:jobs_failurecause_changelist", _("Failures"), access.VIEW_CONSOLE),
     ("admin:jobs_bulkaction_changelist", _("Bulk actions"), access.VIEW_CONSOLE),
     ("admin:jobs_fuse_changelist", _("Fuses"), access.VIEW_CONSOLE),
+    ("admin:jobs_circuitsandlocks_changelist", _("Circuits and locks"), access.VIEW_CONSOLE),
     ("admin:jobs_effect_changelist", _("Effects"), access.VIEW_CONSOLE),
     ("admin:jobs_sentemail_changelist", _("Sent e-mails"), access.VIEW_CONSOLE),
     ("admin:jobs_auditentry_changelist", _("Audit"), access.VIEW_AUDIT),

@@ -13,11 +13,13 @@ from jobs.models.journal import JournalCursor
 from jobs.models.metrics import MetricMinute
 from jobs.models.recovery import RecoveryRule
 from jobs.models.runs import JobAttempt, JobRun, RunState
+from jobs.models.shared import CircuitsAndLocks
 from jobs.models.uniques import UniqueHold
 
 __all__ = [
     "AuditEntry",
     "BulkAction",
+    "CircuitsAndLocks",
     "DeadJob",
     "Effect",
     "FailureCause",

@@ -13,7 +13,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from jobs import conf, discards
 from jobs.models import BulkAction, DeadJob, FailureCause, Fuse, RunState
@@ -52,6 +52,11 @@ _BULK_SHAPES = {
     BulkState.FINISHED: "✓",
 }
 _FUSE_SHAPES = {FuseAction.HOLD: "‖", FuseAction.SLOW: "◔", FuseAction.DISCARD: "—"}
+_PHASES = {
+    "closed": ("✓", gettext_lazy("closed")),
+    "open": ("✕", gettext_lazy("open")),
+    "half-open": ("◔", gettext_lazy("half-open")),
+}
 _TREND_HEIGHT = 20
 
 
@@ -123,6 +128,15 @@ def bulk_state(action: BulkAction) -> SafeString:
         state.value,
         _BULK_SHAPES[state],
         state.label,
+    )
+
+
+@register.simple_tag
+def phase(value: str) -> SafeString:
+    """A circuit's phase, with a shape beside the word."""
+    shape, word = _PHASES[value]
+    return format_html(
+        '<span class="jobs-state jobs-phase-{}"><span aria-hidden="true">{}</span> {}</span>', value, shape, word
     )
 
 
