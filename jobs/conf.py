@@ -111,6 +111,9 @@ class Conf:
     KEEP_DAYS: dict[str, float] = field(
         default_factory=_default_keep_days, metadata={"help": "Days that ended runs are kept, by state", "kind": _DAYS}
     )
+    KEEP_DEAD: int = field(
+        default=10_000, metadata={"help": "Dead jobs that are kept, however young they are", "kind": _COUNT}
+    )
     UNDO_DAYS: float = field(
         default=7, metadata={"help": "Days in which a discarded dead job can be had back", "kind": _DAYS_LONG}
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jobs import bulk, effects, emails, holds, metrics, runs
+from jobs import bulk, causes, effects, emails, holds, metrics, retention
 from jobs.errors import PutOffJob
 from jobs.policy.backoff import exponential
 from jobs.policy.retry import RetryPolicy
@@ -13,12 +13,14 @@ from jobs.registry import job
 
 @job(retry=3, unique="args", timeout=3600)
 def prune_runs(day: str) -> dict[str, int]:
-    """Delete ended runs that are older than `JOBS["KEEP_DAYS"]` says, effects that nobody can ask for again, markers of
-    e-mails whose life is over, periods of unique jobs that are, and figures of more than two weeks.
+    """Delete ended runs that are older than `JOBS["KEEP_DAYS"]` says, and dead ones beyond `JOBS["KEEP_DEAD"]`; effects
+    that nobody can ask for again, markers of e-mails whose life is over, periods of unique jobs that are, causes of
+    long ago, and figures of more than two weeks.
 
-    `day` makes it one run a day.
+    `day` makes it one run a day; where there are too many dead jobs, it also has the hour.
     """
-    return runs.prune() | {
+    return retention.prune() | {
+        "causes": causes.prune(),
         "effects": effects.prune(),
         "emails": emails.prune(),
         "holds": holds.prune(),

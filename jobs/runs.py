@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import connections, router, transaction
 from django.utils import timezone
 
-from jobs import audit, conf, outbox
+from jobs import audit, outbox
 from jobs.broker.push import withdraw
 from jobs.broker.stops import StopOrder, order
 from jobs.errors import BrokerUnavailable, NotCancellable, NotStoppable
 from jobs.models import JobRun, RunState
-from jobs.models.pruning import delete_in_chunks
 from jobs.models.runs import ENDED_STATES, PENDING_STATES
 
 logger = logging.getLogger(__name__)
@@ -189,42 +188,3 @@ def stop(run: JobRun, *, actor: str, reason: str = "", address: str = "") -> Non
             address=address,
         )
         order(str(row.pk), StopOrder(row.life, actor, reason))
-
-
-def prune(*, states: Iterable[str] | None = None, older_than: timedelta | None = None) -> dict[str, int]:
-    """Delete ended runs that are older than `JOBS["KEEP_DAYS"]` says, in chunks. Returns counts by state.
-
-    `older_than` replaces the days of every state.
-    """
-    counts: dict[str, int] = {}
-    for state, days in conf.keep_days().items():
-        if states is None or state in states:
-            age = timedelta(days=days) if older_than is None else older_than
-            counts[state] = _prune_state(state, before=timezone.now() - age)
-    if any(counts.values()):
-        logger.info("runs pruned", extra={"counts": counts})
-    return counts
-
-
-def is_anything_prunable() -> bool:
-    """Whether `prune` would delete anything; cheaper than to count."""
-    now = timezone.now()
-    return any(
-        JobRun.objects.filter(state=state, ended_at__lt=now - timedelta(days=days)).exists()
-        for state, days in conf.keep_days().items()
-    )
-
-
-def prunable(*, states: Iterable[str] | None = None, older_than: timedelta | None = None) -> dict[str, int]:
-    """How many runs `prune` would delete, by state."""
-    return {
-        state: JobRun.objects.filter(
-            state=state, ended_at__lt=timezone.now() - (timedelta(days=days) if older_than is None else older_than)
-        ).count()
-        for state, days in conf.keep_days().items()
-        if states is None or state in states
-    }
-
-
-def _prune_state(state: str, *, before: datetime) -> int:
-    return delete_in_chunks(JobRun.objects.filter(state=state, ended_at__lt=before).order_by("ended_at"))

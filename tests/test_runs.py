@@ -13,7 +13,7 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from jobs import audit, recorder, runs
+from jobs import audit, recorder, retention, runs
 from jobs.broker.connection import client
 from jobs.broker.embedded import EmbeddedServer
 from jobs.broker.keys import scheduled
@@ -314,19 +314,19 @@ def test_ended_runs_are_kept_as_long_as_their_state_says(jobs_settings):
             a_run(state, ended=timedelta(days=days))
     for state in PENDING_STATES:
         a_run(state, created_at=timezone.now() - timedelta(days=400))
-    counts = runs.prune()
+    counts = retention.prune()
     assert counts == {"succeeded": 3, "discarded": 2, "cancelled": 2, "dead": 1}
     assert JobRun.objects.filter(state__in=PENDING_STATES).count() == 4
     assert JobRun.objects.filter(ended_at__isnull=False).count() == 8
-    assert runs.prune() == {"succeeded": 0, "discarded": 0, "cancelled": 0, "dead": 0}
+    assert retention.prune() == {"succeeded": 0, "discarded": 0, "cancelled": 0, "dead": 0}
 
 
 def test_an_age_of_ones_own_replaces_the_days_of_the_states_that_are_named():
     for state in ENDED_STATES:
         a_run(state, ended=timedelta(hours=2))
-    would = runs.prunable(states=["dead"], older_than=timedelta(hours=1))
+    would = retention.prunable(states=["dead"], older_than=timedelta(hours=1))
     assert JobRun.objects.count() == 4
-    assert would == runs.prune(states=["dead"], older_than=timedelta(hours=1)) == {"dead": 1}
+    assert would == retention.prune(states=["dead"], older_than=timedelta(hours=1)) == {"dead": 1}
 
 
 def test_pruning_goes_in_chunks_and_takes_what_belongs_to_a_run(monkeypatch):
@@ -337,15 +337,15 @@ def test_pruning_goes_in_chunks_and_takes_what_belongs_to_a_run(monkeypatch):
         JobAttempt.objects.create(
             run=row, number=1, token=str(number), started_at=row.ended_at, ended_at=row.ended_at, run_ms=1, worker="w"
         )
-    assert runs.prune()["dead"] == 8
+    assert retention.prune()["dead"] == 8
     assert not DeadJob.objects.exists()
     assert not JobAttempt.objects.exists()
 
 
 def test_a_run_that_is_revived_meanwhile_is_not_pruned(monkeypatch):
     row = a_run(RunState.DEAD, ended=timedelta(days=100))
-    found = runs.prunable()
+    found = retention.prunable()
     JobRun.objects.filter(pk=row.pk).update(state=RunState.QUEUED, ended_at=None, life=F("life") + 1)
     assert found["dead"] == 1
-    assert runs.prune()["dead"] == 0
+    assert retention.prune()["dead"] == 0
     assert JobRun.objects.exists()

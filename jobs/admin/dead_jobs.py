@@ -17,7 +17,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from jobs import causes, conf, dead, registry
+from jobs import causes, conf, dead, registry, retention
 from jobs.admin import access, bulk_actions
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.dead_filter import DeadFilter, Selection
@@ -46,6 +46,8 @@ _LISTED = (
     "run__arguments",
     "run__attempts",
     "run__max_attempts",
+    "run__ended_at",
+    "cause",
 )
 
 
@@ -137,6 +139,8 @@ class DeadJobAdmin(ConsoleAdmin):
             more_matches=matches > COUNT_CAP,
             causes=_causes(asked) if page.rows and asked.is_open and not asked.cause else [],
             actions=[each for each in ACTIONS.values() if access.may(request, each.permission)],
+            is_full=retention.is_full(),
+            keep_dead=conf.get().KEEP_DEAD,
             bulk_query=asked.query(),
             may_undo=access.may(request, access.DISCARD),
             reasons=DeathReason.choices,

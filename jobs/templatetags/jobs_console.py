@@ -22,6 +22,7 @@ from jobs.models.causes import CauseState
 from jobs.models.fuses import FuseAction
 from jobs.models.markers import Marker
 from jobs.policy import causes, redaction
+from jobs.retention import kept_until as kept_for_age_until
 
 register = template.Library()
 
@@ -267,6 +268,12 @@ def _tall(count: int, most: int) -> int:
 def undo_until(dead_job: DeadJob) -> datetime | None:
     """Until when the discard of a dead job can be taken back."""
     return discards.undo_until(dead_job)
+
+
+@register.filter
+def kept_until(dead_job: DeadJob) -> datetime:
+    """Until when a dead job is kept for its age; one that was brought back has died anew."""
+    return kept_for_age_until(dead_job.run.ended_at or dead_job.died_at)
 
 
 @register.filter

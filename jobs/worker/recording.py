@@ -12,12 +12,26 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 
 from django.db import DatabaseError, InterfaceError, ProgrammingError, close_old_connections, connections
 
-from jobs import bulk, conf, effects, emails, fuses, holds, metrics, reconciling, recorder, recovery, registry, runs
+from jobs import (
+    bulk,
+    causes,
+    conf,
+    effects,
+    emails,
+    fuses,
+    holds,
+    metrics,
+    reconciling,
+    recorder,
+    recovery,
+    registry,
+    retention,
+)
 from jobs.broker import journal
 from jobs.errors import BrokerUnavailable
 from jobs.models import JobRun
@@ -74,6 +88,7 @@ class Recording:
         self._renew_at = 0.0
         self._relay_at = 0.0
         self._nightly_at = 0.0
+        self._dead_jobs = retention.Watch()
         self._bulk_at = 0.0
         self._recovery_at = 0.0
 
@@ -108,7 +123,9 @@ class Recording:
         if now >= self._nightly_at:
             # First, so that a failure there does not come back at each turn.
             self._nightly_at = now + _NIGHTLY_LOOK_SECONDS
+            self._dead_jobs.look()
             ask_for_nightly(datetime.now(UTC))
+            ask_for_room(datetime.now(UTC))
 
     def _renew_connections(self) -> None:
         now = time.monotonic()
@@ -250,7 +267,16 @@ def _position() -> str:
 
 
 def _is_anything_prunable() -> bool:
-    return any(room.is_anything_prunable() for room in (runs, effects, emails, holds, metrics))
+    return any(room.is_anything_prunable() for room in (retention, causes, effects, emails, holds, metrics))
+
+
+def ask_for_room(now: datetime) -> None:
+    """Enqueue a clean-up at once where there are too many dead jobs, at most once in an hour."""
+    name = "jobs.prune_runs"
+    if not retention.is_beyond():
+        return
+    if not JobRun.objects.filter(name=name, created_at__gte=now - timedelta(hours=1)).exists():
+        registry.get(name).enqueue(f"{now:%Y-%m-%dT%H}")
 
 
 def ask_for_nightly(now: datetime) -> None:

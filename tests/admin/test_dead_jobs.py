@@ -75,8 +75,8 @@ def test_the_list_makes_the_same_few_queries_for_any_number(
 ) -> None:
     for _number in range(20):
         a_dead_job()
-    # Session, user, two for permissions, the count, the causes, the rows.
-    with django_assert_max_num_queries(7):
+    # Session, user, two for permissions, the count, two for the causes, the rows, whether they are too many.
+    with django_assert_max_num_queries(9):
         viewer.get(LIST)
 
 
@@ -271,3 +271,15 @@ def test_a_discard_of_long_ago_or_by_the_job_itself_has_no_way_back(operator: Cl
         undo = reverse("admin:jobs_jobrun_act", args=[run.pk, "undo"])
         assert b"This cannot be done now" in operator.get(undo).content
     assert "undo" not in operator.get(f"{LIST}?shown=discarded").content.decode().lower().partition("<tbody")[2]
+
+
+def test_the_list_says_until_when_they_are_kept_and_when_they_are_too_many(
+    viewer: Client, jobs_settings: Callable[..., object]
+) -> None:
+    a_dead_job()
+    content = viewer.get(LIST).content.decode()
+    assert "kept until " in content
+    assert "There are more dead jobs" not in content
+    jobs_settings(KEEP_DEAD=1)
+    a_dead_job()
+    assert "There are more dead jobs than the 1 that are kept." in viewer.get(LIST).content.decode()

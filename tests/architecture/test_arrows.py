@@ -22,7 +22,7 @@ ROWS = (
     "recorder rq_classes ledger",
     "workflows schedules recovery",
     "batches bulk",
-    "dead discards fuses lost pending",
+    "dead discards retention fuses lost pending",
     "emails effects checkpoints metrics relay causes callbacks policies",
     "enqueueing",
     "conflicts",

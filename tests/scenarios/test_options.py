@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import runs
+from jobs import retention
 from jobs.broker.connection import client
 from jobs.models import JobRun
 from jobs.worker.recording import ask_for_nightly
@@ -147,4 +147,4 @@ def test_the_nightly_clean_up_is_asked_for_once_a_day_and_removes_old_runs(worke
     workers.burst()
     assert not JobRun.objects.filter(pk=old.id).exists()
     assert JobRun.objects.get(name="jobs.prune_runs").result["succeeded"] == 1
-    assert runs.prunable()["succeeded"] == 0
+    assert retention.prunable()["succeeded"] == 0

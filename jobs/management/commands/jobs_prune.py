@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from jobs import audit, conf, runs
+from jobs import audit, conf, retention
 from jobs.management.reaching import needs_database
 from jobs.policy.ages import parse_age
 
@@ -31,7 +31,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         chosen = {"states": options["state"], "older_than": options["older_than"]}
-        counts = runs.prunable(**chosen) if options["dry_run"] else runs.prune(**chosen)
+        counts = retention.prunable(**chosen) if options["dry_run"] else retention.prune(**chosen, actor="command")
         if not options["dry_run"] and any(counts.values()):
             audit.record(actor="command", action="prune", count=sum(counts.values()), after=counts)
         self.stdout.write(json.dumps(counts) if options["json"] else _in_words(counts, dry_run=options["dry_run"]))
