@@ -201,7 +201,7 @@ class ProductAdmin(admin.ModelAdmin):
 class PaymentEventAdmin(ReadOnly, admin.ModelAdmin):
     """What the payment partner told the shop by itself, as it came."""
 
-    list_display = ["event_id", "kind", "payment_key", "sequence", "state", "arrivals", "received_at", "processed_at"]
+    list_display = ["event_id", "kind", "state", "arrivals", "payment_key", "received_at"]
     list_filter = ["state", "kind"]
     search_fields = ["event_id", "payment_key"]
     date_hierarchy = "received_at"
@@ -220,7 +220,7 @@ class PaymentEventAdmin(ReadOnly, admin.ModelAdmin):
 
 @admin.register(Customer)
 class CustomerAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ["email", "name", "newsletter", "newsletter_problem", "created_at"]
+    list_display = ["email", "name", "newsletter", "newsletter_problem"]
     list_filter = ["newsletter"]
     search_fields = ["name", "email"]
     fields = ["name", "email", "created_at", "newsletter", "newsletter_problem", "newsletter_at"]

@@ -25,6 +25,7 @@ REGULAR, BOLD = "DejaVuSans", "DejaVuSans-Bold"
 SELLER = ("Jobsite Shop", "Baustrasse 1, 10115 Berlin, Germany", "VAT number DE000000000")
 INK, SOFT, AMBER = colors.HexColor("#1d2830"), colors.HexColor("#56636c"), colors.HexColor("#f0a81c")
 VAT_PERCENT = 19
+FRAME_PADDING = 6
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,9 @@ def draw(facts: Facts) -> bytes:
     document = SimpleDocTemplate(
         target,
         pagesize=A4,
-        leftMargin=22 * mm,
-        rightMargin=22 * mm,
+        # The frame pads its text, and the table is as wide as the text.
+        leftMargin=22 * mm - FRAME_PADDING,
+        rightMargin=22 * mm - FRAME_PADDING,
         topMargin=20 * mm,
         bottomMargin=24 * mm,
         title=f"Invoice {facts.number}",

@@ -151,10 +151,10 @@ class Postman:
 
     def _deliver(self, position: int, body: str, tries: int) -> None:
         if self._is_taken(body.encode()):
-            self._count("event taken")
+            self._count("events taken")
             self._book.done(position)
             return
-        self._count("event refused")
+        self._count("events refused")
         if tries + 1 >= MOST_TRIES:
             logger.error("event given up", extra={"body": body})
             self._book.done(position)

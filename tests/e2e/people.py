@@ -93,9 +93,10 @@ class Staff(Visitor):
         self.page.get_by_label("Password").fill(password)
         self.press("Log in")
 
-    def tell_gateway(self, mode: str, *, seconds: float | None = None) -> None:
-        """Have the payment gateway behave in this mode."""
+    def tell_gateway(self, mode: str, *, seconds: float | None = None, times: int | None = None) -> None:
+        """Have the payment gateway behave in this mode, for `times` requests or until told otherwise."""
         self.open("/staff/partners/")
+        self.gateway.get_by_label("Requests").fill("" if times is None else str(times))
         self.gateway.get_by_label("Behave like this").select_option(mode)
         self.gateway.get_by_label("Seconds").fill("" if seconds is None else f"{seconds:g}")
         self.press("Tell it", within=self.gateway)

@@ -85,6 +85,24 @@ def _letter(visitor: Visitor, site: Site) -> None:
     visitor.follow(f"Your order {site.done}")
 
 
+def _newsletter(visitor: Visitor, site: Site) -> None:
+    visitor.open("/newsletter/")
+    visitor.page.get_by_label("E-mail").fill("zoe@example.invalid")
+    visitor.press("Put me on the list")
+    expect(visitor.page.get_by_text("No mail server takes mail")).to_be_visible()
+
+
+def _newsletter_leave(visitor: Visitor, site: Site) -> None:
+    visitor.open("/staff/mailbox/")
+    visitor.follow("You are on our list")
+    visitor.follow(pattern("newsletter.leave"))
+
+
+def _payment_event(visitor: Visitor, site: Site) -> None:
+    visitor.open("/admin/orders/paymentevent/")
+    visitor.follow(pattern("^evt_"))
+
+
 def _payload(visitor: Visitor, site: Site) -> None:
     visitor.open(f"{site.dead_run}payload/")
     visitor.press("Show the payload")
@@ -115,6 +133,8 @@ SIGHTS = [
     Sight("shop-order-declined", CUSTOMER, _at("/orders/{declined}/")),
     Sight("shop-order-refused", CUSTOMER, _at("/orders/{refused}/")),
     Sight("shop-order-retrying", CUSTOMER, _at("/orders/{retrying}/")),
+    Sight("shop-newsletter", CUSTOMER, _newsletter),
+    Sight("shop-newsletter-leave", OPERATOR, _newsletter_leave),
     Sight("shop-pay", CUSTOMER, _at("/orders/{declined}/pay/")),
     Sight("shop-address", CUSTOMER, _at("/orders/{refused}/address/")),
     Sight("shop-not-found", CUSTOMER, _at("/no-such-page/"), status=404),
@@ -130,6 +150,9 @@ SIGHTS = [
     Sight("admin-index", OPERATOR, _at("/admin/")),
     Sight("admin-orders", OPERATOR, _at("/admin/orders/order/")),
     Sight("admin-order", OPERATOR, _at("/admin/orders/order/1/change/")),
+    Sight("admin-customers", OPERATOR, _at("/admin/orders/customer/")),
+    Sight("admin-payment-events", OPERATOR, _at("/admin/orders/paymentevent/")),
+    Sight("admin-payment-event", OPERATOR, _payment_event),
     Sight("runs", OPERATOR, _at(RUNS)),
     Sight("runs-nothing-found", OPERATOR, _at(RUNS + "?q=error:Nothing&queue=low")),
     Sight("runs-misspelt", OPERATOR, _at(RUNS + "?q=stat:dead")),

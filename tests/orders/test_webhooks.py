@@ -291,7 +291,7 @@ def test_an_event_that_is_not_taken_is_sent_again(telling_gateway: Gateway, sett
     order = an_order(a_product(), card="tok_declined")
     settings.PAYMENTS_WEBHOOK_SECRET = "not yet"
     charge_order(order.pk)
-    wait_until(lambda: telling_gateway.counts().get("event refused", 0) >= 2, seconds=20, what="a refusal")
+    wait_until(lambda: telling_gateway.counts().get("events refused", 0) >= 2, seconds=20, what="a refusal")
     assert not PaymentEvent.objects.exists()
     settings.PAYMENTS_WEBHOOK_SECRET = SECRET
     taken(telling_gateway)

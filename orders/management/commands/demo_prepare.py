@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from orders.demo.accounts import create_accounts
+from orders.demo.life import give_life
 from orders.seed import seed
 
 
@@ -20,3 +21,4 @@ class Command(BaseCommand):
         call_command("collectstatic", interactive=False, verbosity=0)
         create_accounts(settings.VAR_DIR)
         seed()
+        give_life()
