@@ -36,6 +36,7 @@ from jobs import (
     fixed,
     jitter,
     job,
+    per_window,
 )
 from jobs.circuits import Circuit
 from jobs.emails import send_once
@@ -363,6 +364,25 @@ def ask_partner(number: int) -> None:
 def ask_nobody() -> None:
     """Call where nobody listens."""
     socket.create_connection(("127.0.0.1", 1), timeout=1).close()
+
+
+@job(limits=[at_once(2, key="tenant")], retry=20, fuse=None)
+def work_for(tenant: str, number: int, seconds: float) -> None:
+    """Say when it began and ended, and in which process: two of a tenant at most."""
+    note(f"begin {tenant} {number} {os.getpid()} {time.time():.6f}")
+    time.sleep(seconds)
+    note(f"end {tenant} {number} {os.getpid()} {time.time():.6f}")
+
+
+@job(limits=[at_once(2, key="tenant", name="flood")], durable=False)
+def flood_for(tenant: str, number: int) -> None:
+    note(f"begin {tenant} {number} {os.getpid()} {time.time():.6f}")
+    time.sleep(0.2)
+
+
+@job(limits=[per_window(10, seconds=1)])
+def call_slowly(number: int) -> None:
+    note(f"called {number} {time.time():.6f}")
 
 
 # As docs/retrying.md shows them.
