@@ -160,7 +160,7 @@ def _store_unless_pending(asking: Asking, kept: Spool, *, using: str) -> None:
 
 def _read(kept: Spool) -> Iterator[list[Draft]]:
     for some in kept:
-        yield [Draft(NewRun(*run), description) for run, description in some]
+        yield [Draft(NewRun(*run), *words) for run, *words in some]
 
 
 def _handle(asking: Asking, count: int, **facts: Any) -> Runs:

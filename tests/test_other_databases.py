@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.db import connections, transaction
 from django.db.utils import DatabaseError
 
-from jobs import enqueueing
+from jobs import at_once, enqueueing
 from jobs.broker import keys
 from jobs.broker.connection import client
 from jobs.errors import BadArguments
@@ -29,7 +29,12 @@ METHODS = {
     "enqueue_many": lambda job: job.enqueue_many([(1, 2), {"left": 3, "right": 4}]),
     "using": lambda job: [job.using(queue="low").enqueue(1, 2)],
 }
-KINDS = {"durable": {}, "not durable": {"durable": False}, "unique": {"unique": "args"}}
+KINDS = {
+    "durable": {},
+    "not durable": {"durable": False},
+    "unique": {"unique": "args"},
+    "limited": {"limits": [at_once(2, key="left")]},
+}
 
 every_method = pytest.mark.parametrize("ask", METHODS.values(), ids=METHODS.keys())
 every_kind = pytest.mark.parametrize("options", KINDS.values(), ids=KINDS.keys())

@@ -39,8 +39,9 @@ def test_a_worker_holds_the_connections_that_the_guide_counts(workers: Workers) 
     # This test's own.
     before = len(client().client_list())
     worker = workers.start("--concurrency", str(THREADS))
-    # The child's loop and one for each queue that it waits on; the supervisor; the recording process.
-    idle = 1 + len(QUEUES) + 1 + 1
+    # The child's loop, and for each queue that it waits on one, and one for its lanes; the supervisor; the recording
+    # process.
+    idle = 1 + 2 * len(QUEUES) + 1 + 1
     wait_until(lambda: len(client().client_list()) - before == idle, what=f"{idle} connections to Redis")
     sample.add.enqueue_many([(n, n) for n in range(30)])
     most_redis, most_database = 0, 0
