@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs import audit, conf, dead, discards, fuses, pending, policies, registry, runs
-from jobs.admin import access
+from jobs.admin import access, many_runs
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.keyset import COUNT_CAP, WINDOW, capped_counts, key_or_none, page_of
 from jobs.admin.lane_line import lane_line
@@ -211,6 +211,7 @@ class RunAdmin(ConsoleAdmin):
     def routes(self) -> Iterable[tuple[str, View, str, bool]]:
         return [
             ("", self.list_page, "changelist", False),
+            ("many/<slug:name>/", self.many_page, "many", True),
             ("<uuid:pk>/", self.run_page, "change", False),
             ("<uuid:pk>/payload/", self.payload_page, "payload", True),
             ("<uuid:pk>/<slug:name>/", self.action_page, "act", True),
@@ -231,6 +232,7 @@ class RunAdmin(ConsoleAdmin):
             title=_("Runs"),
             asked=asked,
             page=page,
+            many=many_runs.offered(request, asked) if page.rows else [],
             holders=fuses.holders(page.rows),
             may_fuse=access.may(request, access.MANAGE_FUSES),
             window=WINDOW,
@@ -238,6 +240,10 @@ class RunAdmin(ConsoleAdmin):
             queues=_with(conf.queue_names(), asked.asked.get("queue")),
             jobs=_with(registry.names(), asked.asked.get("job")),
         )
+
+    def many_page(self, request: HttpRequest, name: str) -> HttpResponse:
+        """Do one thing with all that a search matches."""
+        return many_runs.many_page(self, request, name)
 
     def run_page(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         run = get_object_or_404(JobRun.objects.defer("payload"), pk=pk)

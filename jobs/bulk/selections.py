@@ -21,7 +21,8 @@ from jobs.policy.tally import Tally
 class Selection:
     """A filter that is frozen when it is asked with.
 
-    `words` are what `dead.matching` takes. `keys`, if not None, are the only rows meant.
+    `words` are what `dead.matching` takes; of runs, which are meant by their `keys`, they only tell how these were
+    found. `keys`, if not None, are the only rows meant.
     """
 
     words: dict[str, Any] = field(default_factory=dict)
