@@ -233,8 +233,18 @@ def test_a_cohort_that_never_ends_is_not_waited_for_for_ever(dying: Job[..., Any
     action.refresh_from_db()
     assert (action.state, action.why) == (
         "stopped",
-        "2 of those that went have not come to an end within 30 minutes",
+        "2 of those that went have not come to an end within 30 min",
     )
+
+
+def test_when_all_have_gone_the_last_are_waited_for_a_minute_only(dying: Job[..., Any]) -> None:
+    some_dead(2)
+    action = ask(Ramp(canary=2))
+    bulk.turn(action.pk)
+    pass_time(action, 61)
+    assert bulk.turn(action.pk) is None
+    action.refresh_from_db()
+    assert (action.state, action.why) == ("finished", "2 of those that went have not come to an end within 1 min")
 
 
 # Once.

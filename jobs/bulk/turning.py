@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 _TOUCH = timedelta(seconds=10)
 # A cohort of which nothing more is heard for so long is not waited for any more.
 _PATIENCE = timedelta(minutes=30)
+# When all have gone, nothing more depends on how the last ones fare.
+_LAST_PATIENCE = timedelta(minutes=1)
 _GONE = "dealt with by somebody else meanwhile"
 
 
@@ -107,19 +109,19 @@ def _let_go(action: BulkAction, release: Release, *, allowance: float, now: date
 
 
 def _wait(action: BulkAction, wait: Wait, cohort: Cohort, *, now: datetime) -> float | None:
-    since = action.released_at
-    if since and cohort.waiting and now - since > _PATIENCE:
-        _give_up(action, cohort)
+    is_last = action.looked >= action.total
+    patience = _LAST_PATIENCE if is_last else _PATIENCE
+    if action.released_at and cohort.waiting and now - action.released_at > patience:
+        why = f"{cohort.waiting} of those that went have not come to an end"
+        _end(action, BulkState.FINISHED if is_last else BulkState.STOPPED, f"{why} within {_minutes(patience)}")
         return None
     if not action.touched_at or now - action.touched_at > _TOUCH:
         BulkAction.objects.filter(pk=action.pk).update(touched_at=now)
     return wait.seconds
 
 
-def _give_up(action: BulkAction, cohort: Cohort) -> None:
-    minutes = _PATIENCE.total_seconds() / 60
-    why = f"{cohort.waiting} of those that went have not come to an end within {minutes:.0f} minutes"
-    _end(action, BulkState.STOPPED if action.total > action.looked else BulkState.FINISHED, why)
+def _minutes(span: timedelta) -> str:
+    return f"{span.total_seconds() / 60:.0f} min"
 
 
 def _end(action: BulkAction, state: BulkState, why: str) -> None:

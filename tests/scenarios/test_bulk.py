@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tracemalloc
 import uuid
 from collections import Counter
 from typing import Any
@@ -135,3 +136,19 @@ def test_the_rate_is_held(workers: Workers) -> None:
     # The first second's worth goes at once.
     assert took >= 4.5
     assert (action.state, action.done) == ("finished", 300)
+
+
+def test_memory_does_not_grow_with_the_number(transactional_db: None) -> None:
+    peaks = {}
+    # The first is not measured: it fills caches.
+    for count in (500, 2_000, 20_000):
+        bury(count)
+        action = ask()
+        tracemalloc.start()
+        while bulk.turn(action.pk) is not None:
+            pass
+        peaks[count] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        action.refresh_from_db()
+        assert (action.state, action.done) == ("finished", count)
+    assert peaks[20_000] < 1.3 * peaks[2_000], peaks
