@@ -79,7 +79,8 @@ class Command(BaseCommand):
         seen = fuses.preview(options["job"], where)
         queues = ", ".join(f"{count:,} in {queue}" for queue, count in sorted(seen.by_queue.items()))
         more = "more than " if seen.capped else ""
-        self.stdout.write(f"{more}{seen.count:,} waiting runs match{f': {queues}' if queues else ''}.")
+        noun = "waiting run matches" if seen.count == 1 else "waiting runs match"
+        self.stdout.write(f"{more}{seen.count:,} {noun}{f': {queues}' if queues else ''}.")
         if options["dry_run"]:
             return
         if not options["reason"].strip():
