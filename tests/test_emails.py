@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import smtplib
 import socketserver
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
+from django.apps import apps
 from django.core.mail import EmailMessage
 from django.db import connection
 from django.utils import timezone
 
-from jobs import context
-from jobs.context import CurrentRun
 from jobs.emails import send_once
 from jobs.errors import JobsError, PutOffJob
 from jobs.models import SentEmail
@@ -96,16 +96,6 @@ def letter(subject: str = "Your order 17") -> EmailMessage:
 
 def send(key: object = 17, message=letter, **choices) -> bool:
     return send_once("confirmation", "ann@example.com", key, message, **choices)
-
-
-def left_by_a_crash(*, ago: timedelta = timedelta(minutes=5), run: uuid.UUID | None = None) -> SentEmail:
-    return SentEmail.objects.create(
-        kind="confirmation", recipient="ann@example.com", key="17", claimed_at=timezone.now() - ago, run=run
-    )
-
-
-def within(run_id: uuid.UUID) -> context.running:
-    return context.running(CurrentRun(run_id, "shop.mail", "mailers", 1, 5, 30.0, timezone.now(), "tester", print))
 
 
 @transactional
@@ -209,3 +199,13 @@ def test_a_mail_to_nobody_is_refused_and_not_marked_as_sent():
     with pytest.raises(JobsError, match="no recipient"):
         send_once("welcome", "grace@example.com", 1, EmailMessage("Welcome", "Hello", to=[]))
     assert not SentEmail.objects.exists()
+
+
+@pytest.mark.django_db
+def test_claims_from_before_the_hold_was_stored_are_held_for_two_minutes():
+    now = timezone.now()
+    marker = SentEmail.objects.create(kind="welcome", recipient="ann@example.com", claimed_at=now, held_until=now)
+    migration = importlib.import_module("jobs.migrations.0012_lives_of_markers")
+    migration.hold_claims(apps, SimpleNamespace(connection=connection))
+    marker.refresh_from_db()
+    assert marker.held_until - marker.claimed_at == timedelta(minutes=2)

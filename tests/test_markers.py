@@ -116,7 +116,7 @@ def struck() -> None:
 # Once.
 
 
-@transactional
+@pytest.mark.django_db
 def test_it_happens_at_the_first_call_and_not_at_the_second(kind):
     kind.do()
     kind.do()
@@ -124,7 +124,7 @@ def test_it_happens_at_the_first_call_and_not_at_the_second(kind):
     assert kind.state() == kind.model.DONE
 
 
-@transactional
+@pytest.mark.django_db
 def test_another_key_is_another_matter(kind):
     kind.do()
     kind.do(kind.other)
@@ -156,7 +156,7 @@ def test_of_twenty_at_once_one_goes_on_and_the_others_are_told_to_come_back(kind
     assert sum(isinstance(answer, PutOffJob) for answer in answers) == 19
 
 
-@transactional
+@pytest.mark.django_db
 def test_who_comes_while_another_run_is_at_it_comes_back_soon_and_burns_no_attempt(kind):
     kind.left_by_a_crash(held=timedelta(seconds=100), run=uuid.uuid4())
     with pytest.raises(PutOffJob, match="another run is at") as caught:
@@ -168,7 +168,7 @@ def test_who_comes_while_another_run_is_at_it_comes_back_soon_and_burns_no_attem
 # An earlier attempt of the same run.
 
 
-@transactional
+@pytest.mark.django_db
 def test_the_same_run_takes_up_its_own_claim_at_once(kind):
     run_id = uuid.uuid4()
     kind.left_by_a_crash(held=timedelta(minutes=5), run=run_id)
@@ -178,7 +178,7 @@ def test_the_same_run_takes_up_its_own_claim_at_once(kind):
     assert kind.model.objects.get().run == run_id
 
 
-@transactional
+@pytest.mark.django_db
 def test_an_attempt_waits_for_an_earlier_one_that_may_live(kind, monkeypatch):
     run_id = uuid.uuid4()
     kind.left_by_a_crash(held=timedelta(minutes=5), run=run_id)
@@ -188,7 +188,7 @@ def test_an_attempt_waits_for_an_earlier_one_that_may_live(kind, monkeypatch):
     assert kind.calls == 0
 
 
-@transactional
+@pytest.mark.django_db
 def test_an_attempt_goes_on_when_the_earlier_one_let_it_go(kind, monkeypatch):
     run_id = uuid.uuid4()
     kind.left_by_a_crash(held=timedelta(minutes=5), run=run_id)
@@ -198,7 +198,7 @@ def test_an_attempt_goes_on_when_the_earlier_one_let_it_go(kind, monkeypatch):
     assert kind.calls == 1
 
 
-@transactional
+@pytest.mark.django_db
 def test_an_attempt_that_should_end_while_it_waits_goes_on_later(kind, monkeypatch):
     run_id = uuid.uuid4()
     kind.left_by_a_crash(held=timedelta(minutes=5), run=run_id)
@@ -208,10 +208,11 @@ def test_an_attempt_that_should_end_while_it_waits_goes_on_later(kind, monkeypat
     assert kind.calls == 0
 
 
-@transactional
-def test_an_attempt_does_not_wait_beyond_the_time_limit_of_an_earlier_one(kind):
+@pytest.mark.django_db
+def test_an_attempt_does_not_wait_beyond_the_time_limit_of_an_earlier_one(kind, monkeypatch):
     run_id = uuid.uuid4()
-    kind.left_by_a_crash(held=timedelta(seconds=0.2), run=run_id)
+    monkeypatch.setattr(markers, "_LOOK_AGAIN_SECONDS", 0.02)
+    kind.left_by_a_crash(held=timedelta(seconds=0.1), run=run_id)
     with within(run_id, robbed=True):
         kind.do()
     assert kind.calls == 1
@@ -220,14 +221,14 @@ def test_an_attempt_does_not_wait_beyond_the_time_limit_of_an_earlier_one(kind):
 # In doubt.
 
 
-@transactional
+@pytest.mark.django_db
 def test_after_a_crash_it_happens_again_by_default(kind):
     kind.left_by_a_crash()
     kind.do()
     assert (kind.calls, kind.state()) == (1, kind.model.DONE)
 
 
-@transactional
+@pytest.mark.django_db
 def test_after_a_crash_a_person_is_asked_where_that_was_chosen(kind):
     kind.left_by_a_crash()
     with pytest.raises(kind.asks, match="what came of it"):
@@ -235,7 +236,7 @@ def test_after_a_crash_a_person_is_asked_where_that_was_chosen(kind):
     assert (kind.calls, kind.state()) == (0, "claimed")
 
 
-@transactional
+@pytest.mark.django_db
 def test_after_a_crash_it_is_looked_up_and_does_not_happen_again_where_it_did(kind):
     kind.left_by_a_crash()
     answer = kind.do(look_up=lambda: kind.found)
@@ -244,14 +245,14 @@ def test_after_a_crash_it_is_looked_up_and_does_not_happen_again_where_it_did(ki
     assert kind.do(in_doubt="look up", look_up=lambda: 1 / 0) == answer
 
 
-@transactional
+@pytest.mark.django_db
 def test_after_a_crash_it_is_looked_up_and_happens_where_it_did_not(kind):
     kind.left_by_a_crash()
     kind.do(look_up=lambda: None)
     assert (kind.calls, kind.state()) == (1, kind.model.DONE)
 
 
-@transactional
+@pytest.mark.django_db
 def test_a_look_up_that_cannot_know_leaves_the_doubt_to_the_next_attempt(kind):
     run_id = uuid.uuid4()
     kind.left_by_a_crash(run=run_id)
@@ -267,13 +268,13 @@ def test_a_look_up_that_cannot_know_leaves_the_doubt_to_the_next_attempt(kind):
     assert (kind.calls, kind.state()) == (0, kind.model.DONE)
 
 
-@transactional
+@pytest.mark.django_db
 def test_without_a_doubt_nothing_is_looked_up(kind):
     kind.do(look_up=lambda: 1 / 0)
     assert kind.calls == 1
 
 
-@transactional
+@pytest.mark.django_db
 def test_of_two_that_take_up_a_left_claim_one_goes_on(kind, monkeypatch):
     kind.left_by_a_crash()
     check = markers._check_left_behind
@@ -288,7 +289,7 @@ def test_of_two_that_take_up_a_left_claim_one_goes_on(kind, monkeypatch):
     assert kind.calls == 0
 
 
-@transactional
+@pytest.mark.django_db
 def test_an_error_lets_it_go(kind):
     kind.meanwhile = lambda: 1 / 0
     with pytest.raises(ZeroDivisionError):
@@ -299,7 +300,7 @@ def test_an_error_lets_it_go(kind):
     assert kind.calls == 1
 
 
-@transactional
+@pytest.mark.django_db
 def test_an_error_does_not_let_go_what_another_has_taken_up_meanwhile(kind):
     def overtaken() -> None:
         kind.model.objects.update(claimed_at=timezone.now() + timedelta(seconds=5))
@@ -311,7 +312,7 @@ def test_an_error_does_not_let_go_what_another_has_taken_up_meanwhile(kind):
     assert kind.model.objects.exists()
 
 
-@transactional
+@pytest.mark.django_db
 def test_a_time_limit_that_strikes_in_the_middle_leaves_a_doubt(kind):
     kind.meanwhile = struck
     with pytest.raises(JobTimedOut):
@@ -319,7 +320,7 @@ def test_a_time_limit_that_strikes_in_the_middle_leaves_a_doubt(kind):
     assert kind.state() == "claimed"
 
 
-@transactional
+@pytest.mark.django_db
 def test_what_was_forgotten_in_the_middle_is_kept_all_the_same(kind):
     kind.meanwhile = lambda: kind.model.objects.all().delete()
     kind.do()
@@ -347,7 +348,7 @@ def test_a_connection_that_broke_in_the_middle_does_not_make_it_doubtful(kind, m
 # Its life.
 
 
-@transactional
+@pytest.mark.django_db
 def test_when_its_life_is_over_it_may_happen_again(kind):
     kind.do(lasting=DAY)
     kind.do(lasting=DAY)
@@ -360,7 +361,7 @@ def test_when_its_life_is_over_it_may_happen_again(kind):
     assert kind.model.objects.get().expires_at > timezone.now()
 
 
-@transactional
+@pytest.mark.django_db
 def test_of_two_that_come_when_its_life_is_over_one_goes_on(kind):
     kind.do(lasting=DAY)
     kind.model.objects.update(expires_at=timezone.now())
@@ -376,7 +377,7 @@ def test_of_two_that_come_when_its_life_is_over_one_goes_on(kind):
     assert second == [True]
 
 
-@transactional
+@pytest.mark.django_db
 def test_a_crash_after_its_life_was_over_is_a_doubt_like_any_other(kind):
     kind.do(lasting=DAY)
     now = timezone.now()
@@ -389,7 +390,7 @@ def test_a_crash_after_its_life_was_over_is_a_doubt_like_any_other(kind):
         kind.do(lasting=DAY, in_doubt="ask")
 
 
-@transactional
+@pytest.mark.django_db
 def test_markers_whose_life_is_over_are_deleted_by_night_and_others_stay(kind):
     kind.do(lasting=DAY)
     kind.do(kind.other)
@@ -436,7 +437,7 @@ def test_choices_that_cannot_be_are_refused(kind, choices, cure):
 # What a person says.
 
 
-@transactional
+@pytest.mark.django_db
 def test_a_person_releases_what_is_in_doubt_and_it_happens_again(kind):
     marker = kind.left_by_a_crash()
     markers.release(marker, actor="ann", reason="the partner knows nothing", address="10.0.0.1")
@@ -452,7 +453,7 @@ def test_a_person_releases_what_is_in_doubt_and_it_happens_again(kind):
     assert entry.target == " ".join(kind.identity.values())
 
 
-@transactional
+@pytest.mark.django_db
 def test_a_person_says_that_it_happened_and_it_does_not_again(kind):
     marker = kind.left_by_a_crash()
     facts = {"result": "seen"} if kind.model is Effect else {}
@@ -462,7 +463,7 @@ def test_a_person_says_that_it_happened_and_it_does_not_again(kind):
     assert AuditEntry.objects.get().action.startswith("mark done")
 
 
-@transactional
+@pytest.mark.django_db
 @pytest.mark.parametrize("verb", ["release", "mark done"])
 def test_what_a_run_may_be_at_is_left_alone_unless_it_is_forced(kind, verb):
     marker = kind.left_by_a_crash(held=timedelta(minutes=5))
@@ -480,7 +481,7 @@ def test_what_a_run_may_be_at_is_left_alone_unless_it_is_forced(kind, verb):
     assert AuditEntry.objects.get().before["forced"] is True
 
 
-@transactional
+@pytest.mark.django_db
 def test_what_has_changed_since_a_person_looked_is_left_alone(kind):
     marker = kind.left_by_a_crash()
     kind.do()

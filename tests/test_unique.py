@@ -443,8 +443,8 @@ def test_a_dead_run_is_requeued_where_no_equal_one_is_pending(unique):
     "choices",
     [
         {},
-        {"lasting": HOUR},
-        {"on_conflict": "raise"},
+        pytest.param({"lasting": HOUR}, marks=pytest.mark.slow),
+        pytest.param({"on_conflict": "raise"}, marks=pytest.mark.slow),
         pytest.param({"until": "started"}, marks=pytest.mark.slow),
         pytest.param({"on_conflict": "replace"}, marks=pytest.mark.slow),
     ],
@@ -493,7 +493,7 @@ _acts = st.lists(st.sampled_from(["ask", "ask in a transaction", "roll back", "b
 def test_never_are_two_there_that_keep_each_other_out(unique, choices):
     job = unique(**choices)
 
-    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
     @given(acts=_acts)
     def hold(acts):
         JobRun.objects.all().delete()

@@ -134,7 +134,7 @@ class _FakeDoor:
         if equal is not None:
             if stands(job, equal):
                 return run_of(equal, created=False)
-            self._jobs.enqueued = [one for one in self._jobs.enqueued if one.id != equal.pk]
+            self._jobs.enqueued[:] = [one for one in self._jobs.enqueued if one.id != equal.pk]
         if row.unique_key:
             self._pending[row.unique_key] = row
         self._jobs.enqueued.append(enqueued_from(row, job))

@@ -171,6 +171,7 @@ SIGHTS = [
     Sight("fuses", OPERATOR, _at("/admin/jobs/fuse/")),
     Sight("fuse-add", OPERATOR, _at("/admin/jobs/fuse/add/?job=orders.charge_order&length=2h&where=order_id%3D17")),
     Sight("fuse-misspelt", OPERATOR, _at("/admin/jobs/fuse/add/?job=orders.charge_order&where=order%3D17")),
+    Sight("effects", OPERATOR, _at("/admin/jobs/effect/")),
     Sight("emails", OPERATOR, _at("/admin/jobs/sentemail/")),
     Sight("audit", OPERATOR, _at(AUDIT)),
     Sight("queues", OPERATOR, _at("/admin/django_rq/dashboard/")),

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import IntegrityError
 
-from jobs import DiscardJob, JobTimedOut, current_run, job
+from jobs import DiscardJob, JobTimedOut, Unique, current_run, job
 
 # What the jobs saw, oldest first. A fixture empties it.
 seen: list[Any] = []
@@ -67,3 +67,19 @@ def only_again(times: int) -> None:
 @job(name="testing.end_unique", retry=1, unique="args")
 def end_unique(key: str) -> None:
     raise ValueError(key)
+
+
+@job(name="testing.latest", unique=Unique(["key"], on_conflict="replace"))
+def latest(key: str, words: str) -> None:
+    seen.append(words)
+
+
+@job(name="testing.refused", unique=Unique(on_conflict="raise"))
+def refused(key: str) -> None:
+    seen.append(key)
+
+
+@job(name="testing.until_started", unique=Unique(["key"], until="started"))
+def until_started(key: str, times: int) -> None:
+    """Asks for itself once more while it runs."""
+    seen.append(until_started.enqueue(key, 0).created if times else "last")

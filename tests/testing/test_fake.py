@@ -9,6 +9,7 @@ from unittest.mock import ANY
 import pytest
 from django.db import transaction
 
+from jobs import AlreadyPending
 from jobs.broker.inspect import anything_queued
 from jobs.conf import queue_names
 from jobs.errors import ArgumentsNotJSON, BadArguments, BadOptions, UnknownJob, UnknownQueue
@@ -16,7 +17,7 @@ from jobs.models import JobRun
 from jobs.testing import FakeJobs, fake
 from orders.models import Order
 from tests.sample.jobs import add, once, urgent
-from tests.testing.chores import note
+from tests.testing.chores import latest, note, refused
 
 TOMORROW = datetime.now(UTC) + timedelta(days=1)
 
@@ -165,6 +166,16 @@ def test_an_equal_run_of_a_unique_job_is_recorded_once(jobs_fake: FakeJobs) -> N
     first, second = once.enqueue("a"), once.enqueue("a")
     assert (first.created, second.created, second.id) == (True, False, first.id)
     jobs_fake.assert_enqueued(once, "a", times=1)
+
+
+def test_an_equal_run_is_replaced_or_refused_as_the_job_chose(jobs_fake: FakeJobs) -> None:
+    latest.enqueue("a", "old")
+    assert latest.enqueue("a", "new").created
+    jobs_fake.assert_not_enqueued(latest, "a", "old")
+    refused.enqueue("a")
+    with pytest.raises(AlreadyPending):
+        refused.enqueue("a")
+    jobs_fake.assert_enqueued(refused, "a", times=1)
 
 
 @pytest.mark.django_db

@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from jobs import current_run
+from jobs import AlreadyPending, current_run
 from jobs.broker.inspect import anything_queued
 from jobs.conf import queue_names
 from jobs.errors import ArgumentsNotJSON, NoCurrentRun
@@ -21,12 +21,15 @@ from tests.testing.chores import (
     end_by,
     end_unique,
     introduce,
+    latest,
     note,
     only,
     only_again,
     recur,
     recur_later,
+    refused,
     seen,
+    until_started,
 )
 
 
@@ -175,6 +178,32 @@ def test_a_unique_job_that_is_scheduled_is_not_scheduled_again(jobs_inline: Inli
     first = only.using(at=60).enqueue("x")
     second = only.enqueue("x")
     assert (second.id, second.created, len(jobs_inline.scheduled)) == (first.id, False, 1)
+
+
+@pytest.mark.django_db
+def test_an_equal_run_that_waits_is_replaced(jobs_inline: InlineJobs) -> None:
+    latest.enqueue_in(60, "a", "old")
+    latest.enqueue_in(60, "a", "new")
+    with transaction.atomic():
+        latest.enqueue("b", "old")
+        latest.enqueue("b", "new")
+    jobs_inline.run_due()
+    assert seen == ["new", "new"]
+
+
+@pytest.mark.django_db
+def test_an_equal_run_is_refused_while_it_waits(jobs_inline: InlineJobs) -> None:
+    refused.enqueue_in(60, "a")
+    with pytest.raises(AlreadyPending):
+        refused.enqueue("a")
+    jobs_inline.run_due()
+    refused.enqueue("a")
+    assert seen == ["a", "a"]
+
+
+def test_until_it_has_started_means_that_it_may_ask_for_itself(jobs_inline: InlineJobs) -> None:
+    until_started.enqueue("a", 1)
+    assert seen == [True, "last"]
 
 
 def test_a_unique_job_that_failed_may_be_asked_for_again() -> None:
