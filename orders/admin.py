@@ -201,11 +201,15 @@ class ProductAdmin(admin.ModelAdmin):
 class PaymentEventAdmin(ReadOnly, admin.ModelAdmin):
     """What the payment partner told the shop by itself, as it came."""
 
-    list_display = ["event_id", "kind", "state", "arrivals", "payment_key", "received_at"]
+    list_display = ["what", "state", "arrivals", "payment_key", "received_at"]
     list_filter = ["state", "kind"]
     search_fields = ["event_id", "payment_key"]
     date_hierarchy = "received_at"
     actions = ["process_again"]
+
+    @admin.display(description="event", ordering="kind")
+    def what(self, event: PaymentEvent) -> str:
+        return event.kind or event.get_state_display()
 
     def has_ship_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("orders.ship_order")

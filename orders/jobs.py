@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs import Bury, RetryPolicy, exponential, job
+from jobs import Bury, RetryPolicy, at_once, exponential, job
 from jobs.circuits import Circuit
 from orders import (
     charging,
@@ -33,6 +33,8 @@ MAKING_INVOICES = RetryPolicy(attempts=10, backoff=exponential(first=2, cap=300)
 PROCESSING_EVENTS = RetryPolicy(attempts=5, backoff=exponential(first=2, cap=60))
 # While the list provider is down, the runs wait together and one of them looks.
 LIST_PROVIDER = Circuit("list_provider", counts=(lists.ListsUnavailable,))
+# It counts how many ask at once, and refuses those over it.
+FEW_AT_ONCE = at_once(4, name="list_provider")
 # A day and a half in all: nobody waits for a newsletter.
 SUBSCRIBING = RetryPolicy(
     attempts=12,
@@ -103,13 +105,13 @@ def process_webhook(event_pk: int) -> None:
     payment_events.process(event_pk, on_paid=make_invoice.enqueue, on_declined=send_payment_failed.enqueue)
 
 
-@job(queue="low", retry=SUBSCRIBING, timeout=30, circuit=LIST_PROVIDER)
+@job(queue="low", retry=SUBSCRIBING, timeout=30, circuit=LIST_PROVIDER, limits=[FEW_AT_ONCE])
 def subscribe(customer_id: int) -> None:
     """Put a customer who asked on the newsletter's list. A refused address is kept on the customer and ends the run."""
     newsletter.put_on_list(customer_id, on_listed=send_newsletter_welcome.enqueue)
 
 
-@job(queue="low", retry=SUBSCRIBING, timeout=30, circuit=LIST_PROVIDER)
+@job(queue="low", retry=SUBSCRIBING, timeout=30, circuit=LIST_PROVIDER, limits=[FEW_AT_ONCE])
 def unsubscribe(customer_id: int) -> None:
     """Take a customer who left off the newsletter's list."""
     newsletter.take_off_list(customer_id)

@@ -67,6 +67,10 @@ class ModeRefused(Exception):
     """The partner does not know such a mode."""
 
 
+class NoSuchCharge(Exception):
+    """The gateway has made no such charge."""
+
+
 class NoSuchMessage(Exception):
     """The mailbox has no such mail, or no longer."""
 
@@ -88,6 +92,15 @@ def set_mode(partner: Partner, mode: Mode) -> None:
         raise ModeRefused(answer.told_text)
     if answer.status != 200:
         raise PartnerAway(partner)
+
+
+def refund(charge_id: str) -> None:
+    """Have the gateway give all of a charge back, by itself. Refused with `NoSuchCharge` or `PartnerAway`."""
+    answer = _ask(PARTNERS["payments"], "POST", "refunds", body={"charge": charge_id})
+    if answer.status == 404:
+        raise NoSuchCharge(charge_id)
+    if answer.status not in (200, 201):
+        raise PartnerAway(PARTNERS["payments"])
 
 
 def message(message_id: str) -> dict[str, Any]:

@@ -59,6 +59,25 @@ def set_mode(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @staff_member_required
+@permission_required(BREAK_PARTNER, raise_exception=True)
+@require_http_methods(["GET", "POST"])
+def refund(request: HttpRequest, charge: str) -> HttpResponse:
+    """Asks on GET, does on POST. The shop is told by the gateway's event, as of any refund."""
+    if request.method != "POST":
+        return render(request, "orders/staff/refund.html", {"charge": charge})
+    try:
+        control.refund(charge)
+    except control.NoSuchCharge as error:
+        raise Http404("There is no such charge.") from error
+    except control.PartnerAway as away:
+        messages.error(request, str(away))
+    else:
+        logger.info("charge refunded", extra={"charge": charge, "actor": str(request.user)})
+        messages.success(request, "The gateway gives the money back, and tells the shop.")
+    return redirect("staff_partners")
+
+
+@staff_member_required
 @require_GET
 def mailbox(request: HttpRequest) -> HttpResponse:
     partner = control.PARTNERS["mailbox"]

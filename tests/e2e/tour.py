@@ -100,7 +100,7 @@ def _newsletter_leave(visitor: Visitor, site: Site) -> None:
 
 def _payment_event(visitor: Visitor, site: Site) -> None:
     visitor.open("/admin/orders/paymentevent/")
-    visitor.follow(pattern("^evt_"))
+    visitor.follow(pattern("^payment"))
 
 
 def _payload(visitor: Visitor, site: Site) -> None:
@@ -143,6 +143,7 @@ SIGHTS = [
     Sight("staff-order", OPERATOR, _at("/orders/{done}/")),
     Sight("staff-ship", OPERATOR, _at("/orders/{done}/ship/")),
     Sight("staff-partners", OPERATOR, _at("/staff/partners/")),
+    Sight("staff-refund", OPERATOR, _at("/staff/refund/ch_any/")),
     Sight("staff-mailbox", OPERATOR, _at("/staff/mailbox/")),
     Sight("staff-letter", OPERATOR, _letter),
     Sight("staff-mailbox-empty-it", OPERATOR, _at("/staff/mailbox/clear/")),

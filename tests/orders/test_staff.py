@@ -56,7 +56,8 @@ def message_id(mailbox: Mailbox) -> str:
 
 
 @pytest.mark.parametrize(
-    "address", [PARTNERS, MAILBOX, PARTNER_MODE, f"{MAILBOX}clear/", f"{MAILBOX}x/", f"{MAILBOX}x/html/"]
+    "address",
+    [PARTNERS, MAILBOX, PARTNER_MODE, f"{MAILBOX}clear/", f"{MAILBOX}x/", f"{MAILBOX}x/html/", "/staff/refund/x/"],
 )
 def test_only_staff_may_see_and_do(address: str) -> None:
     customer = Client()
@@ -74,6 +75,21 @@ def test_the_page_shows_how_partners_are_and_what_they_did(staff: Client, gatewa
     assert "Payment gateway healthy" in page
     assert "order-17" in page
     assert "€ 1,234.50" in page
+
+
+def test_a_charge_is_given_back_after_asking(staff: Client, gateway: Gateway) -> None:
+    charge = payments.charge(reference="order-17", amount_cents=100, card="tok_visa", idempotency_key="k")
+    address = f"/staff/refund/{charge.id}/"
+    assert address in staff.get(PARTNERS).content.decode()
+    assert "Give the money back?" in text_of(staff.get(address))
+    assert "gives the money back" in text_of(staff.post(address, follow=True))
+    assert staff.post("/staff/refund/ch_none/").status_code == 404
+
+
+def test_who_may_only_look_gives_nothing_back(onlooker: Client, gateway: Gateway) -> None:
+    assert onlooker.post("/staff/refund/ch_any/").status_code == 403
+    payments.charge(reference="order-17", amount_cents=100, card="tok_visa", idempotency_key="k")
+    assert b"/staff/refund/" not in onlooker.get(PARTNERS).content
 
 
 @pytest.mark.usefixtures("warehouse_partner", "mailbox")
