@@ -177,7 +177,7 @@ def _count_on_causes(dead_jobs: Iterable[DeadJob]) -> None:
 def _log(removed: _Removed) -> None:
     if removed.count:
         jobs = ", ".join(f"{count:,} of {name}" for name, count in removed.by_job.most_common(5))
-        text = "%d dead jobs were removed that nobody had resolved, for %s: %s"
+        text = "removed %d dead that nobody had resolved, for %s: %s"
         logger.warning(text, removed.count, removed.why, jobs, extra={"count": removed.count, **removed.told()})
 
 

@@ -69,7 +69,7 @@ def test_what_retention_removes_is_told_by_job_and_cause(
     assert surplus.reason == 'there were more than JOBS["KEEP_DEAD"] (1)'
     cause.refresh_from_db()
     assert cause.removed == 3
-    assert "2 dead jobs were removed that nobody had resolved" in caplog.text
+    assert "removed 2 dead that nobody had resolved" in caplog.text
     assert "2 of tests.charge" in caplog.text
 
 

@@ -101,8 +101,8 @@ ACTIONS = {
             permission=access.DISCARD,
             label=gettext_lazy("Discard"),
             consequence=gettext_lazy(
-                "None of them will ever run again, and their work stays undone. "
-                "Their records are kept, with your reason."
+                "None of them will run again, and their work stays undone. "
+                "Their records are kept, with your reason. For some days this can be undone."
             ),
             destroys=True,
             verb=dead.discard_all,
