@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import router, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from jobs import audit, conf, runs
@@ -33,19 +33,23 @@ def undoable(
     name: str | None = None,
     queue: str | None = None,
     cause: FailureCause | int | None = None,
+    error: str | None = None,
+    reason: str | None = None,
     bulk: int | None = None,
     within: timedelta | None = None,
 ) -> QuerySet[DeadJob]:
     """Dead jobs that people have discarded and can have back, the first discarded first.
 
-    `bulk` is the key of the bulk action that did it, `within` how long ago it was at the most.
+    `error` is a part of the error's class or message, `reason` why it died. `bulk` is the key of the bulk action that
+    discarded it, `within` how long ago it was at the most.
     """
     days = timedelta(days=conf.get().UNDO_DAYS)
     since = timezone.now() - (days if within is None else min(days, within))
     found = DeadJob.objects.filter(resolution=Resolution.DISCARDED, resolved_at__gt=since)
-    for column, value in (("name", name), ("queue", queue), ("cause", cause), ("bulk", bulk)):
-        if value is not None:
-            found = found.filter(**{column: value})
+    columns = {"name": name, "queue": queue, "reason": reason, "cause": cause, "bulk": bulk}
+    found = found.filter(**{column: value for column, value in columns.items() if value is not None})
+    if error is not None:
+        found = found.filter(Q(error_class__icontains=error) | Q(error_message__icontains=error))
     return found.order_by("pk")
 
 

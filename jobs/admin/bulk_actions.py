@@ -29,6 +29,7 @@ PERMISSIONS = {
     BulkVerb.DISCARD: access.DISCARD,
     BulkVerb.CANCEL: access.CANCEL,
     BulkVerb.RUN_NOW: access.RESCHEDULE,
+    BulkVerb.UNDO: access.DISCARD,
 }
 
 
@@ -96,7 +97,7 @@ class BulkActionAdmin(ConsoleAdmin):
             chosen=len(action.selection.get("keys", ())) if "keys" in action.selection else None,
             rate=rate_in_words(action.rate) if action.rate else "",
             percent=f"{action.max_failures * 100:g} %",
-            of_dead=action.verb in (BulkVerb.REQUEUE, BulkVerb.DISCARD),
+            of_dead=action.verb in (BulkVerb.REQUEUE, BulkVerb.DISCARD, BulkVerb.UNDO),
             fared=bulk.totals(action) if is_retry else None,
             failed=list(bulk.failed(action)[:SHOWN_FAILED]) if is_retry else [],
             handles=self._handles(request, action),

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from jobs import causes, conf, dead, registry, retention
-from jobs.admin import access, bulk_actions
+from jobs.admin import access, bulk_actions, undoing
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.dead_filter import DeadFilter, Selection
 from jobs.admin.keyset import COUNT_CAP, capped_counts, key_or_none, page_of
@@ -118,6 +118,7 @@ class DeadJobAdmin(ConsoleAdmin):
     def routes(self) -> Iterable[tuple[str, View, str, bool]]:
         return [
             ("", self.list_page, "changelist", False),
+            ("undo/", self.undo_page, "undo", True),
             ("<slug:name>/", self.bulk_page, "bulk", True),
         ]
 
@@ -147,6 +148,9 @@ class DeadJobAdmin(ConsoleAdmin):
             queues=_with(conf.queue_names(), asked.asked.get("queue")),
             jobs=_with(registry.names(), asked.asked.get("job")),
         )
+
+    def undo_page(self, request: HttpRequest) -> HttpResponse:
+        return undoing.undo_page(self, request)
 
     def bulk_page(self, request: HttpRequest, name: str) -> HttpResponse:
         """Show what would happen, on GET; do it, on POST, to no more than what was shown."""

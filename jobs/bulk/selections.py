@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from jobs import dead, pending
+from jobs import dead, discards, pending
 from jobs.models import BulkAction, DeadJob, JobRun
 from jobs.models.bulk import BulkVerb
 from jobs.models.dead import Resolution
@@ -79,6 +79,12 @@ def _dead_rows(stored: dict[str, Any]) -> QuerySet[Any]:
     return found
 
 
+def _discarded_rows(stored: dict[str, Any]) -> QuerySet[Any]:
+    found = discards.undoable(**stored.get("words", {}))
+    keys = stored.get("keys")
+    return found if keys is None else found.filter(pk__in=keys)
+
+
 def _run_rows(stored: dict[str, Any]) -> QuerySet[Any]:
     return pending.matching([uuid.UUID(key) for key in stored.get("keys", [])])
 
@@ -99,6 +105,10 @@ def _discard(action: BulkAction, keys: list[int], words: dict[str, Any]) -> Tall
     return dead.resolve(keys, Resolution.DISCARDED, bulk=action.pk, **words)
 
 
+def _undo(action: BulkAction, keys: list[int], words: dict[str, Any]) -> Tally:
+    return discards.undo_many(keys, **words)
+
+
 def _cancel(action: BulkAction, keys: list[uuid.UUID], words: dict[str, Any]) -> Tally:
     return pending.cancel_all(keys, **words)
 
@@ -112,4 +122,5 @@ KINDS = {
     BulkVerb.DISCARD: Kind(_dead_rows, _newest_dead, int, _discard),
     BulkVerb.CANCEL: Kind(_run_rows, _newest_run, uuid.UUID, _cancel),
     BulkVerb.RUN_NOW: Kind(_run_rows, _newest_run, uuid.UUID, _run_now),
+    BulkVerb.UNDO: Kind(_discarded_rows, _newest_dead, int, _undo),
 }

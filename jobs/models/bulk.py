@@ -13,6 +13,7 @@ class BulkVerb(models.TextChoices):
     DISCARD = "discard", _("discard")
     CANCEL = "cancel", _("cancel")
     RUN_NOW = "run_now", _("run now")
+    UNDO = "undo", _("undo discard")
 
 
 class BulkState(models.TextChoices):

@@ -12,8 +12,9 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from jobs.admin import keyset
-from jobs.models import AuditEntry, DeadJob, JobRun, RunState
+from jobs import bulk, dead
+from jobs.admin import keyset, undoing
+from jobs.models import AuditEntry, BulkAction, DeadJob, JobRun, RunState
 from tests.admin.rows import a_dead_job, a_run
 
 LIST = reverse("admin:jobs_deadjob_changelist")
@@ -283,3 +284,38 @@ def test_the_list_says_until_when_they_are_kept_and_when_they_are_too_many(
     jobs_settings(KEEP_DEAD=1)
     a_dead_job()
     assert "There are more dead jobs than the 1 that are kept." in viewer.get(LIST).content.decode()
+
+
+UNDO = reverse("admin:jobs_deadjob_undo")
+
+
+def test_many_discards_are_undone_from_their_list(
+    operator: Client, viewer: Client, assert_strict: Callable[[bytes], None]
+) -> None:
+    for name in ("a", "a", "b"):
+        dead.discard(a_dead_job(name=f"tests.{name}"), actor="ann", reason="by mistake")
+    assert f"{UNDO}?shown=discarded" in operator.get(f"{LIST}?shown=discarded").content.decode()
+    preview = operator.get(f"{UNDO}?shown=discarded&job=tests.a")
+    assert_strict(preview.content)
+    assert b"Undo the discard of 2 runs?" in preview.content
+    form = form_of(preview)
+    assert viewer.get(UNDO).status_code == viewer.post(UNDO, form).status_code == 403
+    assert set(JobRun.objects.values_list("state", flat=True)) == {RunState.DISCARDED}
+    assert told(operator.post(UNDO, {**form, "reason": "a slip"})) == ["2 runs are dead again."]
+    assert shown(operator) == ["tests.a", "tests.a"]
+    entry = AuditEntry.objects.latest("pk")
+    assert (entry.action, entry.count, entry.reason) == ("undo discard", 2, "a slip")
+    assert b"Nothing that was discarded" in operator.get(f"{UNDO}?job=tests.a").content
+
+
+@pytest.mark.django_db(transaction=True)
+def test_more_discards_are_undone_by_a_bulk_action(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(undoing, "AT_ONCE", 1)
+    for _number in range(3):
+        dead.discard(a_dead_job(), actor="ann", reason="by mistake")
+    operator.post(UNDO, form_of(operator.get(UNDO)))
+    (action,) = BulkAction.objects.all()
+    bulk.work(action.pk, rest=lambda seconds: False, tell=lambda: None)
+    action.refresh_from_db()
+    assert (action.verb, action.state, action.done) == ("undo", "finished", 3)
+    assert set(JobRun.objects.exclude(name="jobs.run_bulk").values_list("state", flat=True)) == {RunState.DEAD}

@@ -1,0 +1,88 @@
+"""The page that has many discarded dead jobs back."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from jobs import bulk, conf, discards
+from jobs.admin import access, bulk_actions
+from jobs.admin.console import ConsoleAdmin
+from jobs.admin.dead_filter import DISCARDED, DeadFilter
+from jobs.admin.keyset import key_or_none
+from jobs.models import DeadJob
+from jobs.models.bulk import BulkVerb
+
+# More are left to a worker.
+AT_ONCE = 500
+
+
+def undo_page(console: ConsoleAdmin, request: HttpRequest) -> HttpResponse:
+    """Show what would come back, on GET; do it, on POST, to no more than what was shown."""
+    if not access.may(request, access.DISCARD):
+        recorded = "undo discard" if request.method == "POST" else ""
+        return access.refuse(request, access.DISCARD, action=recorded, target="dead jobs")
+    asked = DeadFilter.read(request.POST if request.method == "POST" else request.GET)
+    up_to = key_or_none(request.POST.get("up_to"), int)
+    if request.method == "POST" and up_to is not None and not asked.problems:
+        return _do(request, asked, up_to)
+    newest = DeadJob.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    chosen = discards.undoable(**_words(asked)) if not asked.problems else DeadJob.objects.none()
+    count = chosen[: conf.get().BULK_LIMIT].count()
+    title = ngettext("Undo the discard of %(count)d run?", "Undo the discard of %(count)d runs?", count)
+    groups = chosen.order_by().values("name", "queue", "error_class").annotate(count=Count("pk"))
+    return console.page(
+        request,
+        "undo.html",
+        title=title % {"count": count} if count else _("Nothing to do"),
+        asked=asked,
+        count=count,
+        up_to=newest,
+        groups=list(groups.order_by("-count", "name")[:20]),
+        days=conf.get().UNDO_DAYS,
+        key=uuid.uuid4().hex,
+        back=_list_of(asked),
+    )
+
+
+def _do(request: HttpRequest, asked: DeadFilter, up_to: int) -> HttpResponse:
+    reason = request.POST.get("reason", "").strip()[:500]
+    words = _words(asked)
+    chosen = discards.undoable(**words).filter(pk__lte=up_to)
+    if chosen[: AT_ONCE + 1].count() > AT_ONCE:
+        key = request.POST.get("key", "")[:64]
+        selection = bulk.Selection(words)
+        return bulk_actions.ask(request, BulkVerb.UNDO, selection, reason=reason, up_to=up_to, key=key)
+    told = {**asked.asked, "all up to": up_to}
+    actor, address = access.actor(request), access.address(request)
+    tally = discards.undo_all(chosen, actor=actor, reason=reason, address=address, filter=told)
+    text = ngettext("%(count)d run is dead again.", "%(count)d runs are dead again.", tally.done)
+    messages.success(request, text % {"count": tally.done})
+    for why, count in tally.left.items():
+        text = ngettext("%(count)d was left alone: %(why)s.", "%(count)d were left alone: %(why)s.", count)
+        messages.warning(request, text % {"count": count, "why": why})
+    return redirect(_list_of(asked))
+
+
+def _words(asked: DeadFilter) -> dict[str, Any]:
+    return {
+        "name": asked.asked.get("job"),
+        "queue": asked.asked.get("queue"),
+        "reason": asked.asked.get("death"),
+        "error": asked.asked.get("error"),
+        "cause": asked.cause.pk if asked.cause else None,
+        "bulk": key_or_none(asked.asked.get("bulk"), int),
+    }
+
+
+def _list_of(asked: DeadFilter) -> str:
+    return f"{reverse('admin:jobs_deadjob_changelist')}?{urlencode({**asked.asked, 'shown': DISCARDED})}"
