@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 LENGTH = 32
 MESSAGE_CHARACTERS = 300
@@ -54,7 +55,7 @@ class Failure:
     message: str = ""
     frames: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def normal_message(self) -> str:
         """The message without what differs from run to run."""
         return normalised(self.message)
