@@ -42,7 +42,9 @@ class Seen:
 
     @property
     def wait_seconds(self) -> float:
-        """How long until it may be tried, as far as is known."""
+        """How long until it may be tried, as far as is known: a probe that lives may end at any moment."""
+        if self.phase == "half-open":
+            return 0.0
         until = self.held_until if self.held else self.until
         return max(0.0, (until or 0.0) - self.now)
 

@@ -26,6 +26,7 @@ class _Known(NamedTuple):
     """`fresh_until` and `tried_at` are moments of the monotonic clock."""
 
     is_closed: bool
+    is_probed: bool
     fresh_until: float
     tried_at: float
 
@@ -40,8 +41,8 @@ def ask(name: str, rules: Rules) -> str:
     if known is not None and now < known.fresh_until:
         if known.is_closed:
             return ""
-        if now < known.tried_at:
-            raise CircuitOpen(name, rules.put_off_seconds(known.tried_at - now))
+        if known.is_probed or now < known.tried_at:
+            raise CircuitOpen(name, rules.put_off_seconds(max(0.0, known.tried_at - now)))
     token = secrets.token_hex(8)
     try:
         seen = server.enter(name, rules, token=token)
@@ -69,7 +70,7 @@ def note(seen: Seen) -> None:
     if _is_away:
         _is_away = False
         logger.info("circuits are asked for again", extra={"circuit": seen.name})
-    _remember(seen.name, _Known(seen.phase == "closed", now + _FRESH_SECONDS, now + seen.wait_seconds))
+    _remember(seen.name, _known_of(seen, now))
     if seen.phase != seen.before:
         level = logging.WARNING if seen.phase == "open" else logging.INFO
         facts = {"circuit": seen.name, "phase": seen.phase}
@@ -81,10 +82,15 @@ def _note_away(name: str, error: BrokerUnavailable) -> None:
     """Let calls go through for a moment without asking: each would wait for Redis."""
     global _is_away
     now = time.monotonic()
-    _remember(name, _Known(True, now + _FRESH_SECONDS, now))
+    _remember(name, _Known(True, False, now + _FRESH_SECONDS, now))
     if not _is_away:
         _is_away = True
         logger.error("circuits cannot be asked for, and calls go through: %s", error, extra={"circuit": name})
+
+
+def _known_of(seen: Seen, now: float) -> _Known:
+    is_probed = seen.phase == "half-open" and bool(seen.probe)
+    return _Known(seen.phase == "closed", is_probed, now + _FRESH_SECONDS, now + seen.wait_seconds)
 
 
 def _remember(name: str, known: _Known) -> None:

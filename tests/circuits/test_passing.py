@@ -164,9 +164,15 @@ def test_a_probe_that_takes_long_stays_the_only_one(open_partner, monkeypatch):
     with open_partner:
         pass_time(open_partner, server.PROBE_LIFE_SECONDS - 1)
         shortened = circuits.status(open_partner.name)
-        wait_until(lambda: server.look([open_partner.name], [open_partner.rules])[0].wait_seconds > 10)
+        wait_until(lambda: until(open_partner) > 10)
         assert shortened.has_probe
     assert phase(open_partner) == "closed"
+
+
+def until(one: Circuit) -> float:
+    """How long the probe lives on, unless it is renewed."""
+    seen = server.look([one.name], [one.rules])[0]
+    return seen.until - seen.now
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
@@ -232,6 +238,16 @@ def test_what_others_did_is_noticed_within_a_second(partner, monkeypatch):
     for _ in range(3):
         server.fail(partner.name, partner.rules, token=os.urandom(4).hex())
     wait_until(lambda: not entered_by_another(partner))
+
+
+def test_who_comes_while_the_probe_is_under_way_waits_shortly(open_partner):
+    pass_time(open_partner, 30)
+    assert server.enter(open_partner.name, open_partner.rules, token="another").may == "probe"
+    as_another_process()
+    for _ in range(2):
+        with pytest.raises(CircuitOpen) as refused, open_partner:
+            pass
+        assert refused.value.seconds == 5
 
 
 def test_an_open_circuit_is_not_asked_for_by_each_call(open_partner, monkeypatch):

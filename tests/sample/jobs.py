@@ -345,6 +345,17 @@ def call_partner(number: int) -> None:
     note(f"called {number}")
 
 
+@job(circuit=Circuit("bell", failures=3, open_for=4), retry=RetryPolicy(attempts=50, backoff=QUICK))
+def ring(number: int) -> None:
+    """Ring until somebody lets go of the bell: fail while the file `broken` is there, wait while `busy` is."""
+    note(f"ring {number}")
+    folder = Path(os.environ["SAMPLE_LEDGER"]).parent
+    if (folder / "broken").exists():
+        raise ConnectionError("nobody opens")
+    while (folder / "busy").exists():
+        time.sleep(0.02)
+
+
 # What is bad in the story that we exist to prevent.
 
 
