@@ -44,12 +44,12 @@ setmetatable(limits, { __index = function(_, wanted)
     return type(used) == 'number' and most[1] - used or 0
   end
 
-  -- When (milliseconds) a key without room is to be looked at again: a window when its next place is free.
+  -- When (milliseconds) a key is to be looked at again, once all its room is given: a window when its next place is free.
   local function next_look(key)
     local most = numbers_of(key)
     if most and not is_at_once(key) then
       local used = pcall('ZCARD', 'jobs:window:' .. key)
-      local over = type(used) == 'number' and used - most[1] or -1
+      local over = type(used) == 'number' and math.max(0, used - most[1]) or -1
       local oldest = over >= 0 and call('ZRANGE', 'jobs:window:' .. key, over, over, 'WITHSCORES') or {}
       if oldest[2] then return math.ceil((tonumber(oldest[2]) + most[2]) / 1000) end
     end
