@@ -40,10 +40,10 @@ def _told(limit: LimitNow) -> str:
 
 def _ahead(lane: LaneNow) -> str:
     if lane.ahead is None:
-        return _("A thousand runs or more of its lane are ahead of it.")
+        return _("A thousand runs or more are ahead of it in its lane.")
     if not lane.ahead:
         return _("It is the first of its lane.")
     count = lane.ahead
     return ngettext(
-        "%(count)s run of its lane is ahead of it.", "%(count)s runs of its lane are ahead of it.", count
+        "%(count)s run is ahead of it in its lane.", "%(count)s runs are ahead of it in its lane.", count
     ) % {"count": count}

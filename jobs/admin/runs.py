@@ -248,6 +248,7 @@ class RunAdmin(ConsoleAdmin):
     def run_page(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         run = get_object_or_404(JobRun.objects.defer("payload"), pk=pk)
         fuse = fuses.holders([run]).get(run.pk)
+        lane = "" if fuse else lane_line(run)
         attempts = list(run.history.order_by("-ended_at", "-pk")[:SHOWN_ATTEMPTS])
         burials = list(run.burials.select_related("cause").order_by("pk"))
         children = list(JobRun.objects.filter(parent=pk).only(*_LISTED).order_by("pk")[: SHOWN_CHILDREN + 1])
@@ -257,9 +258,9 @@ class RunAdmin(ConsoleAdmin):
             title=run.name,
             run=run,
             burial=_open(burials),
-            events=timeline(run, attempts[::-1], burials, timezone.now(), fuse),
+            events=timeline(run, attempts[::-1], burials, timezone.now(), fuse, is_limited=bool(lane)),
             fuse=fuse,
-            lane="" if fuse else lane_line(run),
+            lane=lane,
             may_fuse=access.may(request, access.MANAGE_FUSES),
             cause=_cause_of(attempts, burials),
             latest_attempt=attempts[0].pk if attempts else None,

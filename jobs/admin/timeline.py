@@ -44,8 +44,12 @@ def timeline(
     burials: Sequence[DeadJob],
     now: datetime,
     fuse: Fuse | None = None,
+    *,
+    is_limited: bool = False,
 ) -> list[Event]:
-    """What happened to a run in the order of time, and what comes next. `fuse` is what keeps it from starting."""
+    """What happened to a run in the order of time, and what comes next. `fuse` is what keeps it from starting;
+    or it stands in the lane of its limits.
+    """
     events = [*_asked(run, now), *_pushed(run)]
     for attempt in attempts:
         events.append(_attempt(attempt, run))
@@ -55,7 +59,11 @@ def timeline(
         events += _ended(run)
     # The sort is stable, so of two events in one millisecond the cause stays above its effect.
     events.sort(key=lambda event: event.at)
-    return [*events, _kept(fuse, now)] if fuse else events + _now(run, now)
+    if fuse:
+        return [*events, _kept(fuse, now)]
+    if is_limited:
+        return [*events, Event(now, _("Waiting for its turn within its limits"), tone=WAITING, ahead=True)]
+    return events + _now(run, now)
 
 
 def _asked(run: JobRun, now: datetime) -> list[Event]:

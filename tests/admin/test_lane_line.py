@@ -41,7 +41,8 @@ def test_a_page_says_which_limit_is_full(viewer: Client, sync: Job) -> None:
     claim(5)
     assert "It waits for its limit: tests.sync[customer], 1 of 1 at once." in page(viewer, second)
     assert "It is the first of its lane." in page(viewer, second)
-    assert "1 run of its lane is ahead of it." in page(viewer, third)
+    assert "1 run is ahead of it in its lane." in page(viewer, third)
+    assert "Waiting for its turn within its limits" in page(viewer, third)
     assert lane_of(str(first.id)) is None
 
 
