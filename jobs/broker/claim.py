@@ -102,6 +102,11 @@ class Claim:
         return "life" in self.fields and self.raw is None
 
     @property
+    def is_limited(self) -> bool:
+        """Whether it has a slot, or a place in a window."""
+        return bool(self.fields.get("limits"))
+
+    @property
     def attempt(self) -> int:
         return self.number("attempts")
 

@@ -278,7 +278,7 @@ class Child:
         self._hand.put_back()
         left = self._hand.drop()
         try:
-            settle(self._worker, [*self._hand.unsettled, *[self._given_up(running) for running in left]])
+            settle(self._worker, [*self._hand.unsettled, *map(self._given_up, filter(self._may_hand_back, left))])
             claims.forget_worker(self._worker.id)
             if self._registration is not None:
                 self._registration.death()
@@ -291,6 +291,11 @@ class Child:
             self._pulse.say_retired()
         else:
             self._pulse.say_over()
+
+    def _may_hand_back(self, running: Running) -> bool:
+        """Its thread goes on until this process is gone. Who limits it counts it until then: the supervisor hands it
+        back; but that a run would not end is known here alone."""
+        return not running.claim.is_limited or running.claim.token in self._ending.stuck
 
     def _given_up(self, running: Running) -> Settlement:
         outcome: Outcome = Interrupted()

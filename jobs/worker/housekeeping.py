@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from jobs import conf
 from jobs.broker import claim as claims
@@ -11,11 +11,14 @@ from jobs.broker import foreign_ending, inspect, stops
 from jobs.broker.claim import WorkerId
 from jobs.broker.settle import settle
 from jobs.errors import BrokerUnavailable
-from jobs.policy.outcome import Abandoned, Crashed
+from jobs.policy.outcome import Abandoned, Crashed, Interrupted, Outcome
 from jobs.worker import lifecycle, orders
 from jobs.worker.tokens import number_of
 
 logger = logging.getLogger(__name__)
+
+# How so many attempts have ended together, by what is known of the end of their worker.
+_EndOfMany = Callable[[int], Outcome]
 
 
 def tell_of_server() -> None:
@@ -33,7 +36,7 @@ def reclaim_dead(worker: WorkerId, *, crashed: bool, latest_begun: int | None = 
     Raises `BrokerUnavailable`. What fails otherwise is logged, and left to `reclaim_silent`.
     """
     claims.end_lease(worker.id)
-    return _guarded(worker, crashed=crashed, latest_begun=latest_begun)
+    return _guarded(worker, _crashed if crashed else _interrupted, latest_begun=latest_begun)
 
 
 def reclaim_silent(worker_id: str) -> int:
@@ -41,7 +44,7 @@ def reclaim_silent(worker_id: str) -> int:
 
     Raises `BrokerUnavailable`. What fails otherwise is logged, and tried again while the lease is there.
     """
-    return _guarded(WorkerId(worker_id.rpartition("/")[0], worker_id), crashed=False)
+    return _guarded(WorkerId(worker_id.rpartition("/")[0], worker_id), _abandoned)
 
 
 def reclaim_all_silent(worker_ids: Iterable[str]) -> int:
@@ -76,9 +79,21 @@ def release_waiting(queues: Sequence[str]) -> None:
         logger.exception("what waits for other jobs of plain RQ could not be looked at")
 
 
-def _guarded(worker: WorkerId, *, crashed: bool, latest_begun: int | None = None) -> int:
+def _crashed(count: int) -> Outcome:
+    return Crashed(alone=count == 1)
+
+
+def _interrupted(count: int) -> Outcome:
+    return Interrupted()
+
+
+def _abandoned(count: int) -> Outcome:
+    return Abandoned()
+
+
+def _guarded(worker: WorkerId, end: _EndOfMany, *, latest_begun: int | None = None) -> int:
     try:
-        return _reclaim(worker, crashed=crashed, latest_begun=latest_begun)
+        return _reclaim(worker, end, latest_begun=latest_begun)
     except BrokerUnavailable:
         raise
     # Who supervises must go on, whatever one worker left.
@@ -87,13 +102,13 @@ def _guarded(worker: WorkerId, *, crashed: bool, latest_begun: int | None = None
         return 0
 
 
-def _reclaim(worker: WorkerId, *, crashed: bool, latest_begun: int | None) -> int:
+def _reclaim(worker: WorkerId, end: _EndOfMany, *, latest_begun: int | None) -> int:
     held = claims.held_by(worker.id)
     unbegun = [claim for claim in held if latest_begun is not None and number_of(claim.token) > latest_begun]
     begun = [claim for claim in held if claim not in unbegun]
     ordered = stops.orders(begun)
     orders.note(ordered)
-    outcome = Crashed(alone=len(begun) == 1) if crashed else Abandoned()
+    outcome = end(len(begun))
     ended = [lifecycle.conclude(claim, outcome, worker=worker.name, run_ms=0) for claim in begun]
     orders.forget(ordered)
     ended += lifecycle.returned_unbegun(unbegun)
@@ -102,5 +117,7 @@ def _reclaim(worker: WorkerId, *, crashed: bool, latest_begun: int | None) -> in
     if taken:
         names = ", ".join(sorted({claim.name for claim in held}))
         facts = {"worker": worker.name, "count": taken}
-        logger.warning("taken back from %s (%s): %s of %s", worker.id, outcome.name, taken, names, extra=facts)
+        # What is limited is left to us by every process that stops in time.
+        level = logging.INFO if isinstance(outcome, Interrupted) else logging.WARNING
+        logger.log(level, "taken back from %s (%s): %s of %s", worker.id, outcome.name, taken, names, extra=facts)
     return taken

@@ -13,7 +13,8 @@ import pytest
 
 from jobs.broker import inspect
 from jobs.broker.connection import client
-from jobs.models import JobRun
+from jobs.models import JobAttempt, JobRun
+from tests.engine import hash_of
 from tests.sample import jobs as sample
 from tests.scenarios.workers import Workers, states, wait_until
 
@@ -61,6 +62,20 @@ def test_at_most_so_many_run_at_once_whatever_is_killed(workers: Workers) -> Non
     most = at_once_by_tenant(workers.ledger(), killed)
     assert most == dict.fromkeys(tenants, 2)
     wait_until(lambda: not client().keys("jobs:slots:*"), what="all slots to be free")
+
+
+@pytest.mark.slow
+def test_a_slot_is_free_only_when_the_process_that_was_stopped_is_gone(workers: Workers) -> None:
+    run, waiting = sample.work_for.enqueue("acme", 1, 40), sample.work_for.enqueue("acme", 2, 40)
+    worker = workers.start("--concurrency", "2", "--shutdown-timeout", "0.5")
+    wait_until(lambda: len(workers.ledger()) == 2, seconds=30, what="both to begin")
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=30) == 0
+    assert "(interrupted): 2 of tests.sample.work_for" in workers.log()
+    assert client().keys("jobs:slots:*") == client().keys("jobs:held:*") == []
+    assert [hash_of(one.id)["attempts"] for one in (run, waiting)] == ["0", "0"]
+    assert inspect.laned(["default"]) == [2]
+    assert set(JobAttempt.objects.values_list("outcome", flat=True)) == {"interrupted"}
 
 
 @pytest.mark.slow
