@@ -28,6 +28,7 @@ from jobs import audit, conf, registry
 from jobs.broker import fuses as copies
 from jobs.errors import BadFuse, BrokerUnavailable, NotLiftable
 from jobs.models import Fuse, JobAttempt, JobRun, MetricMinute, RunState
+from jobs.models.pruning import delete_in_chunks
 from jobs.policy import fusing
 from jobs.policy.fusing import Condition, Figures, FuseRule, Where
 from jobs.policy.rates import parse_rate
@@ -35,6 +36,7 @@ from jobs.signals import job_fused
 
 logger = logging.getLogger(__name__)
 
+KEPT = timedelta(days=90)
 # Each claim looks at all of them.
 MOST = 100
 # Counting further costs more than it tells.
@@ -278,6 +280,20 @@ def _attempts(since: Mapping[str, datetime]) -> dict[str, tuple[int, int]]:
         within |= Q(name=name, minute__gt=start - timedelta(minutes=1))
     sums = MetricMinute.objects.filter(within).order_by().values("name").annotate(Sum("succeeded"), Sum("failed"))
     return {one["name"]: (one["succeeded__sum"] + one["failed__sum"], one["failed__sum"]) for one in sums}
+
+
+def prune() -> int:
+    """Delete fuses that have been over for 90 days; the audit goes on telling of them. Returns how many they were."""
+    return delete_in_chunks(_prunable().order_by("pk"))
+
+
+def is_anything_prunable() -> bool:
+    """Whether `prune` would delete anything."""
+    return _prunable().exists()
+
+
+def _prunable() -> QuerySet[Fuse]:
+    return Fuse.objects.filter(released_at__lt=timezone.now() - KEPT)
 
 
 # How rows change, and how Redis hears of it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jobs import bulk, causes, effects, emails, holds, metrics, retention
+from jobs import bulk, causes, effects, emails, fuses, holds, metrics, retention
 from jobs.errors import PutOffJob
 from jobs.policy.backoff import exponential
 from jobs.policy.retry import RetryPolicy
@@ -15,7 +15,7 @@ from jobs.registry import job
 def prune_runs(day: str) -> dict[str, int]:
     """Delete ended runs that are older than `JOBS["KEEP_DAYS"]` says, and dead ones beyond `JOBS["KEEP_DEAD"]`; effects
     that nobody can ask for again, markers of e-mails whose life is over, periods of unique jobs that are, causes of
-    long ago, and figures of more than two weeks.
+    long ago, fuses that ended long ago, and figures of more than two weeks.
 
     `day` makes it one run a day; where there are too many dead jobs, it also has the hour.
     """
@@ -23,6 +23,7 @@ def prune_runs(day: str) -> dict[str, int]:
         "causes": causes.prune(),
         "effects": effects.prune(),
         "emails": emails.prune(),
+        "fuses": fuses.prune(),
         "holds": holds.prune(),
         "figures": metrics.prune(),
     }

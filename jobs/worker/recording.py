@@ -267,7 +267,7 @@ def _position() -> str:
 
 
 def _is_anything_prunable() -> bool:
-    return any(room.is_anything_prunable() for room in (retention, causes, effects, emails, holds, metrics))
+    return any(room.is_anything_prunable() for room in (retention, causes, effects, emails, fuses, holds, metrics))
 
 
 def ask_for_room(now: datetime) -> None:

@@ -199,3 +199,15 @@ def test_a_preview_counts_no_further_than_it_tells(monkeypatch):
     sample.add.enqueue_many([(1, 2)] * 3)
     seen = fuses.preview("add")
     assert (seen.count, seen.capped) == (2, True)
+
+
+def test_fuses_that_were_over_long_ago_are_pruned():
+    old, young, there = add(), add(where={"left": 1}), add(where={"left": 2})
+    fuses.lift(old, actor="ann")
+    fuses.lift(young, actor="ann")
+    fuses.tend()
+    assert not fuses.is_anything_prunable()
+    Fuse.objects.filter(pk=old.pk).update(released_at=timezone.now() - fuses.KEPT - timedelta(hours=1))
+    assert fuses.is_anything_prunable()
+    assert fuses.prune() == 1
+    assert set(Fuse.objects.values_list("pk", flat=True)) == {young.pk, there.pk}
