@@ -29,17 +29,17 @@ def prune_runs(day: str) -> dict[str, int]:
     }
 
 
-def turns(bulk_id: int, cursor: int | None) -> Iterator[tuple[int, int]]:
+def turns(bulk_id: int, round: int, cursor: int | None) -> Iterator[tuple[int, int]]:
     """One turn after the other; the action's own row knows how far it is, and when it is over."""
     number = cursor or 0
-    while bulk.is_open(bulk_id):
+    while bulk.is_open(bulk_id, round):
         number += 1
         yield number, number
 
 
 # An outage of the database or of Redis is waited for; what fails for long is found again by `bulk.revive`.
 @job(iterates=turns, unique="args", timeout=3600, retry=RetryPolicy(attempts=20, backoff=exponential(first=2, cap=60)))
-def run_bulk(number: int, bulk_id: int) -> None:
+def run_bulk(number: int, bulk_id: int, round: int) -> None:
     """Let some of a bulk action go. Between them the run waits in Redis and holds no thread."""
     if seconds := bulk.turn(bulk_id):
         raise PutOffJob(seconds, f"bulk action {bulk_id} looks again")

@@ -320,6 +320,22 @@ def test_what_stopped_goes_on_with_a_new_canary_that_is_judged_alone(dying: Job[
     assert (bulk.totals(action).ok, bulk.totals(action).failed) == (27, 3)
 
 
+def test_what_is_resumed_has_a_run_of_its_own_while_the_one_before_has_not_ended(dying: Job[..., Any]) -> None:
+    some_dead(3)
+    action = ask(Ramp(rate=2.0))
+    bulk.pause(action, actor="ann")
+    bulk.resume(action, actor="ann")
+    assert list(JobRun.objects.filter(name=bulk.JOB).order_by("pk").values_list("payload", flat=True)) == [
+        [[action.pk, 0], {}],
+        [[action.pk, 1], {}],
+    ]
+    # The earlier one ends without a turn.
+    attempt_next()
+    assert released() == 0
+    attempt_next()
+    assert released() == 2
+
+
 def test_who_is_done_can_be_neither_stopped_nor_resumed(dying: Job[..., Any]) -> None:
     action = turn_until_over(ask())
     for verb in (bulk.stop, bulk.pause, bulk.resume):

@@ -86,7 +86,7 @@ class BulkActionAdmin(ConsoleAdmin):
 
     def action_page(self, request: HttpRequest, pk: int) -> HttpResponse:
         action = get_object_or_404(BulkAction, pk=pk)
-        is_retry = action.verb == BulkVerb.REQUEUE
+        fared = bulk.totals(action) if action.verb == BulkVerb.REQUEUE else None
         return self.page(
             request,
             "bulk_action.html",
@@ -98,8 +98,8 @@ class BulkActionAdmin(ConsoleAdmin):
             rate=rate_in_words(action.rate) if action.rate else "",
             percent=f"{action.max_failures * 100:g} %",
             of_dead=action.verb in (BulkVerb.REQUEUE, BulkVerb.DISCARD, BulkVerb.UNDO),
-            fared=bulk.totals(action) if is_retry else None,
-            failed=list(bulk.failed(action)[:SHOWN_FAILED]) if is_retry else [],
+            fared=fared,
+            failed=list(bulk.failed(action)[:SHOWN_FAILED]) if fared and fared.failed else [],
             handles=self._handles(request, action),
             audit_entries=_audit_of(action) if access.may(request, access.VIEW_AUDIT) else None,
         )

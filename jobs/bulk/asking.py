@@ -147,6 +147,8 @@ def _resumed(action: BulkAction, actor: str, reason: str) -> None:
     action.state = BulkState.RAMPING if ramping else BulkState.CANARY if action.step else BulkState.ASKED
     action.why = ""
     action.ended_at = None
+    # The run of before may not have come to its end yet, or not have been recorded: it must not be in the way.
+    action.round += 1
 
 
 def _by(actor: str, reason: str) -> str:
@@ -169,4 +171,4 @@ def _record(action: BulkAction, word: str, *, actor: str, reason: str, address: 
 
 def _enqueue(action: BulkAction) -> None:
     # By name, for it is defined above us; unique, so that a second one is none.
-    registry.get(JOB).using(queue=conf.bulk_queue()).enqueue(action.pk)
+    registry.get(JOB).using(queue=conf.bulk_queue()).enqueue(action.pk, action.round)

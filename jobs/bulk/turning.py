@@ -60,9 +60,9 @@ def turn(pk: int) -> float | None:
     return None
 
 
-def is_open(pk: int) -> bool:
-    """Whether the action goes on by itself."""
-    return BulkAction.objects.filter(pk=pk, state__in=OPEN_STATES).exists()
+def is_open(pk: int, round: int) -> bool:
+    """Whether the action goes on by itself, in this round."""
+    return BulkAction.objects.filter(pk=pk, round=round, state__in=OPEN_STATES).exists()
 
 
 def work(pk: int, *, rest: Callable[[float], bool], tell: Callable[[], object]) -> None:

@@ -21,6 +21,8 @@ from jobs.policy.rates import rate_in_words
 TAKEN_SECONDS = 5.0
 _LOOK_SECONDS = 0.5
 _LINE_SECONDS = 10.0
+# How the whole cohort fares costs a query over all of it.
+_FARED_SECONDS = 5.0
 _BAR = 24
 
 
@@ -37,6 +39,7 @@ class Follower:
         self._lined_at = 0.0
         self._shown = ""
         self._begun: tuple[float, int] | None = None
+        self._fared: tuple[float, str] | None = None
 
     def follow(self) -> None:
         """Return when it goes on no more, or nobody wants to look."""
@@ -57,7 +60,9 @@ class Follower:
 
     def _take_back(self) -> bool:
         """Whether no worker can come across the action's run any more."""
-        waiting = JobRun.objects.filter(name=bulk.JOB, state__in=PENDING_STATES, payload=[[self.action.pk], {}])
+        waiting = JobRun.objects.filter(
+            name=bulk.JOB, state__in=PENDING_STATES, payload=[[self.action.pk, self.action.round], {}]
+        )
         try:
             for run in waiting:
                 runs.cancel(run, actor=self._actor, reason="the command does the work itself")
@@ -92,8 +97,13 @@ class Follower:
         bar = f"[{'#' * (_BAR * looked // (total or 1)):<{_BAR}}] " if self._is_terminal else ""
         words = f"{bar}{looked:,} of {total:,} ({100 * looked // (total or 1)} %), {action.get_state_display()}"
         if action.rate or action.canary:
-            words += _cohort(bulk.totals(action)) if action.done else ""
+            words += self._cohort(now) if action.done else ""
         return words + self._pace(now, looked, total)
+
+    def _cohort(self, now: float) -> str:
+        if self._fared is None or now > self._fared[0] + _FARED_SECONDS or not self.action.is_open:
+            self._fared = (now, _cohort(bulk.totals(self.action)))
+        return self._fared[1]
 
     def _pace(self, now: float, looked: int, total: int) -> str:
         if self._begun is None:

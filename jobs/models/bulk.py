@@ -53,6 +53,7 @@ class BulkAction(models.Model):
     max_failures = models.FloatField(default=0.2, help_text="The share of failures above which it stops")
     max_wait = models.FloatField(null=True, help_text="Seconds a queue may have waited, or it stops")
 
+    round = models.PositiveIntegerField(default=0, help_text="Goes up when it is resumed: an earlier run of it ends")
     cursor = models.CharField(max_length=40, blank=True)
     watched_from = models.CharField(max_length=40, blank=True, help_text="The cohort that is judged begins after it")
     step = models.PositiveIntegerField(default=0)

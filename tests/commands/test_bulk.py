@@ -46,6 +46,7 @@ def test_without_a_worker_the_command_does_the_work_and_says_so() -> None:
     assert "No worker has taken it, so this process does the work." in printed
     action = BulkAction.objects.get()
     assert (action.rate, action.canary, action.reason, action.total) == (100.0, 0, "it is back", 2)
+    assert (action.max_failures, action.max_wait) == (0.2, 300.0)
     assert "Of these: 0 ok, 0 failed again, 2 waiting." in printed
     assert (status, action.state) == (0, "finished")
 

@@ -22,5 +22,9 @@ class Command(ResolveDead):
             "--max-failures", type=read(parse_share), default=0.2, help="stop when more fail again (default: 20%%)"
         )
         parser.add_argument(
-            "--max-wait", type=read(parse_age), metavar="AGE", help="stop when a queue waits longer: 5m"
+            "--max-wait",
+            type=read(parse_age),
+            metavar="AGE",
+            default="5m",
+            help="stop when a queue of theirs waits longer (default: 5m)",
         )
