@@ -20,7 +20,7 @@ from jobs.broker.inspect import journal_now
 from jobs.broker.schedule import tick
 from jobs.broker.settle import settle
 from jobs.errors import BrokerUnavailable
-from jobs.models import DeadJob, JobAttempt, JobRun, JournalCursor
+from jobs.models import DeadJob, FailureCause, JobAttempt, JobRun, JournalCursor
 from jobs.policy.outcome import Abandoned
 from jobs.recorder import storing, successes
 from jobs.relay import relay
@@ -269,6 +269,7 @@ def test_two_recorders_at_once_store_each_entry_once(make_job):
         thread.join()
     assert errors == []
     assert (DeadJob.objects.count(), JobAttempt.objects.count()) == (60, 60)
+    assert sum(FailureCause.objects.values_list("count", flat=True)) == 60
     assert set(JobRun.objects.values_list("state", flat=True)) == {"dead"}
 
 
