@@ -104,6 +104,11 @@ def _payment_event(visitor: Visitor, site: Site) -> None:
     visitor.follow(pattern("^payment"))
 
 
+def _cause(visitor: Visitor, site: Site) -> None:
+    visitor.open("/admin/jobs/failurecause/?job=charge_order")
+    visitor.follow("orders.charge_order")
+
+
 def _payload(visitor: Visitor, site: Site) -> None:
     visitor.open(f"{site.dead_run}payload/")
     visitor.press("Show the payload")
@@ -170,6 +175,10 @@ SIGHTS = [
     Sight("dead-dealt-with", OPERATOR, _at(DEAD_JOBS + "?shown=resolved")),
     Sight("dead-retry-all", OPERATOR, _at(DEAD_JOBS + "retry/")),
     Sight("dead-discard-all", OPERATOR, _at(DEAD_JOBS + "discard/")),
+    Sight("dead-discarded", OPERATOR, _at(DEAD_JOBS + "?shown=discarded")),
+    Sight("dead-undo-all", OPERATOR, _at(DEAD_JOBS + "undo/")),
+    Sight("failures", OPERATOR, _at("/admin/jobs/failurecause/")),
+    Sight("cause", OPERATOR, _cause),
     Sight("fuses", OPERATOR, _at("/admin/jobs/fuse/")),
     Sight("fuse-add", OPERATOR, _at("/admin/jobs/fuse/add/?job=orders.charge_order&length=2h&where=order_id%3D17")),
     Sight("fuse-misspelt", OPERATOR, _at("/admin/jobs/fuse/add/?job=orders.charge_order&where=order%3D17")),
