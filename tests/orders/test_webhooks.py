@@ -175,7 +175,7 @@ def test_money_that_was_given_back_is_kept_and_nothing_is_sent(payment: Payment,
     assert b"The money was given back" in client.get(order.get_absolute_url()).content
 
 
-@pytest.mark.parametrize("turns", list(itertools.permutations([0, 1, 2, 1])), ids=str)
+@pytest.mark.parametrize("turns", sorted(set(itertools.permutations([0, 1, 2, 1]))), ids=str)
 def test_whatever_the_order_the_end_is_the_same(payment: Payment, turns: tuple[int, ...]) -> None:
     happened = [
         an_event(payment, "created", sequence=1),
