@@ -28,8 +28,8 @@ _BACKOFF_SECONDS = 0.5
 _MOST_ATTEMPTS = 6
 # Deaths that bury a run.
 _DEATHS = 3
-# Deaths in company are not counted against it: at first, and when another supervisor takes it back first.
-_UNCOUNTED = 3
+# One in company is not counted against it: nobody knows yet which of them it was.
+_UNCOUNTED = 1
 _PILL = 0
 _STARTS_PER_SECOND = 1.0
 _LOOP_SECONDS = {"quick": 10.0, "full": 60.0}

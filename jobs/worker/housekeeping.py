@@ -35,8 +35,12 @@ def reclaim_dead(worker: WorkerId, *, crashed: bool, latest_begun: int | None = 
 
     Raises `BrokerUnavailable`. What fails otherwise is logged, and left to `reclaim_silent`.
     """
+    # While its lease lasts nobody else takes anything back: another supervisor, to whom it is only silent, would hand
+    # a run that killed it back to where it kills the next one, uncounted.
+    end = _crashed if crashed else _interrupted
+    taken = _guarded(worker, end, latest_begun=latest_begun, is_gone=True)
     claims.end_lease(worker.id)
-    return _guarded(worker, _crashed if crashed else _interrupted, latest_begun=latest_begun)
+    return taken
 
 
 def reclaim_silent(worker_id: str) -> int:
@@ -91,9 +95,9 @@ def _abandoned(count: int) -> Outcome:
     return Abandoned()
 
 
-def _guarded(worker: WorkerId, end: _EndOfMany, *, latest_begun: int | None = None) -> int:
+def _guarded(worker: WorkerId, end: _EndOfMany, *, latest_begun: int | None = None, is_gone: bool = False) -> int:
     try:
-        return _reclaim(worker, end, latest_begun=latest_begun)
+        return _reclaim(worker, end, latest_begun=latest_begun, is_gone=is_gone)
     except BrokerUnavailable:
         raise
     # Who supervises must go on, whatever one worker left.
@@ -102,7 +106,7 @@ def _guarded(worker: WorkerId, end: _EndOfMany, *, latest_begun: int | None = No
         return 0
 
 
-def _reclaim(worker: WorkerId, end: _EndOfMany, *, latest_begun: int | None) -> int:
+def _reclaim(worker: WorkerId, end: _EndOfMany, *, latest_begun: int | None, is_gone: bool) -> int:
     held = claims.held_by(worker.id)
     unbegun = [claim for claim in held if latest_begun is not None and number_of(claim.token) > latest_begun]
     begun = [claim for claim in held if claim not in unbegun]
@@ -112,7 +116,7 @@ def _reclaim(worker: WorkerId, end: _EndOfMany, *, latest_begun: int | None) -> 
     ended = [lifecycle.conclude(claim, outcome, worker=worker.name, run_ms=0) for claim in begun]
     orders.forget(ordered)
     ended += lifecycle.returned_unbegun(unbegun)
-    taken = sum(settle(worker, ended, only_ended=True))
+    taken = sum(settle(worker, ended, only_ended=not is_gone))
     claims.forget_worker(worker.id)
     if taken:
         names = ", ".join(sorted({claim.name for claim in held}))

@@ -12,7 +12,7 @@ from jobs.broker.schedule import tick
 from jobs.broker.settle import settle_and_claim
 from jobs.errors import BrokerUnavailable
 from jobs.models import JobAttempt
-from jobs.worker import housekeeping
+from jobs.worker import housekeeping, lifecycle
 from jobs.worker.tokens import Tokens
 from tests.broker.messages import pushed
 from tests.engine import WORKER, claim, hash_of, places
@@ -96,6 +96,34 @@ def test_runs_that_had_not_begun_are_as_if_they_had_not_been_claimed():
     recorder.record_all()
     outcomes = dict(JobAttempt.objects.values_list("run__rq_id", "outcome"))
     assert outcomes == {begun.run_id: "crashed"}
+
+
+def test_a_crash_is_no_abandonment_when_another_supervisor_looks_at_that_moment(monkeypatch):
+    """It would hand the run back, uncounted, to where it kills its neighbours once more."""
+    (run_id,) = pushed()
+    claim()
+    looked_for = claims.held_by
+
+    def meanwhile(worker_id):
+        monkeypatch.setattr(claims, "held_by", looked_for)
+        housekeeping.reclaim_all_silent(tick([], []).ended)
+        return looked_for(worker_id)
+
+    monkeypatch.setattr(claims, "held_by", meanwhile)
+    assert housekeeping.reclaim_dead(WORKER, crashed=True) == 1
+    assert hash_of(run_id)["crashes"] == "1"
+    assert places(run_id) == [f"scheduled:{keys.suspects('default')}"]
+
+
+def test_what_could_not_be_taken_back_of_a_dead_process_is_left_to_any_supervisor(monkeypatch):
+    (run_id,) = pushed()
+    claim()
+    with monkeypatch.context() as patched:
+        patched.setattr(lifecycle, "conclude", lambda *args, **facts: 1 / 0)
+        assert housekeeping.reclaim_dead(WORKER, crashed=True) == 0
+    assert tick([], []).ended == [WORKER.id]
+    assert housekeeping.reclaim_all_silent(tick([], []).ended) == 1
+    assert places(run_id) == ["queued:default"]
 
 
 def test_a_server_that_may_lose_jobs_is_told_of(caplog):
