@@ -25,8 +25,6 @@ logger = logging.getLogger(__name__)
 
 # What all runs carry that a callback brought about, as what it all began with.
 _MARK = "callback of "
-# A job asks for these itself: nothing went wrong.
-_ON_PURPOSE = ("jobs.errors.RetryLater",)
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,8 @@ def _names(job_name: str, settled: Mapping[str, Any]) -> Iterator[str]:
     options = job.options if job is not None else None
     if settled["verdict"] == "bury":
         yield from filter(None, (options and options.on_death, conf.get().ON_DEATH))
-    if settled["outcome"] != Expired.name and settled.get("error_class") not in _ON_PURPOSE:
+    # What a job asks for itself has no cause: nothing went wrong.
+    if settled["outcome"] != Expired.name and "cause" in settled:
         yield from filter(None, (options and options.on_failure, conf.get().ON_FAILURE))
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from django.db import OperationalError
 
-from jobs import Bury, DiscardJob, RetryLater, RetryPolicy, dead, fixed, job, recorder
+from jobs import Bury, DiscardJob, PutOffJob, RetryLater, RetryPolicy, dead, fixed, job, recorder
 from jobs.broker import journal
 from jobs.broker.connection import client
 from jobs.broker.keys import JOURNAL
@@ -74,7 +74,11 @@ def test_each_failed_attempt_is_told(make_job, listener, told):
     ]
 
 
-@pytest.mark.parametrize("error", [DiscardJob(), RetryLater(5)])
+class NotYet(RetryLater):
+    pass
+
+
+@pytest.mark.parametrize("error", [DiscardJob(), RetryLater(5), NotYet(5), PutOffJob(0)])
 def test_what_a_job_asks_for_itself_is_no_failure(make_job, listener, told, error):
     def ask():
         if not JobAttempt.objects.exists():

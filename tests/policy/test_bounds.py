@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import timedelta
 
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 
 from jobs import RetryLater, RetryPolicy, delays, exponential, fixed, jitter, polynomial
 from jobs.errors import BadOptions
+from jobs.policy.bounds import Bounds, read
 from jobs.policy.outcome import Crashed, Expired, Interrupted, Raised
 from jobs.policy.retry import Bury, Discard, HandBack, Retry, Standing, judge
+from jobs.policy.storable import LARGEST, LATEST_MS
 
 
 class NotFound(Exception):
@@ -163,6 +166,40 @@ def test_what_has_expired_ends_as_the_job_says():
     for chosen, verdict in ((Bury, Bury("expired")), (Discard, Discard())):
         standing = Standing(expired=chosen)
         assert judge(Expired(OSError()), TWICE, attempt=1, crashes=0, roll=0, standing=standing) == verdict
+
+
+# What a run's hash keeps of it.
+
+
+@given(
+    expires=st.integers(0, LATEST_MS),
+    since=st.integers(0, LATEST_MS),
+    failures=st.dictionaries(st.text(max_size=20), st.integers(1, LARGEST), max_size=5),
+)
+def test_what_is_kept_is_what_is_read(expires, since, failures):
+    kept = Bounds(expires, since, failures)
+    assert read(kept.dump()) == kept
+
+
+@given(st.one_of(st.text(), st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps)))
+def test_whatever_a_hash_says_is_read_as_bounds(text):
+    bounds = read(text)
+    assert 0 <= bounds.expires_ms <= LATEST_MS
+    assert 0 <= bounds.since_ms <= LATEST_MS
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["expires", "since", "failures"]),
+        st.integers() | st.floats() | st.text() | st.dictionaries(st.text(), st.integers() | st.none()),
+    )
+)
+def test_damaged_bounds_bind_within_what_can_be(told):
+    bounds = read(json.dumps(told))
+    standing = bounds.standing(now_ms=1795313931000, first_due_ms=1795313930000, expired=Bury)
+    assert standing.age >= 0
+    assert standing.left >= 0
+    assert all(0 <= count <= LARGEST for count in bounds.failures.values())
 
 
 # Jitter.
