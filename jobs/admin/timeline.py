@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from jobs.models import DeadJob, Fuse, JobAttempt, JobRun, RunState
 from jobs.models.dead import Resolution
 from jobs.models.runs import PENDING_STATES
+from jobs.policy.outcome import Expired
 
 GOOD, BAD, WAITING, PLAIN = "good", "bad", "waiting", "plain"
 _TONES = {
@@ -80,6 +81,8 @@ def _pushed(run: JobRun) -> list[Event]:
 def _attempt(attempt: JobAttempt, run: JobRun) -> Event:
     if attempt.outcome == "fused":
         return Event(attempt.ended_at, _("Discarded by a fuse, and not started"), text=attempt.reason)
+    if attempt.outcome == Expired.name:
+        return Event(attempt.ended_at, _("Expired, and not started"), text=attempt.error_message, tone=BAD)
     title = _("Attempt %(number)d of %(most)d: %(outcome)s")
     if attempt.life:
         title = _("Life %(life)d, attempt %(number)d of %(most)d: %(outcome)s")

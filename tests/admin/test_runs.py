@@ -280,6 +280,15 @@ def test_a_run_shows_the_policy_of_its_job(viewer: Client, assert_strict: Callab
     assert "When it raises tests.sample.carrier.NoSuchParcel" in told
 
 
+def test_a_run_that_expired_is_not_told_as_an_attempt(viewer: Client) -> None:
+    run = a_run(state=RunState.DEAD)
+    an_attempt(run, 1, outcome="expired", verdict="bury", error_message="it was not to start after noon")
+    content = viewer.get(page(run)).content.decode()
+    assert "Expired, and not started" in content
+    assert "it was not to start after noon" in content
+    assert "Attempt 1" not in content
+
+
 def test_a_run_of_a_job_that_nobody_knows_here_shows_no_policy(viewer: Client) -> None:
     assert b"jobs-policy" not in viewer.get(page(a_run(name="gone.away"))).content
 

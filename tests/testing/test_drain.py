@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from jobs import PutOffJob
+from jobs import PutOffJob, RetryPolicy, fixed
 from jobs.broker import inspect, keys
 from jobs.broker.connection import client
 from jobs.broker.embedded import embedded_server
@@ -179,9 +179,11 @@ def test_secrets_are_masked_in_what_is_kept(jobs_drain: Drain) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_run_without_a_row_runs_after_its_commit(jobs_drain: Drain) -> None:
-    flood.enqueue(1)
-    fails = flood.enqueue(2, fails=True)
+def test_a_run_without_a_row_runs_after_its_commit(jobs_drain: Drain, make_job: Any) -> None:
+    # Its retry is far away: on a slow machine a near one would be due within the call.
+    later = make_job(flood.function, durable=False, retry=RetryPolicy(attempts=2, backoff=fixed(600)))
+    later.enqueue(1)
+    fails = later.enqueue(2, fails=True)
     drained = jobs_drain()
     assert drained.counts == {"done": 1, "retry": 1}
     assert [row.pk for row in drained.runs()] == [fails.id]
