@@ -120,6 +120,8 @@ class Recording:
             self._sweep_slice(now)
         if now >= self._bulk_at:
             self._look_after_bulk(now)
+        if now >= self._fuses_at:
+            self._tend_fuses(now)
         if now >= self._nightly_at:
             # First, so that a failure there does not come back at each turn.
             self._nightly_at = now + _NIGHTLY_LOOK_SECONDS

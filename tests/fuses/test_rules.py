@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from jobs import FuseRule, fuses
 from jobs.models import AuditEntry, Fuse, JobAttempt, MetricMinute
+from jobs.worker.recording import Recording
 from tests.engine import a_run, make_job  # noqa: F401
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -96,3 +97,13 @@ def test_a_fuse_by_hand_on_some_runs_does_not_keep_the_rule_from_holding_all():
 def test_following_the_rules_asks_two_questions_where_nothing_is_wrong(django_assert_max_num_queries):
     with django_assert_max_num_queries(3):
         fuses.follow_rules()
+
+
+def test_the_recording_process_follows_the_rules_and_ends_what_is_over(monkeypatch):
+    monkeypatch.setattr("jobs.worker.recording._BLOCK_SECONDS", 0.01)
+    fuse = fuses.add("urgent", reason="it loops", actor="ann")
+    Fuse.objects.filter(pk=fuse.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+    crash(5)
+    Recording().turn()
+    assert Fuse.objects.get(pk=fuse.pk).ended_by == "expiry"
+    assert Fuse.objects.get(by_rule=True).name == "tests.sample.add"
