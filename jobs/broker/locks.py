@@ -76,6 +76,11 @@ def renewal(name: str, *, token: str, life_seconds: float) -> Call:
     return "lock", ["renew", name, token, _milliseconds(life_seconds)]
 
 
+def renew(name: str, *, token: str, life_seconds: float) -> bool:
+    """Let it live on; False when the token does not hold it any more. Raises `BrokerUnavailable`."""
+    return is_done(lua.run(*renewal(name, token=token, life_seconds=life_seconds)))
+
+
 def is_done(answer: Sequence[Any]) -> bool:
     """Whether the answer of `renewal` says that the token holds the lock."""
     return answer[0] == 1

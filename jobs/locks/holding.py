@@ -98,7 +98,14 @@ class Lock:
         return self._is_refused or (self._token != "" and time.monotonic() >= self._until)
 
     def check(self) -> None:
-        """Raises `LockLost` when another one may hold it by now: before what cannot be taken back."""
+        """Ask Redis, before what cannot be taken back. Raises `LockLost` when another one may hold it by now.
+
+        While Redis cannot say, what this process knows holds.
+        """
+        if self._token and not self.lost:
+            asked_at = time.monotonic()
+            with contextlib.suppress(BrokerUnavailable):
+                self._note(server.renew(self.name, token=self._token, life_seconds=self._ttl), asked_at=asked_at)
         if self.lost:
             raise LockLost(self._tell_lost())
 
@@ -109,9 +116,13 @@ class Lock:
         return server.renewal(self.name, token=self._token, life_seconds=self._ttl)
 
     def renewed(self, answer: Any, *, asked_at: float) -> bool:
-        if not self._token:
+        return bool(self._token) and self._note(server.is_done(answer), asked_at=asked_at)
+
+    def _note(self, is_ours: bool, *, asked_at: float) -> bool:
+        """Remember what Redis said; a loss is told once, and is for good."""
+        if self._is_refused:
             return False
-        if server.is_done(answer):
+        if is_ours:
             self._live_from(asked_at)
             return True
         self._is_refused = True

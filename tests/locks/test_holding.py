@@ -149,6 +149,19 @@ def test_a_loss_is_noticed_in_the_block(caplog):
     assert caplog.text.count("The lock order:42 was lost") == 1
 
 
+def test_a_check_asks_redis_and_does_not_wait_for_the_next_renewal(caplog):
+    with pytest.raises(LockLost), lock("order:42", ttl=300) as ours:
+        ours.check()
+        client().delete("jobs:lock:order:42")
+        assert not ours.lost
+        with pytest.raises(LockLost):
+            ours.check()
+        assert ours.lost
+        with lock_of_another_thread("order:42"):
+            pass
+    assert caplog.text.count("The lock order:42 was lost") == 1
+
+
 def test_a_process_that_stood_still_for_longer_than_its_life_knows_it(monkeypatch):
     with pytest.raises(LockLost), lock("order:42", ttl=10) as ours:
         # As when the whole process stands still: neither it nor its renewals went on.
@@ -246,8 +259,9 @@ def test_redis_that_goes_away_in_the_block_is_no_loss_until_its_life_is_over(mon
     def refuse(*args: Any) -> None:
         raise BrokerUnavailable("Redis does not answer.")
 
-    with lock("order:42"):
+    with lock("order:42") as ours:
         monkeypatch.setattr("jobs.broker.locks.lua.run", refuse)
+        ours.check()
     monkeypatch.undo()
     with pytest.raises(LockLost), lock("order:43") as ours:
         monkeypatch.setattr("jobs.broker.locks.lua.run", refuse)
