@@ -345,6 +345,16 @@ def call_partner(number: int) -> None:
     note(f"called {number}")
 
 
+@job(retry=1)
+def call_one_of(partner: str, number: int) -> None:
+    """Fail, each partner in its way, until the file `healed-` and its name is beside the ledger."""
+    if not Path(os.environ["SAMPLE_LEDGER"]).with_name(f"healed-{partner}").exists():
+        raise {"bank": ConnectionError, "carrier": TimeoutError, "printer": PermissionError}[partner](
+            f"the {partner} refuses number {number}"
+        )
+    note(f"called {partner} {number}")
+
+
 @job(circuit=Circuit("bell", failures=3, open_for=4), retry=RetryPolicy(attempts=50, backoff=QUICK))
 def ring(number: int) -> None:
     """Ring until somebody lets go of the bell: fail while the file `broken` is there, wait while `busy` is."""
