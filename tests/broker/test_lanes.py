@@ -101,6 +101,16 @@ def test_a_lost_run_is_put_back_into_its_lane():
     assert broker_places.search([sought(one.run_id)]) == ["queued"]
 
 
+def test_a_lane_that_is_not_known_any_more_holds_nobody_for_ever():
+    one, two = message(limits=LIMITS), message(limits=LIMITS)
+    push([one, two], at=datetime.now(UTC))
+    client().delete(keys.lanes("default"))
+    assert broker_places.search([sought(one.run_id), sought(two.run_id)]) == ["lost", "lost"]
+    assert broker_places.restore([one], crashes=[0], at=datetime.now(UTC), ended_too=False) == ["restored"]
+    assert broker_places.search([sought(one.run_id), sought(two.run_id)]) == ["queued", "queued"]
+    assert len(broker_places.listed(["default"])) == 2
+
+
 def test_what_waits_in_lanes_counts_as_waiting():
     pushed(2, limits=LIMITS)
     (third,) = pushed(limits=LIMITS + "2")

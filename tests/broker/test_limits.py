@@ -329,6 +329,18 @@ def test_nothing_is_left_when_all_have_ended(limited):
     assert inspect.laned(["default"]) == [0]
 
 
+@pytest.mark.parametrize("by", ["a claim", "a person"])
+def test_when_the_last_run_is_taken_nobody_is_called_for_it_again(limited, by):
+    (run_id,) = limited(at_once(2))()
+    if by == "a claim":
+        assert len(claim(1)) == 1
+    else:
+        withdraw(run_id, queue="default", life=0)
+    assert claim(1) == []
+    # Who waits for this key would ask again and again.
+    assert not client().exists(keys.bell("default"))
+
+
 def test_claims_without_limits_are_told_no_numbers(limited, monkeypatch):
     monkeypatch.setattr(registry, "_jobs", {})
     registry.limit_numbers.cache_clear()

@@ -283,7 +283,16 @@ def test_a_wiped_redis_holds_what_it_held():
     assert sorted(numbers(claim(10))) == [0, 1, 2]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "1", '{"start":7}', '{"action":"explode","start":"[","until":9e15}'])
+SOUND = '"action":"hold","start":"[","until":9e15'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "1", '{"start":7}', '{"action":"explode","start":"[","until":9e15}'),
+        *(f'{{{SOUND},"where":{where}}}' for where in ('"x"', "1", "null", "[7]", '[{"at":"x"}]')),
+    ],
+)
 def test_a_damaged_fuse_catches_nothing_and_stops_nobody(text):
     client().hset(keys.FUSES, mapping={"1": text, "x": "y", "1:next": "z"})
     sample.add.enqueue(1, 2)

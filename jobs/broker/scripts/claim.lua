@@ -129,15 +129,17 @@ local function from_list(queue, most)
   end
 end
 
+-- While it rings, who waits for lanes asks again at once.
+local function stop_bell(queue) pcall('LPOP', 'jobs:bell:' .. queue) end
+
 -- One run of each ready lane, and again: so who has many waits no shorter than who has one.
 local function from_lanes(queue, most)
   local key, last, looked = 'jobs:lanes:' .. queue, used + most, 0
   local function take_one(id) return take(queue, id, nil, false, true) end
   while used < last and looked < LANES_MOST and may_go_on() do
     local ready = pcall('ZRANGEBYSCORE', key, '-inf', '(+inf', 'LIMIT', 0, math.min(last - used, LANES_MOST - looked))
-    if ready.err then break end
-    if #ready == 0 then
-      call('DEL', 'jobs:bell:' .. queue)
+    if ready.err or #ready == 0 then
+      stop_bell(queue)
       break
     end
     looked = looked + #ready
@@ -150,6 +152,8 @@ for at = 10 + tokens + count, #ARGV do
   if has_fuses then fuses.let_go(queue, room, take) end
   local free = tokens - used
   if call('EXISTS', 'jobs:lanes:' .. queue) == 0 then
+    -- The last run of the last lane may have been taken by a claim that wanted no more, or by a person.
+    if limits.told ~= '' then stop_bell(queue) end
     from_list(queue, free)
     if strays > 0 then from_lanes(queue, tokens - used) end
   else

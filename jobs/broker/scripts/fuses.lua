@@ -18,7 +18,8 @@ if fuses.are_there then
   -- What it does by now: 'release' and 'drain' catch nothing more, and start or discard what they caught.
   local function action_of(data)
     if data.over then return data.discard and 'drain' or 'release' end
-    if type(data.start) ~= 'string' or not RANK[data.action] then return nil end
+    local is_whole = type(data.start) == 'string' and (data.where == nil or type(data.where) == 'table')
+    if not is_whole or not RANK[data.action] then return nil end
     if (tonumber(data['until']) or 0) > now then return data.action end
     return data.action == 'discard' and 'drain' or 'release'
   end

@@ -93,6 +93,11 @@ setmetatable(lanes, { __index = function(_, wanted)
     return lane and lanes.is_sound(lane) and call('LPOS', 'jobs:lane:' .. lane, id) ~= false
   end
 
+  -- Whether it may ever have a turn: not where somebody deleted the set of its queue's lanes.
+  function lanes.is_known(lane)
+    return lane and lanes.is_sound(lane) and call('ZSCORE', 'jobs:lanes:' .. lanes.queue_of(lane), lane) ~= false
+  end
+
   function lanes.is_short(lane, most)
     return lane and lanes.is_sound(lane) and call('LLEN', 'jobs:lane:' .. lane) <= most
   end

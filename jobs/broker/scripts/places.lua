@@ -57,6 +57,9 @@ local function is_listed(id, queue)
   return is_a('list', key) and redis.call('LPOS', key, id) ~= false
 end
 
+-- From a lane that has no turns any more nobody would take it.
+local function is_in_lane(id, lane) return lanes.is_known(lane) and lanes.has(lane, id) end
+
 local function place_of(id, queue, life, begun)
   local key = 'rq:job:' .. id
   if is_a('none', key) then return 'lost' end
@@ -71,7 +74,7 @@ local function place_of(id, queue, life, begun)
   local suspects = SUSPECTS .. queue
   if status == 'scheduled' then
     if not (is_scheduled(id, queue) or is_scheduled(id, suspects)) then return 'lost' end
-  elseif verb ~= 'look' and not (lanes.has(hash[4], id) or is_listed(id, queue) or is_listed(id, suspects)) then
+  elseif verb ~= 'look' and not (is_in_lane(id, hash[4]) or is_listed(id, queue) or is_listed(id, suspects)) then
     return 'lost'
   end
   if attempts < begun then return 'behind' end

@@ -3,8 +3,9 @@
 --
 -- ARGV: worker's id, worker's name, '1' to settle only what a worker with an ended lease left, ended_at (text),
 --       then groups of attempts that end alike: their queue, where they go (end, failed, later, front, unbegun,
---       gone; 'unbegun' is 'front' of what no thread has begun), the queue where they wait next, due time (milliseconds from now), the number of hash fields times two, the fields,
---       the number of attempts, and for each its id, token and journal entry (JSON, or empty).
+--       gone; 'unbegun' is 'front' of what no thread has begun), the queue where they wait next, due time (milliseconds
+--       from now), the number of hash fields times two, the fields, the number of attempts, and for each its id, token
+--       and journal entry (JSON, or empty).
 -- Returns for each attempt 1, or 0 when it was refused. Touches nothing where an end could not be told.
 
 -- include: limits
