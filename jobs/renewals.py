@@ -76,8 +76,18 @@ class _Renewals:
                     self._wakes_at = due_at
                     self._changed.wait(due_at - now)
                     continue
-                due = [one for one in self._held if one.renew_at <= now]
+            self._renew_due()
+
+    def _renew_due(self) -> None:
+        # In a frame of its own: what `_work` remembered while it sleeps would never be given up.
+        with self._changed:
+            due = [one for one in self._held if one.renew_at <= time.monotonic()]
+        try:
             self._renew(due)
+        # A filter or a handler of the project's may raise, and all that is held would end with this thread.
+        except Exception:
+            for one in due:
+                one.renew_at = time.monotonic() + _RETRY_SECONDS
 
     def _renew(self, due: list[Renewable]) -> None:
         asked_at = time.monotonic()

@@ -190,6 +190,31 @@ def test_a_hold_that_a_struck_thread_left_is_renewed_no_longer():
     assert len(renewals._renewals._held) == 0
 
 
+@pytest.mark.usefixtures("quick_renewals")
+def test_so_is_one_that_was_renewed_before():
+    ours = lock("order:42")
+    ours.__enter__()
+    client().pexpire("jobs:lock:order:42", 1000)
+    wait_until(lambda: client().pttl("jobs:lock:order:42") > 4000)
+    holding._entered.set(())
+    del ours
+    wait_until(lambda: gc.collect() >= 0 and not len(renewals._renewals._held))
+
+
+@pytest.mark.usefixtures("quick_renewals")
+def test_a_log_that_raises_ends_no_renewal(monkeypatch):
+    def fail(*words, **facts):
+        raise ZeroDivisionError
+
+    with lock("a", ttl=5), pytest.raises(ZeroDivisionError), lock("b") as lost:
+        monkeypatch.setattr(holding.logger, "error", fail)
+        client().delete("jobs:lock:b")
+        wait_until(lambda: lost.lost)
+        client().pexpire("jobs:lock:a", 1000)
+        wait_until(lambda: client().pttl("jobs:lock:a") > 4000)
+        raise KeyError
+
+
 def test_outside_of_jobs_contention_raises_and_says_who_holds_it():
     held_by_another("order:42")
     with pytest.raises(LockHeld, match="held by elsewhere, process 7"), lock("order:42"):
