@@ -50,7 +50,7 @@ def test_a_partner_runs_until_it_is_told_to_stop(name: str, tmp_path: Path) -> N
         begun = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=5) == 0
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 3
     assert list(tmp_path.glob("*.sqlite3"))
 
 
