@@ -131,10 +131,10 @@ def test_drain_and_inline_run_whatever_is_limited(make_job):
 
 
 def test_jobs_that_share_a_limit_and_disagree_are_told_of(make_job):
-    make_job(_sync, "tests.a", limits=[at_once(2, name="crm")])
-    make_job(_sync, "tests.b", limits=[at_once(3, name="crm")])
+    make_job(_sync, "tests.a", limits=[at_once(2, name="shared")])
+    make_job(_sync, "tests.b", limits=[at_once(3, name="shared")])
     (found,) = [one for one in check_settings() if one.id == "jobs.E011"]
-    assert 'at_once(…, name="crm") of tests.a, tests.b is not the same' in found.msg
+    assert 'at_once(…, name="shared") of tests.a, tests.b is not the same' in found.msg
 
 
 def test_who_waits_for_work_hears_of_lanes(sync):

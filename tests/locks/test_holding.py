@@ -146,6 +146,7 @@ def test_a_loss_is_noticed_in_the_block(caplog):
         wait_until(lambda: ours.lost)
         with pytest.raises(LockLost):
             ours.check()
+    wait_until(lambda: "was lost" in caplog.text)
     assert caplog.text.count("The lock order:42 was lost") == 1
 
 
