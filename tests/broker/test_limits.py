@@ -200,6 +200,15 @@ def test_a_lane_that_was_forgotten_is_found_again(limited):
     assert ids(claim()) == wanted[1:]
 
 
+def test_a_lane_that_waits_for_a_window_which_nobody_looks_at_any_more_is_found_again(limited):
+    wanted = limited(per_window(1, seconds=0.05))(count=2)
+    first = claim()
+    assert claim() == []
+    client().delete("jobs:timers")
+    taken = _claim_until(lambda claimed: tick([], ["default"]) and claimed)
+    assert ids([*first, *taken]) == wanted
+
+
 def test_no_more_than_so_many_start_in_a_window(limited):
     wanted = limited(per_window(2, seconds=0.3))(count=5)
     began = time.monotonic()

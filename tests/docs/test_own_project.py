@@ -70,6 +70,7 @@ def manage(project: Path, *words: str, status: int = 0) -> str:
     return result.stdout + result.stderr
 
 
+@pytest.mark.slow
 def test_a_project_with_the_settings_of_the_readme_passes_the_checks_and_runs_its_jobs(project: Path) -> None:
     # The test's server keeps no file, which is all that may be wrong.
     assert "(jobs.W007)" in (said := manage(project, "check", "--deploy", "--tag", "jobs"))

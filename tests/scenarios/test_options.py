@@ -57,6 +57,7 @@ def test_short_runs_that_were_taken_ahead_do_not_count_for_a_process_that_did_no
     assert sorted(Counter(workers.ledger()).values()) == [150] * 4
 
 
+@pytest.mark.slow
 def test_the_lowest_of_weighted_queues_gets_work_while_the_others_are_flooded(workers: Workers) -> None:
     for queue in ("critical", "default", "low"):
         # Long enough that a claim takes only a few: each of them throws the dice once.
@@ -97,6 +98,7 @@ def test_several_processes_share_the_work_and_are_seen_apart(workers: Workers) -
     assert len(children_of(worker.pid)) == 3
 
 
+@pytest.mark.slow
 def test_a_child_that_jobs_kill_again_and_again_is_replaced_within_a_second_each_time(workers: Workers) -> None:
     sample.kill_worker.enqueue_many([() for _ in range(4)])
     workers.start("--concurrency", "1", "--name", "dying")
@@ -109,6 +111,7 @@ def test_a_child_that_jobs_kill_again_and_again_is_replaced_within_a_second_each
     assert waits()[:3] == ["0.5 s", "1.0 s", "1.0 s"]
 
 
+@pytest.mark.slow
 def test_reload_starts_the_worker_anew_when_code_changes(workers: Workers, tmp_path: Path) -> None:
     module = tmp_path / "changing.py"
     module.write_text("")

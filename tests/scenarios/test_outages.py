@@ -30,6 +30,7 @@ def have_room() -> None:
     client().config_set("maxmemory", "0")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("begin", "end"), [(become_a_replica, be_promoted), (be_full, have_room)])
 def test_a_server_that_refuses_for_a_while_repeats_nothing(
     workers: Workers, begin: Callable[[], None], end: Callable[[], None]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from django.conf import settings
 from rq import Queue, Worker
 from rq.job import Job
@@ -60,6 +61,7 @@ def test_rq_reads_our_hashes_and_registries(workers: Workers) -> None:
     assert FailedJobRegistry(queue=default).get_job_ids(cleanup=False) == [str(failed.id)]
 
 
+@pytest.mark.slow
 def test_the_started_registry_survives_rqs_own_clean_up(workers: Workers) -> None:
     run = sample.nap.enqueue(1.5, 1)
     workers.start("--concurrency", "1")

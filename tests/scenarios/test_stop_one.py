@@ -44,11 +44,13 @@ def test_a_stop_from_outside_ends_only_that_run_and_says_who_and_why(workers: Wo
         runs.stop(victim.row(), actor="ann")
 
 
+@pytest.mark.slow
 def test_an_async_job_that_is_stopped_cleans_up(workers: Workers) -> None:
     start_and_stop(sample.wait_on.enqueue(1), workers)
     assert workers.ledger() == ["wait 1", "cleaned up 1"]
 
 
+@pytest.mark.slow
 def test_a_job_that_looks_whether_it_should_stop_ends_by_itself_and_is_not_handed_back(workers: Workers) -> None:
     start_and_stop(sample.stroll.enqueue(1), workers)
     assert workers.ledger() == ["stroll 1", "stopping 1"]

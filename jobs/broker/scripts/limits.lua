@@ -167,7 +167,7 @@ setmetatable(limits, { __index = function(_, wanted)
     return math.max(0, tonumber(first[2]) - math.floor(now / 1000))
   end
 
-  -- A lane that is parked and waits for nothing, by whatever was lost, has its turn.
+  -- A lane that is parked and waits for nothing, by whatever was lost, has its turn; what it waits for is looked at.
   function limits.heal_some(queue, most)
     local some = pcall('ZRANDMEMBER', 'jobs:lanes:' .. queue, most, 'WITHSCORES')
     if some.err then return end
@@ -175,7 +175,10 @@ setmetatable(limits, { __index = function(_, wanted)
       local lane, is_limited, waits = some[at], false, some[at + 1] ~= 'inf'
       for key in keys_in(text_of(lane)) do
         is_limited = true
-        waits = waits or type(pcall('ZSCORE', 'jobs:waiters:' .. key, lane)) == 'string'
+        if not waits and type(pcall('ZSCORE', 'jobs:waiters:' .. key, lane)) == 'string' then
+          waits = true
+          pcall('ZADD', 'jobs:timers', 'NX', next_look(key), key)
+        end
       end
       if is_limited and not waits then
         call('ZADD', 'jobs:lanes:' .. queue, lanes.next_turn(), lane)
