@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, router, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from jobs import audit, conf, runs
@@ -17,7 +17,7 @@ from jobs.broker.push import forget_failed, push
 from jobs.enqueueing import message_of
 from jobs.errors import BrokerUnavailable, NotDiscardable, NotRequeueable
 from jobs.models import DeadJob, FailureCause, JobRun, RunState
-from jobs.models.dead import Resolution
+from jobs.models.dead import Resolution, narrowed
 from jobs.models.runs import PENDING_STATES
 from jobs.policy.tally import Tally
 from jobs.signals import job_requeued
@@ -37,17 +37,8 @@ def matching(
     run_ids: Iterable[Any] | None = None,
 ) -> QuerySet[DeadJob]:
     """Dead jobs that nobody has resolved, oldest first. `error` is a part of the error's class or message."""
-    found = DeadJob.objects.filter(resolution="")
-    if name is not None:
-        found = found.filter(name=name)
-    if queue is not None:
-        found = found.filter(queue=queue)
-    if error is not None:
-        found = found.filter(Q(error_class__icontains=error) | Q(error_message__icontains=error))
-    if reason is not None:
-        found = found.filter(reason=reason)
-    if cause is not None:
-        found = found.filter(cause=cause)
+    open_ones = DeadJob.objects.filter(resolution="")
+    found = narrowed(open_ones, error=error, name=name, queue=queue, reason=reason, cause=cause)
     if older_than is not None:
         found = found.filter(died_at__lt=timezone.now() - older_than)
     if run_ids is not None:

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import router, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from jobs import audit, conf, runs
 from jobs.errors import NotUndoable
 from jobs.models import DeadJob, FailureCause, JobRun, RunState
-from jobs.models.dead import Resolution
+from jobs.models.dead import Resolution, narrowed
 from jobs.policy.tally import Tally
 
 _AT_ONCE = 500
@@ -45,11 +45,8 @@ def undoable(
     """
     days = timedelta(days=conf.get().UNDO_DAYS)
     since = timezone.now() - (days if within is None else min(days, within))
-    found = DeadJob.objects.filter(resolution=Resolution.DISCARDED, resolved_at__gt=since)
-    columns = {"name": name, "queue": queue, "reason": reason, "cause": cause, "bulk": bulk}
-    found = found.filter(**{column: value for column, value in columns.items() if value is not None})
-    if error is not None:
-        found = found.filter(Q(error_class__icontains=error) | Q(error_message__icontains=error))
+    discarded = DeadJob.objects.filter(resolution=Resolution.DISCARDED, resolved_at__gt=since)
+    found = narrowed(discarded, error=error, name=name, queue=queue, reason=reason, cause=cause, bulk=bulk)
     return found.order_by("pk")
 
 

@@ -54,17 +54,18 @@ def add(
 
 
 def switch(rule: RecoveryRule, *, on: bool, actor: str, reason: str = "", address: str = "") -> None:
-    """Let the rule work, or rest until it is switched on again. What it has asked for goes on."""
+    """Let the rule work, or rest until it is switched on again; nothing happens to one that does so already, or is
+    gone. What it has asked for goes on."""
     with transaction.atomic(using=router.db_for_write(RecoveryRule)):
-        RecoveryRule.objects.filter(pk=rule.pk).update(is_on=on)
-        _record(rule, "switch on rule" if on else "switch off rule", actor=actor, reason=reason, address=address)
+        if RecoveryRule.objects.filter(pk=rule.pk, is_on=not on).update(is_on=on):
+            _record(rule, "switch on rule" if on else "switch off rule", actor=actor, reason=reason, address=address)
 
 
 def remove(rule: RecoveryRule, *, actor: str, reason: str = "", address: str = "") -> None:
-    """Forget the rule. What it has asked for goes on."""
+    """Forget the rule; nothing happens to one that is gone. What it has asked for goes on."""
     with transaction.atomic(using=router.db_for_write(RecoveryRule)):
-        _record(rule, "remove rule", actor=actor, reason=reason, address=address)
-        rule.delete()
+        if RecoveryRule.objects.filter(pk=rule.pk).delete()[0]:
+            _record(rule, "remove rule", actor=actor, reason=reason, address=address)
 
 
 def recover() -> list[BulkAction]:

@@ -14,12 +14,14 @@ from django.utils import timezone
 from jobs import bulk, circuits, dead, pending
 from jobs.broker import inspect
 from jobs.broker.schedule import tick
-from jobs.bulk import BadBulk, Selection
+from jobs.bulk import BadBulk, Selection, turning
 from jobs.errors import NotReschedulable
+from jobs.jobs import prune_runs
 from jobs.models import AuditEntry, BulkAction, DeadJob, JobRun, RunState
-from jobs.models.bulk import BulkVerb
-from jobs.policy.ramp import Ramp
+from jobs.models.bulk import BulkState, BulkVerb
+from jobs.policy.ramp import Ramp, Release
 from jobs.registry import Job
+from jobs.worker import recording
 from tests.engine import a_run, attempt_next, hash_of, make_job, places, work_off
 from tests.test_dead import a_dead_run
 
@@ -453,3 +455,29 @@ def test_the_wait_of_a_queue_is_that_of_its_next_run(dying: Job[..., Any]) -> No
     dying.enqueue(1)
     assert 0 <= inspect.waits_now(["default"])["default"] < 30
     assert inspect.waits_now([]) == {}
+
+
+def test_a_decision_of_before_a_resume_does_not_pass_over_the_new_canary(dying: Job[..., Any]) -> None:
+    some_dead(30)
+    action = ask(Ramp(canary=5))
+    bulk.turn(action.pk)
+    stale = BulkAction.objects.get(pk=action.pk)
+    bulk.stop(action, actor="ann")
+    bulk.resume(action, actor="ann")
+    turning._let_go(stale, Release(25, step=25, left=0), allowance=25, now=timezone.now())
+    turning._end(stale, BulkState.STOPPED, "its canary failed")
+    action.refresh_from_db()
+    assert (action.done, action.step, action.is_open) == (5, 0, True)
+
+
+def test_who_is_over_for_long_is_removed_and_what_it_did_stays(dying: Job[..., Any]) -> None:
+    some_dead(1)
+    old, paused = turn_until_over(ask(verb=BulkVerb.DISCARD)), ask()
+    bulk.pause(paused, actor="ann")
+    assert not bulk.is_anything_prunable()
+    BulkAction.objects.update(created_at=timezone.now() - timedelta(days=91))
+    BulkAction.objects.filter(pk=old.pk).update(ended_at=timezone.now() - timedelta(days=91))
+    assert recording._is_anything_prunable()
+    assert prune_runs("2026-05-04")["bulk actions"] == 1
+    assert BulkAction.objects.get() == paused
+    assert (DeadJob.objects.get().resolution, DeadJob.objects.get().bulk) == ("discarded", None)

@@ -122,3 +122,11 @@ def test_the_action_outlives_its_rule(dying: Job[..., Any]) -> None:
     recovery.remove(rule, actor="ann")
     assert finish(action).done == 1
     assert bulk.totals(action).ok == 1
+
+
+def test_what_changes_nothing_leaves_no_trace() -> None:
+    rule = recovery.add("*", actor="ann")
+    recovery.switch(rule, on=True, actor="ann")
+    assert [recovery.remove(rule, actor="ann") for _ in range(2)] == [None, None]
+    recovery.switch(rule, on=False, actor="ann")
+    assert list(AuditEntry.objects.order_by("pk").values_list("action", flat=True)) == ["add rule", "remove rule"]

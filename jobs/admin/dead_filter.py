@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import QueryDict
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
@@ -17,11 +17,13 @@ from jobs.admin.keyset import PAGE_SIZE, key_or_none
 from jobs.admin.search import parse_iso
 from jobs.errors import did_you_mean
 from jobs.models import DeadJob, FailureCause
-from jobs.models.dead import DeathReason, Resolution
+from jobs.models.dead import DeathReason, Resolution, narrowed
 from jobs.policy.ages import parse_age
 
 OPEN, DISCARDED, RESOLVED = "open", "discarded", "resolved"
 FIELDS = ("job", "queue", "death", "error", "cause", "older_than", "bulk", "shown")
+# What is asked of the jobs that wait for a person, and of those that are dealt with, and never of the others.
+_OF_OPEN, _OF_RESOLVED = "older_than", "bulk"
 
 
 @dataclass
@@ -33,15 +35,23 @@ class DeadFilter:
     notes: list[str] = field(default_factory=list)
     older_than: timedelta | None = None
     cause: FailureCause | None = None
+    bulk: int | None = None
 
     @classmethod
-    def read(cls, query: Mapping[str, str]) -> DeadFilter:
-        """The question in a query string."""
+    def read(cls, query: Mapping[str, str], *, shown: str | None = None) -> DeadFilter:
+        """The question in a query string; `shown` says which list, whatever the query does."""
         made = cls({name: value for name in FIELDS if (value := query.get(name, "").strip())})
+        if shown is not None:
+            made.asked["shown"] = shown
+        if made.asked.get("shown") == OPEN:
+            del made.asked["shown"]
+        # Carried over from the other list; "all matching" must not seem to be narrowed by it.
+        made.asked.pop(_OF_RESOLVED if made.is_open else _OF_OPEN, None)
         if job := made.asked.get("job"):
             made.asked["job"] = registry.full_name(job)
         made._read_age()
         made._read_cause()
+        made._read_bulk()
         made._check()
         return made
 
@@ -71,14 +81,20 @@ class DeadFilter:
         return dead.matching(**self.words())
 
     def words(self) -> dict[str, Any]:
-        """The same question, as `dead.matching` and a bulk action take it."""
+        """The same question of those that wait, as `dead.matching` and a bulk action take it."""
+        return self._columns() | {"older_than": self.older_than}
+
+    def words_of_discarded(self) -> dict[str, Any]:
+        """The same question of those that were discarded, as `discards.undoable` and a bulk action take it."""
+        return self._columns() | {"bulk": self.bulk}
+
+    def _columns(self) -> dict[str, Any]:
         return {
             "name": self.asked.get("job"),
             "queue": self.asked.get("queue"),
             "reason": self.asked.get("death"),
             "error": self.asked.get("error"),
             "cause": self.cause.pk if self.cause else None,
-            "older_than": self.older_than,
         }
 
     def query(self) -> str:
@@ -89,16 +105,7 @@ class DeadFilter:
         rows = DeadJob.objects.exclude(resolution="")
         if self.is_discarded:
             rows = rows.filter(resolution=Resolution.DISCARDED)
-        for name, column in (("job", "name"), ("queue", "queue"), ("death", "reason")):
-            if value := self.asked.get(name):
-                rows = rows.filter(**{column: value})
-        if self.cause is not None:
-            rows = rows.filter(cause=self.cause)
-        if bulk := self.asked.get("bulk"):
-            rows = rows.filter(bulk=key_or_none(bulk, int))
-        if error := self.asked.get("error"):
-            rows = rows.filter(Q(error_class__icontains=error) | Q(error_message__icontains=error))
-        return rows
+        return narrowed(rows, **self.words_of_discarded())
 
     def _read_age(self) -> None:
         try:
@@ -111,6 +118,12 @@ class DeadFilter:
             self.cause = FailureCause.objects.filter(pk=key_or_none(text, int)).first()
             if self.cause is None:
                 self.problems.append(_('There is no cause "%(value)s" any more.') % {"value": text})
+
+    def _read_bulk(self) -> None:
+        if text := self.asked.get("bulk"):
+            self.bulk = key_or_none(text, int)
+            if self.bulk is None:
+                self.problems.append(_('"%(value)s" is no number of a bulk action.') % {"value": text})
 
     def _check(self) -> None:
         for name, known in (("job", registry.names()), ("queue", conf.queue_names())):
@@ -145,7 +158,7 @@ class Selection:
         chosen = query.getlist("id")[: 2 * PAGE_SIZE]
         keys = tuple(key for text in chosen if (key := key_or_none(text, int)) is not None)
         return cls(
-            filter=DeadFilter.read(query),
+            filter=DeadFilter.read(query, shown=OPEN),
             keys=keys,
             by_hand="chosen" in query,
             up_to=key_or_none(query.get("up_to"), int),

@@ -166,9 +166,9 @@ class DeadJobAdmin(ConsoleAdmin):
             return self._preview(request, action, selection.frozen(timezone.now()))
         count = key_or_none(request.POST.get("count"), int)
         form = RampForm.read(request.POST, count=count, typed=(count or 0) > MANY)
-        if form.problems or (action.destroys and not reason):
+        if not count or form.problems or (action.destroys and not reason):
             return self._preview(request, action, selection.frozen(timezone.now()), form=form)
-        return _do(request, action, selection, form, reason=reason)
+        return _do(request, action, selection, form, count=count, reason=reason)
 
     def _preview(
         self, request: HttpRequest, action: BulkAction, selection: Selection, *, form: RampForm | None = None
@@ -198,27 +198,29 @@ class DeadJobAdmin(ConsoleAdmin):
         )
 
 
-def _do(request: HttpRequest, action: BulkAction, selection: Selection, form: RampForm, *, reason: str) -> HttpResponse:
+def _do(
+    request: HttpRequest, action: BulkAction, selection: Selection, form: RampForm, *, count: int, reason: str
+) -> HttpResponse:
     back = redirect("admin:jobs_deadjob_changelist")
     if selection.filter.problems:
         messages.error(request, " ".join(selection.filter.problems))
         return back
-    if form.ramp.is_watched or (key_or_none(request.POST.get("count"), int) or 0) > CHUNK:
-        return _in_background(request, action, selection, form, reason=reason)
+    if form.ramp.is_watched or count > CHUNK:
+        return _in_background(request, action, selection, form, count=count, reason=reason)
     tally = action.verb(
         selection.rows(),
         actor=access.actor(request),
         reason=reason,
         address=access.address(request),
-        limit=conf.get().BULK_LIMIT,
+        limit=min(count, conf.get().BULK_LIMIT),
         filter=selection.for_audit(),
     )
-    _tell(request, action, tally, expected=key_or_none(request.POST.get("count"), int))
+    _tell(request, action, tally, expected=count)
     return back
 
 
 def _in_background(
-    request: HttpRequest, action: BulkAction, selection: Selection, form: RampForm, *, reason: str
+    request: HttpRequest, action: BulkAction, selection: Selection, form: RampForm, *, count: int, reason: str
 ) -> HttpResponse:
     return bulk_actions.ask(
         request,
@@ -227,16 +229,17 @@ def _in_background(
         reason=reason,
         ramp=replace(form.ramp, canary=0) if action.destroys else form.ramp,
         up_to=selection.up_to,
+        limit=count,
         key=request.POST.get("key", "")[:64],
     )
 
 
-def _tell(request: HttpRequest, action: BulkAction, tally: Tally, *, expected: int | None) -> None:
+def _tell(request: HttpRequest, action: BulkAction, tally: Tally, *, expected: int) -> None:
     """How many were done, and how many were left alone and why."""
     if tally.done:
         messages.success(request, action.outcome(tally.done))
     left = dict(tally.left)
-    gone = (expected or 0) - tally.done - sum(left.values())
+    gone = expected - tally.done - sum(left.values())
     if gone > 0:
         left[_("already resolved")] = gone
     for why, count in left.items():

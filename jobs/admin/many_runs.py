@@ -103,9 +103,9 @@ def many_page(console: ConsoleAdmin, request: HttpRequest, name: str) -> HttpRes
     count = key_or_none(request.POST.get("count"), int) or 0
     form = RampForm.read({"typed": request.POST.get("typed", "")}, count=count, typed=count > MANY)
     reason = request.POST.get("reason", "").strip()[:500]
-    if up_to is None or form.problems or not asked.asked or (action.destroys and not reason):
+    if up_to is None or count < 1 or form.problems or not asked.asked or (action.destroys and not reason):
         return _preview(console, request, action, asked, up_to=up_to or _newest(), form=form)
-    keys = tuple(_rows(asked, action, up_to).values_list("pk", flat=True)[:MOST])
+    keys = tuple(_rows(asked, action, up_to).values_list("pk", flat=True)[: min(count, MOST)])
     return bulk_actions.ask(
         request,
         action.verb,

@@ -22,7 +22,8 @@ from jobs.policy.rates import parse_rate, rate_in_words
 SHOWN_RULES = 100
 SHOWN_ACTIONS = 10
 _OFFERED = {"jobs": "", "errors": "", "per_hour": "500", "lives": "3", "rest": "5m", "canary": "5", "rate": "10/s"}
-_HANDLES = ("on", "off", "remove")
+# What the audit calls each, done or refused.
+_HANDLES = {"on": "switch on rule", "off": "switch off rule", "remove": "remove rule"}
 
 
 class RecoveryRuleAdmin(ConsoleAdmin):
@@ -55,7 +56,7 @@ class RecoveryRuleAdmin(ConsoleAdmin):
         if name not in _HANDLES:
             raise Http404(name)
         if not access.may(request, access.MANAGE_RECOVERY):
-            recorded = f"{name} rule" if request.method == "POST" else ""
+            recorded = _HANDLES[name] if request.method == "POST" else ""
             return access.refuse(request, access.MANAGE_RECOVERY, action=recorded, target=f"rule {pk}")
         rule = get_object_or_404(RecoveryRule, pk=pk)
         if request.method == "POST":

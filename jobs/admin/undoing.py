@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 from django.contrib import messages
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -31,12 +29,12 @@ def undo_page(console: ConsoleAdmin, request: HttpRequest) -> HttpResponse:
     if not access.may(request, access.DISCARD):
         recorded = "undo discard" if request.method == "POST" else ""
         return access.refuse(request, access.DISCARD, action=recorded, target="dead jobs")
-    asked = DeadFilter.read(request.POST if request.method == "POST" else request.GET)
+    asked = DeadFilter.read(request.POST if request.method == "POST" else request.GET, shown=DISCARDED)
     up_to = key_or_none(request.POST.get("up_to"), int)
     if request.method == "POST" and up_to is not None and not asked.problems:
         return _do(request, asked, up_to)
     newest = DeadJob.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-    chosen = discards.undoable(**_words(asked)) if not asked.problems else DeadJob.objects.none()
+    chosen = discards.undoable(**asked.words_of_discarded()) if not asked.problems else DeadJob.objects.none()
     count = chosen[: conf.get().BULK_LIMIT].count()
     title = ngettext("Undo the discard of %(count)d run?", "Undo the discard of %(count)d runs?", count)
     groups = chosen.order_by().values("name", "queue", "error_class").annotate(count=Count("pk"))
@@ -56,7 +54,7 @@ def undo_page(console: ConsoleAdmin, request: HttpRequest) -> HttpResponse:
 
 def _do(request: HttpRequest, asked: DeadFilter, up_to: int) -> HttpResponse:
     reason = request.POST.get("reason", "").strip()[:500]
-    words = _words(asked)
+    words = asked.words_of_discarded()
     chosen = discards.undoable(**words).filter(pk__lte=up_to)
     if chosen[: AT_ONCE + 1].count() > AT_ONCE:
         key = request.POST.get("key", "")[:64]
@@ -73,16 +71,5 @@ def _do(request: HttpRequest, asked: DeadFilter, up_to: int) -> HttpResponse:
     return redirect(_list_of(asked))
 
 
-def _words(asked: DeadFilter) -> dict[str, Any]:
-    return {
-        "name": asked.asked.get("job"),
-        "queue": asked.asked.get("queue"),
-        "reason": asked.asked.get("death"),
-        "error": asked.asked.get("error"),
-        "cause": asked.cause.pk if asked.cause else None,
-        "bulk": key_or_none(asked.asked.get("bulk"), int),
-    }
-
-
 def _list_of(asked: DeadFilter) -> str:
-    return f"{reverse('admin:jobs_deadjob_changelist')}?{urlencode({**asked.asked, 'shown': DISCARDED})}"
+    return f"{reverse('admin:jobs_deadjob_changelist')}?{asked.query()}"

@@ -5,6 +5,7 @@ Commands, the admin and rules ask here; the job `jobs.run_bulk` does the work.
 
 from jobs.bulk.asking import JOB, BadBulk, ask, pause, resume, revive, stop
 from jobs.bulk.cohorts import failed, open_circuit, totals
+from jobs.bulk.keeping import is_anything_prunable, prune
 from jobs.bulk.selections import Selection
 from jobs.bulk.turning import is_open, turn, work
 
@@ -14,9 +15,11 @@ __all__ = [
     "Selection",
     "ask",
     "failed",
+    "is_anything_prunable",
     "is_open",
     "open_circuit",
     "pause",
+    "prune",
     "resume",
     "revive",
     "stop",

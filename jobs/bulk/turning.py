@@ -78,6 +78,11 @@ def ramp_of(action: BulkAction) -> Ramp:
     return Ramp(action.canary, action.rate, action.max_failures, action.max_wait)
 
 
+def _place_of(action: BulkAction) -> tuple[int, str, datetime | None]:
+    """What changes whenever somebody else took a turn, or it was resumed, with a canary of its own."""
+    return action.round, action.cursor, action.released_at
+
+
 def _elapsed(action: BulkAction, now: datetime) -> float:
     return (now - action.released_at).total_seconds() if action.released_at else 0.0
 
@@ -85,7 +90,7 @@ def _elapsed(action: BulkAction, now: datetime) -> float:
 def _let_go(action: BulkAction, release: Release, *, allowance: float, now: datetime) -> None:
     with transaction.atomic(using=router.db_for_write(BulkAction)):
         locked = BulkAction.objects.select_for_update().get(pk=action.pk)
-        if not locked.is_open or (locked.cursor, locked.released_at) != (action.cursor, action.released_at):
+        if not locked.is_open or _place_of(locked) != _place_of(action):
             return
         keys = list(selections.rows(locked).values_list("pk", flat=True)[: release.count])
         left = Counter(locked.left)
@@ -126,8 +131,8 @@ def _minutes(span: timedelta) -> str:
 
 def _end(action: BulkAction, state: BulkState, why: str) -> None:
     with transaction.atomic(using=router.db_for_write(BulkAction)):
-        mine = BulkAction.objects.filter(pk=action.pk, state__in=OPEN_STATES, released_at=action.released_at)
-        if not mine.update(state=state, why=why[:500], ended_at=timezone.now()):
+        mine = BulkAction.objects.filter(pk=action.pk, state__in=OPEN_STATES, round=action.round)
+        if not mine.filter(released_at=action.released_at).update(state=state, why=why[:500], ended_at=timezone.now()):
             return
         if state == BulkState.STOPPED:
             audit.record(

@@ -105,7 +105,8 @@ class ResolveDead(BaseCommand):
         if options["follow"] or options["resume"] or options["stop"]:
             self._go_on_with(options)
             return
-        chosen, asked = self._choose(options)
+        up_to = DeadJob.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+        chosen, asked = self._choose(options, up_to)
         self._check(options)
         limit = options["limit"] or conf.get().BULK_LIMIT
         matched = chosen.count()
@@ -115,7 +116,7 @@ class ResolveDead(BaseCommand):
             self.stdout.write("Nothing was changed.")
             sys.exit(LEFT_ALONE)
         if matched and not options["dry_run"] and (options["rate"] or options.get("canary")):
-            self._in_background(options, asked, limit=limit)
+            self._in_background(options, up_to=up_to, limit=limit)
             return
         work = self._rehearse if options["dry_run"] else self._work
         tally, stopped = work(chosen, limit=limit, reason=options["reason"], asked=asked)
@@ -137,11 +138,10 @@ class ResolveDead(BaseCommand):
         if not sys.stdin.isatty():
             raise CommandError("There is nobody to ask; add --no-input, or --dry-run to look first.", returncode=MISUSE)
 
-    def _choose(self, options: dict[str, Any]) -> tuple[QuerySet[DeadJob], dict[str, Any]]:
+    def _choose(self, options: dict[str, Any], up_to: int) -> tuple[QuerySet[DeadJob], dict[str, Any]]:
         asked = self._asked(options)
-        newest = DeadJob.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
         told = {key: str(value) for key, value in asked.items() if value is not None}
-        return dead.matching(**asked).filter(pk__lte=newest), told
+        return dead.matching(**asked).filter(pk__lte=up_to), told
 
     def _asked(self, options: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -220,7 +220,7 @@ class ResolveDead(BaseCommand):
 
     # Step 3, in the background.
 
-    def _in_background(self, options: dict[str, Any], asked: dict[str, Any], *, limit: int) -> None:
+    def _in_background(self, options: dict[str, Any], *, up_to: int, limit: int) -> None:
         action, _ = bulk.ask(
             self.verb_of_many,
             bulk.Selection(self._asked(options)),
@@ -233,6 +233,7 @@ class ResolveDead(BaseCommand):
                 max_wait=wait.total_seconds() if (wait := options.get("max_wait")) else None,
             ),
             limit=limit,
+            up_to=up_to,
         )
         self._note(options, f"Bulk action {action.pk} is asked for: {_jobs(action.total)}.")
         self._follow(action, options)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from jobs.models.causes import FailureCause
@@ -75,3 +77,11 @@ class DeadJob(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.run_id} ({self.get_reason_display()})"
+
+
+def narrowed(rows: QuerySet[DeadJob], *, error: str | None = None, **columns: Any) -> QuerySet[DeadJob]:
+    """Those of the rows that have these values, where one is given, and this text in the error's class or message."""
+    rows = rows.filter(**{column: value for column, value in columns.items() if value is not None})
+    if error is None:
+        return rows
+    return rows.filter(Q(error_class__icontains=error) | Q(error_message__icontains=error))

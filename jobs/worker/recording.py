@@ -268,8 +268,11 @@ def _position() -> str:
         return "(unknown)"
 
 
+_ROOMS = (retention, bulk, causes, effects, emails, fuses, holds, metrics)
+
+
 def _is_anything_prunable() -> bool:
-    return any(room.is_anything_prunable() for room in (retention, causes, effects, emails, fuses, holds, metrics))
+    return any(room.is_anything_prunable() for room in _ROOMS)
 
 
 def ask_for_room(now: datetime) -> None:

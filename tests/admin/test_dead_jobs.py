@@ -12,9 +12,10 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from jobs import bulk, dead
+from jobs import bulk, dead, discards
 from jobs.admin import keyset, undoing
 from jobs.models import AuditEntry, BulkAction, DeadJob, JobRun, RunState
+from jobs.models.bulk import BulkVerb
 from tests.admin.rows import a_dead_job, a_run
 
 LIST = reverse("admin:jobs_deadjob_changelist")
@@ -319,3 +320,48 @@ def test_more_discards_are_undone_by_a_bulk_action(operator: Client, monkeypatch
     action.refresh_from_db()
     assert (action.verb, action.state, action.done) == ("undo", "finished", 3)
     assert set(JobRun.objects.exclude(name="jobs.run_bulk").values_list("state", flat=True)) == {RunState.DEAD}
+
+
+def test_what_a_number_narrows_that_is_none_is_refused_and_not_widened(operator: Client) -> None:
+    dead.discard(a_dead_job(), actor="ann", reason="by mistake")
+    assert b"is no number of a bulk action" in operator.get(f"{UNDO}?bulk=3x").content
+    newest = DeadJob.objects.latest("pk").pk
+    operator.post(UNDO, {"bulk": "3x", "up_to": str(newest)})
+    assert JobRun.objects.get().state == RunState.DISCARDED
+    assert shown(operator, "shown=discarded&bulk=3x") == []
+
+
+def test_a_filter_of_the_other_list_does_not_seem_to_narrow_this_one(operator: Client) -> None:
+    a_dead_job(name="tests.open")
+    dead.discard(a_dead_job(name="tests.gone"), actor="ann", reason="by mistake")
+    page = operator.get(f"{LIST}?bulk=3").content.decode()
+    assert "Retry all…" in page
+    assert "Retry all matching…" not in page
+    page = operator.get(f"{LIST}?shown=discarded&older_than=3d").content.decode()
+    assert "Undo all…" in page
+    assert "Undo all matching…" not in page
+
+
+def test_the_filter_form_of_what_a_bulk_action_did_keeps_to_it(operator: Client) -> None:
+    action, _ = bulk.ask(BulkVerb.DISCARD, bulk.Selection(), actor="ann", reason="old")
+    dead.discard(a_dead_job(name="tests.other"), actor="ann", reason="by mistake")
+    DeadJob.objects.filter(pk=a_dead_job(name="tests.mine").pk).update(
+        resolution="discarded", resolved_at=timezone.now(), bulk=action
+    )
+    assert shown(operator, f"shown=discarded&bulk={action.pk}") == ["tests.mine"]
+    page = operator.get(f"{LIST}?shown=discarded&bulk={action.pk}").content.decode()
+    assert f'<input type="hidden" name="bulk" value="{action.pk}">' in page
+    assert f"bulk action {action.pk}</a>" in page
+
+
+def test_no_more_are_touched_than_the_preview_counted(operator: Client) -> None:
+    """A discard that is undone meanwhile is open again, with the number of long ago."""
+    back = a_dead_job(name="tests.back")
+    dead.discard(back, actor="ann", reason="by mistake")
+    a_dead_job(name="tests.shown")
+    form = form_of(operator.get(RETRY))
+    back.refresh_from_db()
+    discards.undo(back, actor="ann")
+    operator.post(RETRY, form)
+    assert DeadJob.objects.filter(resolution="").count() == 1
+    assert b"Retry 1 dead job?" in operator.post(RETRY, {**form, "count": "0"}).content

@@ -100,7 +100,7 @@ def test_a_key_that_no_row_can_have_chooses_none(operator: Client, key: str) -> 
     buried = a_dead_job()
     asked = {"chosen": "1", "id": key}
     assert operator.get(RETRY, asked).status_code == 200
-    form = {**asked, "up_to": str(buried.pk), "as_of": "2100-01-01T00:00:00Z"}
+    form = {**asked, "up_to": str(buried.pk), "as_of": "2100-01-01T00:00:00Z", "count": "1"}
     assert operator.post(RETRY, form).status_code == 302
     assert DeadJob.objects.get().resolution == ""
     assert operator.get(DEAD, {"older": key}).status_code == 200

@@ -65,7 +65,10 @@ def test_a_viewer_may_change_nothing_and_the_refusal_is_recorded(viewer: Client)
     assert viewer.post(LIST, FORM).status_code == 403
     assert viewer.post(act(rule, "remove")).status_code == 403
     assert viewer.get(act(rule, "off")).status_code == 403
-    assert AuditEntry.objects.filter(outcome="refused").count() == 2
+    refused = AuditEntry.objects.filter(outcome="refused").order_by("pk").values_list("action", flat=True)
+    assert list(refused) == ["add rule", "remove rule"]
+    assert viewer.post(act(rule, "off")).status_code == 403
+    assert refused.last() == "switch off rule"
     assert RecoveryRule.objects.get().is_on
 
 
