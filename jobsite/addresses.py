@@ -1,9 +1,12 @@
-"""Where the partners of the running demo are. Its launcher writes the file; the settings read it."""
+"""Where the parts of the running demo are. Its launcher writes the file; the settings read it."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+
+
+_SCHEMES = ("http://", "smtp://", "unix://")
 
 
 def running(path: Path) -> dict[str, str]:
@@ -13,4 +16,4 @@ def running(path: Path) -> dict[str, str]:
     except (OSError, ValueError):
         return {}
     items = told.items() if isinstance(told, dict) else ()
-    return {name: url for name, url in items if isinstance(url, str) and url.startswith("http://")}
+    return {name: url for name, url in items if isinstance(url, str) and url.startswith(_SCHEMES)}

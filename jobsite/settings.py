@@ -11,7 +11,7 @@ from jobsite.mail import mail_settings
 BASE_DIR = Path(__file__).resolve().parent.parent
 # What the demo and a development server store: database, static files, secrets.
 VAR_DIR = Path(environ.FileAwareEnv().str("VAR_DIR", default=str(BASE_DIR / "var")))
-# Where the partners are while the demo runs here: it takes other ports where the usual ones are in use.
+# Where Valkey and the partners are while the demo runs here: it takes other ports where the usual ones are in use.
 DEMO_ADDRESSES = VAR_DIR / "addresses.json"
 _running = addresses.running(DEMO_ADDRESSES)
 
@@ -22,14 +22,14 @@ env = environ.FileAwareEnv(
     ALLOWED_HOSTS=(list, ["127.0.0.1", "localhost"]),
     CSRF_TRUSTED_ORIGINS=(list, []),
     DATABASE_URL=(str, f"sqlite:///{VAR_DIR / 'jobsite.sqlite3'}"),
-    REDIS_URL=(str, "redis://127.0.0.1:6379/0"),
-    EMAIL_URL=(str, "smtp://127.0.0.1:2525"),
+    REDIS_URL=(str, _running.get("REDIS_URL", "redis://127.0.0.1:6379/0")),
+    EMAIL_URL=(str, _running.get("EMAIL_URL", "smtp://127.0.0.1:2525")),
     PAYMENTS_URL=(str, _running.get("PAYMENTS_URL", "http://127.0.0.1:8101")),
     WAREHOUSE_URL=(str, _running.get("WAREHOUSE_URL", "http://127.0.0.1:8102")),
     LISTS_URL=(str, _running.get("LISTS_URL", "http://127.0.0.1:8104")),
     MAILBOX_URL=(str, _running.get("MAILBOX_URL", "http://127.0.0.1:8103")),
     PAYMENTS_WEBHOOK_SECRET=(str, ""),
-    SITE_URL=(str, "http://127.0.0.1:8000"),
+    SITE_URL=(str, _running.get("SITE_URL", "http://127.0.0.1:8000")),
     OPERATORS_EMAIL=(str, "operators@example.com"),
     PARTNER_CONNECT_TIMEOUT=(float, 2.0),
     PARTNER_READ_TIMEOUT=(float, 5.0),

@@ -45,10 +45,14 @@ class Addresses:
             "EMAIL_URL": f"smtp://{HOST}:{self.smtp}",
         }
 
+    def tell(self, path: Path, **others: str) -> None:
+        """Write them into a file for the commands that are typed beside the demo, and `others` by their settings."""
+        path.write_text(json.dumps({**self.settings(), **others}))
+
     @contextmanager
     def told_in(self, path: Path) -> Iterator[None]:
-        """Keep them in a file for the commands that are typed beside the demo."""
-        path.write_text(json.dumps(self.settings()))
+        """Keep them in the file while the demo runs."""
+        self.tell(path)
         try:
             yield
         finally:

@@ -28,11 +28,14 @@ _ANSWER_WITHIN_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Launch:
-    """What one run of the demo was asked for: its code, where it keeps its data, where its parts listen."""
+    """What one run of the demo was asked for: its code, where it keeps its data, where its parts listen, and the
+    file that tells so.
+    """
 
     code_folder: Path
     data_folder: Path
     addresses: Addresses
+    told_in: Path
 
 
 def launch(wanted: Launch, output: Output) -> int:
@@ -92,11 +95,15 @@ def _settings(wanted: Launch) -> dict[str, str]:
 
 
 def _broker(wanted: Launch, supervisor: Supervisor) -> dict[str, str]:
-    """Start the embedded Valkey and say where it is, unless the environment names a server."""
+    """Start the embedded Valkey and say where it is, unless the environment names a server.
+
+    Its socket is in a new folder each time, so the commands beside the demo find it by the file only.
+    """
     if is_given("REDIS_URL"):
         return {}
     valkey = EmbeddedValkey(wanted.data_folder / "valkey")
     supervisor.start(valkey)
+    wanted.addresses.tell(wanted.told_in, REDIS_URL=valkey.url)
     return {"REDIS_URL": valkey.url}
 
 

@@ -115,11 +115,13 @@ def test_the_banners_addresses_and_login_are_true(demo: Demo, tmp_path: Path) ->
     assert "DEBUG = True" not in demo.get("/")
 
 
-def test_the_partner_command_reaches_the_running_demo(demo: Demo, tmp_path: Path) -> None:
+def test_commands_reach_the_running_demo(demo: Demo, tmp_path: Path) -> None:
     demo.wait_until_running()
     environment = {**os.environ, "VAR_DIR": str(tmp_path / "var"), "DJANGO_SETTINGS_MODULE": "jobsite.settings"}
     command = [sys.executable, "manage.py", "partner", "payments"]
     said = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+    told = subprocess.run([*command[:2], "jobs_circuits"], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
     address = json.loads((tmp_path / "var" / "addresses.json").read_text())["PAYMENTS_URL"]
     assert f"Payment gateway at {address}" in said
     demo.stop()

@@ -40,7 +40,7 @@ class Command(BaseCommand):
         keepsakes.lock(folder)
         output = Output(self.stdout, coloured=self._is_coloured(options))
         addresses = find_addresses(options["port"])
-        wanted = Launch(settings.BASE_DIR, data_folder=folder, addresses=addresses)
+        wanted = Launch(settings.BASE_DIR, folder, addresses, told_in=settings.DEMO_ADDRESSES)
         with addresses.told_in(settings.DEMO_ADDRESSES):
             status = guarded(lambda: launch(wanted, output))
         if status != 0:
