@@ -1,4 +1,4 @@
-"""`manage.py discard_dead`: end dead jobs for good."""
+"""`manage.py discard_dead`: end dead jobs; for some days that can be undone."""
 
 from jobs import dead
 from jobs.management.resolving import ResolveDead
