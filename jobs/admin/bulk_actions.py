@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -87,13 +89,16 @@ class BulkActionAdmin(ConsoleAdmin):
     def action_page(self, request: HttpRequest, pk: int) -> HttpResponse:
         action = get_object_or_404(BulkAction, pk=pk)
         fared = bulk.totals(action) if action.verb == BulkVerb.REQUEUE else None
+        words = action.selection.get("words", {})
         return self.page(
             request,
             "bulk_action.html",
             title=_("Bulk action %(number)s") % {"number": action.pk},
             action=action,
             rest=max(0, action.total - action.looked),
-            filter=action.selection.get("words", {}),
+            filter=words,
+            cause_page=reverse("admin:jobs_failurecause_change", args=[words["cause"]]) if "cause" in words else "",
+            same_filter=_dead_filter(words),
             chosen=len(action.selection.get("keys", ())) if "keys" in action.selection else None,
             rate=rate_in_words(action.rate) if action.rate else "",
             percent=f"{action.max_failures * 100:g} %",
@@ -142,6 +147,12 @@ def ask(request: HttpRequest, verb: BulkVerb, selection: bulk.Selection, **words
     else:
         messages.warning(request, _("This was already queued: nothing was asked for again."))
     return redirect("admin:jobs_bulkaction_change", pk=action.pk)
+
+
+def _dead_filter(words: dict[str, Any]) -> str:
+    """What narrows the list of dead jobs to the cause or job of a bulk action, as a query."""
+    names = {"cause": "cause", "name": "job"}
+    return "?" + urlencode({names[word]: value for word, value in words.items() if word in names})
 
 
 def _audit_of(action: BulkAction) -> list[AuditEntry]:

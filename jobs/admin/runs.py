@@ -24,7 +24,7 @@ from jobs.admin.keyset import COUNT_CAP, WINDOW, capped_counts, key_or_none, pag
 from jobs.admin.lane_line import lane_line
 from jobs.admin.run_filter import RunFilter, find_run
 from jobs.admin.timeline import timeline
-from jobs.errors import JobsError
+from jobs.errors import CircuitOpen, JobsError, LockHeld
 from jobs.models import AuditEntry, DeadJob, FailureCause, JobAttempt, JobRun, RunState
 from jobs.policies import Sheet
 
@@ -32,6 +32,8 @@ from jobs.policies import Sheet
 SHOWN_ATTEMPTS = 50
 SHOWN_CHILDREN = 20
 SHOWN_AUDIT = 20
+# The page that shows what these wait for is another one.
+_WAITS_FOR_ANOTHER = {f"{each.__module__}.{each.__qualname__}" for each in (CircuitOpen, LockHeld)}
 # What a row of the list shows; payloads and results may be large.
 _LISTED = (
     "rq_id",
@@ -263,7 +265,10 @@ class RunAdmin(ConsoleAdmin):
             lane=lane,
             may_fuse=access.may(request, access.MANAGE_FUSES),
             cause=_cause_of(attempts, burials),
+            circuit=_circuit_of(run),
+            waits_for_another=run.error_class in _WAITS_FOR_ANOTHER,
             latest_attempt=attempts[0].pk if attempts else None,
+            has_traceback=bool(attempts and attempts[0].traceback),
             attempts_capped=len(attempts) == SHOWN_ATTEMPTS,
             children=children[:SHOWN_CHILDREN],
             more_children=len(children) > SHOWN_CHILDREN,
@@ -363,6 +368,12 @@ def _policy_of(run: JobRun) -> Sheet | None:
     """What the code says of its retries now; None where this process does not know the job."""
     job = registry.find(run.name)
     return policies.sheet(job, attempts=run.options.get("attempts")) if job is not None else None
+
+
+def _circuit_of(run: JobRun) -> str | None:
+    """The circuit of the job, as the code has it now."""
+    job = registry.find(run.name)
+    return job.options.circuit if job is not None else None
 
 
 def _audit_of(run: JobRun) -> list[AuditEntry]:

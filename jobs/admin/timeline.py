@@ -51,9 +51,8 @@ def timeline(
     """What happened to a run in the order of time, and what comes next. `fuse` is what keeps it from starting;
     or it stands in the lane of its limits.
     """
-    events = [*_asked(run, now), *_pushed(run)]
-    for attempt in attempts:
-        events.append(_attempt(attempt, run))
+    tried = [_attempt(attempt, run) for attempt in attempts]
+    events = [*_asked(run, was_tried=bool(tried)), *_pushed(run), *tried]
     for burial in burials:
         events += _burial(burial)
     if not _is_told(run, burials):
@@ -67,8 +66,10 @@ def timeline(
     return events + _now(run, now)
 
 
-def _asked(run: JobRun, now: datetime) -> list[Event]:
-    text = _("to run not before its time") if run.due_at and run.due_at > run.created_at and not run.attempts else ""
+def _asked(run: JobRun, *, was_tried: bool) -> list[Event]:
+    """Once it was tried, `due_at` is that of its next attempt, whether that one counted or was put off."""
+    is_for_later = run.due_at and run.due_at > run.created_at and not run.attempts and not was_tried
+    text = _("to run not before its time") if is_for_later else ""
     return [Event(run.created_at, _("Asked for"), text=text)]
 
 

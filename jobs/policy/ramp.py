@@ -139,7 +139,7 @@ def _why_stop(ramp: Ramp, cohort: Cohort, signs: Signs, *, over: bool) -> str:
     if cohort.failed > ramp.max_failures * sample:
         return (
             f"{cohort.failed} of the latest {decided} failed again, "
-            f"which is more than {_percent(ramp.max_failures)} of {sample}"
+            f"and no more than {_percent(ramp.max_failures)} of {sample} may"
         )
     if over:
         return ""

@@ -16,7 +16,7 @@ from jobs import bulk
 from jobs.models import AuditEntry, BulkAction, DeadJob, JobRun, RunState
 from jobs.models.bulk import BulkVerb
 from jobs.policy.ramp import Ramp
-from tests.admin.rows import a_dead_job, a_run
+from tests.admin.rows import a_cause, a_dead_job, a_run
 from tests.admin.test_dead_jobs import DISCARD, RETRY, form_of, told
 
 LIST = reverse("admin:jobs_bulkaction_changelist")
@@ -149,6 +149,7 @@ def test_a_page_shows_how_far_it_is_and_why_it_stopped(
     assert "Bob: enough." in content
     assert "StillDown" in content
     assert re.search(r"failed again <strong[^>]*>1</strong>", content)
+    assert "This action does not try them again." in content
     assert re.search(r"waiting <strong>2</strong>", content)
     assert "data-refresh" not in content
 
@@ -249,3 +250,15 @@ def test_a_run_that_waits_for_no_time_is_left_alone(operator: Client) -> None:
     run = a_run("queued", ended_at=None)
     answer = operator.post(reverse("admin:jobs_jobrun_act", args=[run.pk, "run-now"]))
     assert "the run is queued" in told(answer)[0]
+
+
+def test_an_action_on_a_cause_leads_to_it_and_to_what_died_again(operator: Client) -> None:
+    cause = a_cause()
+    burial = a_dead_job(cause=cause)
+    chosen = bulk.Selection({"cause": cause.pk})
+    action = bulk.ask(BulkVerb.REQUEUE, chosen, actor="ann", reason="it is back", ramp=Ramp(canary=1))[0]
+    bulk.turn(action.pk)
+    JobRun.objects.filter(pk=burial.run_id).update(state="retrying", error_class="shop.StillDown")
+    content = operator.get(page_of(action)).content.decode()
+    assert reverse("admin:jobs_failurecause_change", args=[cause.pk]) in content
+    assert f'?cause={cause.pk}">dead jobs</a>' in content

@@ -489,3 +489,18 @@ def test_a_post_without_the_token_is_refused(operator: Client) -> None:
     strict.cookies = operator.cookies
     assert strict.post(act(dead.run, "retry"), {"burial": dead.pk}).status_code == 403
     assert JobRun.objects.get(pk=dead.run_id).state == RunState.DEAD
+
+
+def test_a_run_that_a_circuit_puts_off_says_so_calmly_and_leads_to_it(viewer: Client) -> None:
+    error = {"error_class": "jobs.errors.CircuitOpen", "error_message": "circuit list_provider is open"}
+    due_at = timezone.now() + timedelta(seconds=30)
+    run = a_run(RunState.SCHEDULED, name="orders.subscribe", attempts=0, due_at=due_at, **error)
+    an_attempt(run, 1, outcome="postponed", verdict="put off", traceback="", **error)
+    content = viewer.get(page(run)).content.decode()
+    assert "<strong>Put off:</strong> circuit list_provider is open. It is tried again by itself" in content
+    assert content.count(reverse("admin:jobs_circuitsandlocks_changelist")) == 3, (
+        "in the sections, the note and the facts"
+    )
+    assert "jobs-verdict" not in content
+    assert "Traceback" not in content
+    assert "to run not before its time" not in content, "it was asked for at once"
