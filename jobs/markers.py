@@ -221,13 +221,13 @@ def _check_left_behind(deed: Deed[M], marker: M, now: datetime) -> None:
     same_run = marker.run is not None and marker.run == current_run_id()
     if not same_run and now < marker.held_until:
         left = (marker.held_until - now).total_seconds()
-        raise PutOffJob(min(left, _COME_BACK_SECONDS), f"another run is at {deed.words}")
+        raise PutOffJob(min(left, _COME_BACK_SECONDS), f"another run is at {_within(deed.words)}")
 
 
 def _take_over(deed: Deed[M], marker: M, now: datetime) -> M:
     facts = deed.model.undone() | _claim_facts(deed, now)
     if not _as_it_was(marker).update(**facts):
-        raise PutOffJob(_COME_BACK_SECONDS, f"another run has just begun with {deed.words}")
+        raise PutOffJob(_COME_BACK_SECONDS, f"another run has just begun with {_within(deed.words)}")
     for field, value in facts.items():
         setattr(marker, field, value)
     return marker
@@ -262,3 +262,8 @@ def _persisted(model: type[Marker], write: Callable[[], T]) -> T:
 
 def _database(model: type[Marker]) -> str:
     return router.db_for_write(model)
+
+
+def _within(words: str) -> str:
+    """The words of a deed, which begin a sentence, inside of one."""
+    return words[:1].lower() + words[1:]

@@ -185,6 +185,7 @@ class FailureCauseAdmin(ConsoleAdmin):
             sample=_there([cause]),
             may_act=access.may(request, access.FAILURES),
             may_retry=access.may(request, access.REQUEUE),
+            may_fuse=access.may(request, access.MANAGE_FUSES),
             actions=[each for each in ACTIONS.values() if each.fits(cause)],
             audit_entries=_audit_of(cause) if access.may(request, access.VIEW_AUDIT) else None,
         )

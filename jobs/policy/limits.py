@@ -57,7 +57,8 @@ class Limit:
         return (self.numbers, len(self.key)) == (other.numbers, len(other.key))
 
     def __str__(self) -> str:
-        return f"{self.most} at once" if self.seconds is None else f"{self.most} per {self.seconds:g} s"
+        how_many = f"{self.most} at once" if self.seconds is None else f"{self.most} per {self.seconds:g} s"
+        return f"{how_many} for each {' and '.join(self.key)}" if self.key else how_many
 
 
 def at_once(most: int, *, key: Key = None, name: str | None = None) -> Limit:
@@ -67,7 +68,7 @@ def at_once(most: int, *, key: Key = None, name: str | None = None) -> Limit:
     share. Raises `BadOptions`.
 
     >>> str(at_once(2, key="customer_id"))
-    '2 at once'
+    '2 at once for each customer_id'
     """
     called = f"at_once({most!r}, …)"
     _check_most(most, called)

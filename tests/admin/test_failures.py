@@ -135,6 +135,14 @@ def test_the_page_of_a_cause_shows_all_of_it(operator: Client, assert_strict: Ca
     assert cause.fingerprint in content
 
 
+def test_the_page_of_a_cause_leads_to_a_fuse_for_those_who_may(operator: Client, viewer: Client) -> None:
+    cause = a_cause(name="tests.ship")
+    hold = reverse("admin:jobs_fuse_add") + "?job=tests.ship"
+    page = reverse("admin:jobs_failurecause_change", args=[cause.pk])
+    assert hold in operator.get(page).content.decode()
+    assert hold not in viewer.get(page).content.decode()
+
+
 def test_a_cause_that_is_not_there_is_not_found(viewer: Client) -> None:
     assert viewer.get(reverse("admin:jobs_failurecause_change", args=[99])).status_code == 404
     assert viewer.get(reverse("admin:jobs_failurecause_change", args=[10**30])).status_code == 404

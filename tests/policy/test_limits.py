@@ -23,7 +23,8 @@ many_limits = st.lists(
     ("limit", "words", "told"),
     [
         (at_once(2), "2 at once", (2, 0)),
-        (at_once(1, key="customer"), "1 at once", (1, 0)),
+        (at_once(1, key="customer"), "1 at once for each customer", (1, 0)),
+        (at_once(1, key=["customer", "shop"]), "1 at once for each customer and shop", (1, 0)),
         (per_window(100, seconds=60), "100 per 60 s", (100, 60_000_000)),
         (per_window(1, seconds=0.5), "1 per 0.5 s", (1, 500_000)),
     ],
