@@ -11,13 +11,14 @@ import sys
 import tracemalloc
 import uuid
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from jobs import bulk
+from jobs import bulk, recovery
 from jobs.models import BulkAction, DeadJob, JobRun
 from jobs.models.bulk import BulkVerb
 from jobs.policy.ramp import Ramp
@@ -124,6 +125,19 @@ def test_the_command_works_without_a_worker_and_can_be_stopped_and_resumed(worke
     call_command("requeue_dead", resume=action.pk, stdout=out)
     assert "40 dead jobs requeued." in out.getvalue()
     wait_until(lambda: calls(workers).total() == 40, seconds=30, what="all to be called")
+
+
+def test_a_rule_revives_what_died_of_a_partner_that_was_away_with_nobody_looking(workers: Workers) -> None:
+    bury(12)
+    DeadJob.objects.update(died_at=timezone.now() - timedelta(hours=1), error_class="ConnectionError")
+    DeadJob.objects.filter(pk__in=DeadJob.objects.values("pk")[:2]).update(error_class="ValueError")
+    heal(workers)
+    recovery.add("tests.sample.*", actor="ann", per_hour=6)
+    workers.start()
+    wait_until(lambda: calls(workers).total() == 6, seconds=60, what="the rule's limit to be called")
+    wait_until(lambda: over(BulkAction.objects.get()), seconds=60, what="the action to end")
+    assert DeadJob.objects.filter(resolution="").count() == 6
+    assert set(DeadJob.objects.exclude(resolution="").values_list("error_class", flat=True)) == {"ConnectionError"}
 
 
 def test_the_rate_is_held(workers: Workers) -> None:

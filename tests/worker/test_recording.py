@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.db import OperationalError, ProgrammingError, connection
 from django.db.models import Sum
+from django.utils import timezone
 
-from jobs import failpoints
+from jobs import bulk, failpoints, recovery
 from jobs.broker import journal, keys
 from jobs.broker.connection import client
 from jobs.broker.inspect import journal_now
 from jobs.errors import BrokerUnavailable
-from jobs.models import DeadJob, JobAttempt, MetricMinute
+from jobs.models import BulkAction, DeadJob, JobAttempt, JobRun, MetricMinute
+from jobs.models.bulk import BulkVerb
 from jobs.recorder import successes
 from jobs.worker import recording
 from jobs.worker.recording import Recording
 from tests.engine import attempt_next, hash_of, make_job
 from tests.sample import jobs as sample
+from tests.test_dead import a_dead_run
 
 __all__ = ["make_job"]
 
@@ -136,3 +141,19 @@ def test_another_process_goes_on_where_one_died(place, monkeypatch, make_job):
     assert (JobAttempt.objects.count(), DeadJob.objects.count()) == (1, 1)
     sums = MetricMinute.objects.aggregate(*map(Sum, ("started", "succeeded", "dead")))
     assert list(sums.values()) == [2, 1, 1]
+
+
+def test_it_asks_for_what_recovery_rules_want():
+    a_dead_run(died=timedelta(hours=1), error_class="TimeoutError")
+    rule = recovery.add("tests.*", actor="ann")
+    Recording().turn()
+    assert BulkAction.objects.get().rule == rule
+
+
+def test_it_gives_a_bulk_action_that_has_lost_its_run_another_one():
+    a_dead_run()
+    bulk.ask(BulkVerb.REQUEUE, bulk.Selection(), actor="ann", reason="it is back")
+    JobRun.objects.filter(name=bulk.JOB).delete()
+    BulkAction.objects.update(touched_at=timezone.now() - timedelta(hours=1))
+    Recording().turn()
+    assert JobRun.objects.filter(name=bulk.JOB).count() == 1
