@@ -13,6 +13,7 @@ from jobs.broker import fuses as copies
 from jobs.broker import keys
 from jobs.broker.connection import client
 from jobs.errors import BadFuse, BrokerUnavailable, NotLiftable, UnknownJob
+from jobs.fuses import looking, operating
 from jobs.models import AuditEntry, Fuse
 from jobs.signals import job_fused
 from tests.engine import a_run
@@ -93,7 +94,7 @@ def test_the_same_runs_get_one_fuse_at_a_time():
 
 
 def test_there_are_no_more_fuses_than_a_claim_can_look_at(monkeypatch):
-    monkeypatch.setattr(fuses, "MOST", 1)
+    monkeypatch.setattr(operating, "MOST", 1)
     add()
     with pytest.raises(BadFuse, match="Lift some first"):
         add("urgent")
@@ -195,7 +196,7 @@ def test_a_preview_counts_what_left_an_argument_out():
 
 
 def test_a_preview_counts_no_further_than_it_tells(monkeypatch):
-    monkeypatch.setattr(fuses, "COUNT_CAP", 2)
+    monkeypatch.setattr(looking, "COUNT_CAP", 2)
     sample.add.enqueue_many([(1, 2)] * 3)
     seen = fuses.preview("add")
     assert (seen.count, seen.capped) == (2, True)
