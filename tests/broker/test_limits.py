@@ -338,16 +338,21 @@ def test_nothing_is_left_when_all_have_ended(limited):
     assert inspect.laned(["default"]) == [0]
 
 
-@pytest.mark.parametrize("by", ["a claim", "a person"])
-def test_when_the_last_run_is_taken_nobody_is_called_for_it_again(limited, by):
-    (run_id,) = limited(at_once(2))()
-    if by == "a claim":
-        assert len(claim(1)) == 1
-    else:
-        withdraw(run_id, queue="default", life=0)
+def _delete_lanes(run_id):
+    client().delete(keys.lanes("default"))
     assert claim(1) == []
-    # Who waits for this key would ask again and again.
+
+
+@pytest.mark.parametrize(
+    "take", [lambda _: claim(1), lambda run_id: withdraw(run_id, queue="default", life=0), _delete_lanes]
+)
+def test_when_the_last_run_is_taken_nobody_is_called_for_it_again(limited, take):
+    (run_id,) = limited(at_once(2))()
+    assert client().exists(keys.bell("default"))
+    take(run_id)
+    # Who waits for this key would ask again and again, and who works until all is done would never end.
     assert not client().exists(keys.bell("default"))
+    assert not inspect.anything_queued(["default"])
 
 
 def test_claims_without_limits_are_told_no_numbers(limited, monkeypatch):

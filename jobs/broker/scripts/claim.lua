@@ -152,7 +152,7 @@ for at = 10 + tokens + count, #ARGV do
   if has_fuses then fuses.let_go(queue, room, take) end
   local free = tokens - used
   if call('EXISTS', 'jobs:lanes:' .. queue) == 0 then
-    -- The last run of the last lane may have been taken by a claim that wanted no more, or by a person.
+    -- So it is where somebody deleted the set of the lanes.
     if limits.told ~= '' then stop_bell(queue) end
     from_list(queue, free)
     if strays > 0 then from_lanes(queue, tokens - used) end

@@ -77,6 +77,7 @@ setmetatable(lanes, { __index = function(_, wanted)
     if call('ZREM', 'jobs:lanes:' .. queue, lane) == 1 and call('EXISTS', 'jobs:lanes:' .. queue) == 0 then
       -- A key that somebody deleted is made good here.
       pcall('HDEL', 'jobs:laned', queue)
+      pcall('LPOP', 'jobs:bell:' .. queue)
     end
     return true
   end
