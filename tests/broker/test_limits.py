@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -16,7 +17,7 @@ from jobs.broker.push import withdraw
 from jobs.broker.schedule import tick
 from jobs.broker.settle import Settlement, settle
 from jobs.drafts import limits_of
-from tests.broker.messages import a_moment_ago, pushed
+from tests.broker.messages import a_moment_ago, message, pushed
 from tests.engine import OTHER, WORKER, claim, hash_of, make_job, places
 
 __all__ = ["make_job"]
@@ -109,10 +110,24 @@ def test_a_name_makes_jobs_share_a_limit(limited):
 
 def test_a_slot_that_a_blocked_lane_cannot_use_goes_to_the_next(limited):
     push_some = limited(at_once(2, name="api"), at_once(1, key="customer"))
-    first, second, third = push_some(1, 3), push_some(2, 1), push_some(3, 1)
+    first, second = push_some(1, 3), push_some(2, 1)
     taken = claim(5)
     assert ids(taken) == [first[0], second[0]]
+    # It comes behind the first customer's, which is woken for the slot and waits for another.
+    third = push_some(3, 1)
+    assert claim(5) == []
     end(taken[1])
+    assert ids(claim(5)) == third
+
+
+def test_a_slot_for_which_a_run_was_woken_that_has_ended_goes_to_the_next(limited):
+    push_some = limited(at_once(1, name="api"), at_once(5, key="customer"))
+    push_some(1)
+    taken = claim(5)
+    (gone,), third = push_some(2), push_some(3)
+    assert claim(5) == []
+    client().hset(keys.job(gone), "status", "canceled")
+    end(*taken)
     assert ids(claim(5)) == third
 
 
@@ -155,6 +170,16 @@ def test_a_run_that_is_removed_frees_its_slot(limited):
     claim()
     assert broker_places.remove([Sought(wanted[0], "default", 0)]) == 1
     assert ids(claim()) == wanted[1:]
+
+
+def test_a_run_of_a_later_life_takes_the_slot_of_the_earlier_one(limited):
+    push_some = limited(at_once(1))
+    (run_id,) = push_some()
+    taken = claim()
+    later = message(run_id, life=1, limits=hash_of(run_id)["limits"])
+    assert broker_places.restore([later], crashes=[0], at=datetime.now(UTC), ended_too=False) == ["restored"]
+    assert ids(claim()) == [run_id]
+    assert settle(WORKER, [Settlement(taken[0], "end")]) == [False]
 
 
 def test_a_withdrawn_run_is_passed_by(limited):

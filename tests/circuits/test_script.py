@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from jobs.broker import circuits as server
 from jobs.broker import lua
 from jobs.broker.circuits import PROBE_LIFE_SECONDS
+from jobs.broker.connection import client
 from jobs.policy import circuit
 from jobs.policy.circuit import Rules, State
 
@@ -81,3 +82,13 @@ def test_the_server_takes_the_steps_that_the_policy_decides(steps):
             assert answer[6] == len([at for at in shown.failures if at > now - RULES.within])
         if shown.since:
             assert answer[3] == shown.since * 1000
+
+
+def test_what_a_person_holds_without_end_is_kept_without_end():
+    for number in range(RULES.failures):
+        server.fail("held", RULES, token=str(number))
+    assert client().ttl("jobs:circuit:held") > 0
+    server.hold_open("held", RULES, seconds=None, by="ann", reason="")
+    assert client().ttl("jobs:circuit:held") == -1
+    server.close("held", RULES, held_seconds=None, by="ann", reason="")
+    assert client().ttl("jobs:circuit:held") > 0

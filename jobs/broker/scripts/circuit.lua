@@ -39,10 +39,9 @@ local function become(new_phase, new_until, new_probe)
 end
 local function let_go() held, by, reason, changed = 0, '', '', true end
 
--- A hold that has ended: an open circuit may be probed, a closed one counts anew.
+-- A hold that has ended: an open circuit may be probed, a closed one counts from now on, for meanwhile nothing counted.
 if held > 0 and now >= held then
   till = phase == 'open' and held or 0
-  if phase == 'closed' then clean = true end
   let_go()
 end
 local is_probe = phase == 'half-open' and probe == token and token ~= ''
@@ -62,8 +61,6 @@ elseif what == 'failure' then
   if is_probe then
     become('open', now + open_for, '')
   elseif held == 0 and phase == 'closed' then
-    if clean then call('DEL', failed) end
-    clean = false
     call('ZREMRANGEBYSCORE', failed, '-inf', now - window)
     call('ZADD', failed, now, token)
     call('PEXPIRE', failed, math.ceil(window))
