@@ -196,6 +196,17 @@ def test_what_an_expired_fuse_was_to_discard_is_discarded_and_what_comes_later_i
     assert [(one.payload[0][0], one.fuse > 0) for one in claim(10)] == [(9, False), (0, True), (1, True), (2, True)]
 
 
+def test_of_that_a_claim_needs_no_word_from_the_recording_process():
+    fuse = add(action="discard")
+    sample.add.enqueue_many([(number, 0) for number in range(3)])
+    sample.bystander.enqueue(0, 0)
+    claim(1)
+    over = copies.entry("tests.sample.add", [], action="discard", per_second=0, expires_ms=1)
+    copies.publish({fuse.pk: over})
+    sample.add.enqueue(9, 0)
+    assert [(one.payload[0][0], one.fuse > 0) for one in claim(10)] == [(9, False), (0, True), (1, True), (2, True)]
+
+
 def test_what_a_lifted_fuse_was_to_discard_runs():
     fuse = add(action="discard")
     sample.add.enqueue(1, 2)
@@ -230,6 +241,12 @@ def test_a_slow_fuse_lets_so_many_start_and_keeps_the_order():
     assert started == list(range(55))
     # A second's worth at once, and then so many in a second.
     assert 0.3 < times[-1] < 2.0
+
+
+def test_a_slow_fuse_lets_a_seconds_worth_start_at_once():
+    add(action="slow", rate="10/s")
+    sample.add.enqueue_many([(number, 0) for number in range(20)])
+    assert len(claim(20)) == 10
 
 
 def test_a_retry_and_a_run_that_comes_due_are_caught_too():
