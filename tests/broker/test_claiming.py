@@ -90,6 +90,16 @@ def test_rqs_own_cleanup_leaves_a_started_run_alone():
     assert hash_of(run_id)["status"] == "started"
 
 
+def test_a_second_copy_of_an_id_is_dropped():
+    (run_id,) = pushed()
+    client().rpush(keys.queue("default"), run_id)
+    (taken,) = claim(2)
+    assert places(run_id) == ["started:default"]
+    settle(WORKER, [Settlement(taken, "end")])
+    client().rpush(keys.queue("default"), run_id)
+    assert claim(2) == []
+
+
 def test_an_id_without_a_hash_is_told_to_the_journal_and_takes_no_room():
     gone, there = pushed(2)
     client().delete(keys.job(gone))
