@@ -14,7 +14,7 @@ If Redis cannot answer, calls go through. `policy/circuit.py` decides, `passing`
 this process knows, `operating` what operators see and do.
 """
 
-from jobs.circuits.knowing import forget
+from jobs.circuits.knowing import forget, set_aside
 from jobs.circuits.operating import Status, force_close, force_open, local_names, names, status, statuses
 from jobs.circuits.passing import Circuit, circuit, through
 
@@ -27,6 +27,7 @@ __all__ = [
     "forget",
     "local_names",
     "names",
+    "set_aside",
     "status",
     "statuses",
     "through",

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobs import registry
+from jobs import circuits, registry
 from jobs.enqueueing import Run, build
 from jobs.errors import BadOptions
 from jobs.handles import run_of
@@ -117,7 +117,7 @@ def fake() -> Iterator[FakeJobs]:
     job is not recorded twice, since nothing ends here.
     """
     jobs = FakeJobs()
-    with opened(_FakeDoor(jobs)):
+    with circuits.set_aside(), opened(_FakeDoor(jobs)):
         yield jobs
 
 

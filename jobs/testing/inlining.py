@@ -16,7 +16,7 @@ from django.db import router
 from django.utils import timezone
 from rq.utils import utcformat
 
-from jobs import callbacks
+from jobs import callbacks, circuits
 from jobs.broker.claim import Claim
 from jobs.broker.settle import Settlement
 from jobs.checkpoints import ForgetfulKeeper
@@ -173,11 +173,12 @@ def inline(*, errors: Errors = "raise", max_runs: int = MAX_RUNS) -> Iterator[In
     through the same binding, JSON and middleware and has its `current_run()`, but no row, no retry and no time
     limit. What a job raises comes out where the run was started, and what was to run after it is dropped;
     `errors="keep"` goes on and keeps it in `attempts`. What is enqueued for later waits for `run_due`.
+    Circuits let all calls through.
     Raises `TooManyRuns` after `max_runs`.
     """
     jobs = InlineJobs(errors=errors, max_runs=max_runs)
     commits = AfterCommit(router.db_for_write(JobRun))
-    with opened(_InlineDoor(jobs, commits)):
+    with circuits.set_aside(), opened(_InlineDoor(jobs, commits)):
         with commits.watching():
             yield jobs
         commits.catch_up()

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import IntegrityError
 
-from jobs import DiscardJob, JobTimedOut, Unique, current_run, job
+from jobs import DiscardJob, JobTimedOut, RetryPolicy, Unique, current_run, fixed, job
 
 # What the jobs saw, oldest first. A fixture empties it.
 seen: list[Any] = []
@@ -83,3 +83,9 @@ def refused(key: str) -> None:
 def until_started(key: str, times: int) -> None:
     """Asks for itself once more while it runs."""
     seen.append(until_started.enqueue(key, 0).created if times else "last")
+
+
+@job(name="testing.call_partner", circuit="testing.partner", retry=RetryPolicy(attempts=10, backoff=fixed(1)))
+def call_partner() -> None:
+    seen.append("called")
+    raise ConnectionError("no answer")

@@ -29,7 +29,7 @@ from tests.sample.jobs import (
     urgent,
     write_politely,
 )
-from tests.testing.chores import delegate, end_by, introduce, note, only_again, recur, recur_later, seen
+from tests.testing.chores import call_partner, delegate, end_by, introduce, note, only_again, recur, recur_later, seen
 
 Drain = Callable[..., Attempts]
 
@@ -269,3 +269,10 @@ def test_an_async_job_writes_through_the_connection_of_its_thread(db: None) -> N
     assert drain().counts == {"done": 1}
     assert SentEmail.objects.get().kind == "drained"
     assert run.state == "succeeded"
+
+
+@pytest.mark.django_db
+def test_a_circuit_opens_as_ever_and_its_runs_are_put_off(jobs_drain: Drain) -> None:
+    run = call_partner.enqueue()
+    assert jobs_drain(due=True).counts == {"retry": 5, "put off": 1}
+    assert run.state == "scheduled"

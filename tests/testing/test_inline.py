@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from jobs import AlreadyPending, current_run
+from jobs import AlreadyPending, circuits, current_run
 from jobs.broker.inspect import anything_queued
 from jobs.conf import queue_names
 from jobs.errors import ArgumentsNotJSON, NoCurrentRun
@@ -17,6 +17,7 @@ from jobs.testing import InlineJobs, TooManyRuns, inline
 from orders.models import Customer
 from tests.sample.jobs import add, add_later, end_as, flood
 from tests.testing.chores import (
+    call_partner,
     delegate,
     end_by,
     end_unique,
@@ -278,3 +279,13 @@ def test_it_decorates_a_function() -> None:
 
     ask()
     assert seen == [["x"]]
+
+
+def test_a_circuit_lets_all_through_and_hears_of_no_failure() -> None:
+    with inline(errors="keep") as jobs:
+        for _ in range(7):
+            call_partner.enqueue()
+    assert (seen, jobs.attempts.counts) == (["called"] * 7, {"retry": 7})
+    assert "testing.partner" not in [one.name for one in circuits.statuses() if one.failures]
+    with circuits.circuit("testing.partner"):
+        pass
