@@ -262,3 +262,15 @@ def test_an_action_on_a_cause_leads_to_it_and_to_what_died_again(operator: Clien
     content = operator.get(page_of(action)).content.decode()
     assert reverse("admin:jobs_failurecause_change", args=[cause.pk]) in content
     assert f'?cause={cause.pk}">dead jobs</a>' in content
+
+
+def test_what_failed_again_and_was_mended_since_shows_no_error_any_more(operator: Client) -> None:
+    burial = a_dead_job()
+    action = an_action(canary=1)
+    bulk.turn(action.pk)
+    # A later life, which another one gave it.
+    later = {"state": "succeeded", "life": 2, "ended_at": timezone.now(), "error_class": "shop.StillDown"}
+    JobRun.objects.filter(pk=burial.run_id).update(**later)
+    content = operator.get(page_of(action)).content.decode()
+    assert "since then it has succeeded" in content
+    assert "StillDown" not in content
