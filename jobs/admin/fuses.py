@@ -150,6 +150,7 @@ class FuseAdmin(ConsoleAdmin):
             "fuse_add.html",
             title=_("Add a fuse"),
             form=form,
+            there=fuses.active().filter(name=form.job),
             reason=reason,
             reason_missing=request.method == "POST" and not reason,
             actions=FuseAction.choices,

@@ -231,3 +231,10 @@ def test_who_may_manage_fuses_is_led_to_them(operator: Client, viewer: Client) -
     for page in pages:
         assert f"{ADD}?job={run.name}" in operator.get(page).content.decode()
         assert ADD not in viewer.get(page).content.decode()
+
+
+def test_who_adds_a_second_fuse_is_told_of_the_first(operator: Client) -> None:
+    first = a_fuse()
+    content = operator.get(ADD, ASKED).content.decode()
+    assert f"Fuse {first.pk}</a> is on this job already (ann: &lt;b&gt;it loops&lt;/b&gt;)." in content
+    assert "is on this job already" not in operator.get(ADD, {**ASKED, "job": "tests.sample.fail"}).content.decode()
