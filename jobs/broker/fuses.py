@@ -15,6 +15,7 @@ from jobs.policy.fusing import Condition
 logger = logging.getLogger(__name__)
 
 
+_DIGITS_MOST = 18
 # A fuse that has ended: what waits in its lanes is taken first; or discarded still, for that was to come of it.
 OVER = '{"over":true}'
 OVER_DISCARDING = '{"over":true,"discard":true}'
@@ -51,7 +52,12 @@ def published() -> dict[int, str]:
             logger.error("%s is in use for something else, so no fuse works; rename or delete that key", keys.FUSES)
             return {}
         found = client().hgetall(keys.FUSES)
-    return {int(field): text.decode(errors="replace") for field, text in found.items() if field.isdigit()}
+    return {int(field): text.decode(errors="replace") for field, text in found.items() if _is_number(field)}
+
+
+def _is_number(field: bytes) -> bool:
+    """As the script has it: not when the next run may start, and nothing longer than any row's number."""
+    return field.isdigit() and len(field) <= _DIGITS_MOST
 
 
 def forget(fuses: Iterable[int]) -> None:

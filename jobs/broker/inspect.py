@@ -10,6 +10,7 @@ from jobs.broker import keys
 from jobs.broker.connection import client, errors_named
 
 _OLDEST_SERVER = (6, 2)
+_DIGITS_MOST = 18
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,14 @@ def queues_now(names: Sequence[str]) -> list[QueueNow]:
         pipeline.zcard(keys.scheduled(name))
     pipeline.hmget(keys.LANED, [*names, ""])
     with errors_named():
-        *answers, laned = pipeline.execute()
+        *answers, laned = pipeline.execute(raise_on_error=False)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+    if isinstance(laned, Exception):
+        laned = [None] * len(names)
     return [
-        QueueNow(name, depth + int(in_lanes or 0), started, scheduled)
+        QueueNow(name, depth + _count(in_lanes), started, scheduled)
         for name, depth, started, scheduled, in_lanes in zip(
             names, answers[0::3], answers[1::3], answers[2::3], laned, strict=False
         )
@@ -52,7 +58,15 @@ def queues_now(names: Sequence[str]) -> list[QueueNow]:
 def laned(names: Sequence[str]) -> list[int]:
     """How many runs wait in the lanes of each of these queues. Raises `BrokerUnavailable`."""
     with errors_named():
-        return [int(count or 0) for count in client().hmget(keys.LANED, [*names, ""])[:-1]]
+        # A count that is damaged must not stop whoever looks for what was lost.
+        if client().type(keys.LANED) != b"hash":
+            return [0] * len(names)
+        return [_count(told) for told in client().hmget(keys.LANED, [*names, ""])[:-1]]
+
+
+def _count(told: bytes | None) -> int:
+    """A number that Redis keeps for us; 0 where it is missing or damaged."""
+    return int(told) if told and told.isdigit() and len(told) <= _DIGITS_MOST else 0
 
 
 @dataclass(frozen=True)

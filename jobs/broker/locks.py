@@ -10,9 +10,12 @@ from typing import Any
 from jobs.broker import keys, lua
 from jobs.broker.connection import client, errors_named
 from jobs.broker.lua import Call
+from jobs.policy.storable import LATEST_MS
 
 # More than anybody looks at.
 LISTED_MOST = 200
+# As far as a float is exact.
+_LARGEST = 2.0**53
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,8 @@ def _listed(name: str, fields: dict[bytes, bytes], left_ms: int, now: float) -> 
         token=told.get("token", ""),
         fence=int(_number(told.get("fence"))),
         holder=_holder(told.get("holder", "")),
-        since=_number(told.get("since")) / 1000,
-        renewed=_number(told.get("renewed")) / 1000,
+        since=min(_number(told.get("since")), LATEST_MS) / 1000,
+        renewed=min(_number(told.get("renewed")), LATEST_MS) / 1000,
         expires=now + max(0, left_ms) / 1000,
         now=now,
     )
@@ -145,15 +148,16 @@ def _holder(told: str) -> Holder:
     try:
         data = json.loads(told)
         return Holder(str(data["host"]), int(data["process"]), *(str(data[word]) for word in ("worker", "job", "run")))
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return Holder()
 
 
 def _number(text: str | None) -> float:
     try:
-        return float(text or 0)
+        found = float(text or 0)
     except ValueError:
         return 0.0
+    return found if 0 <= found <= _LARGEST else 0.0
 
 
 def _milliseconds(seconds: float) -> int:

@@ -17,7 +17,7 @@ from jobs.circuits import knowing
 from jobs.circuits.passing import circuit, defined
 from jobs.errors import BadOptions
 from jobs.models import AuditEntry
-from jobs.policy.circuit import Phase, Rules, check_name
+from jobs.policy.circuit import Phase, Rules, check_name, is_name
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def names() -> list[str]:
 
     Raises `BrokerUnavailable`.
     """
-    return sorted({*local_names(), *server.names()})
+    return sorted({*local_names(), *filter(is_name, server.names())})
 
 
 def status(name: str) -> Status:

@@ -173,9 +173,14 @@ def close(state: State, *, now: float, held_until: float | None = None) -> State
 
 def check_name(name: object, *, of: str = "circuit") -> str:
     """Raises `BadOptions` for what is no short, printable text."""
-    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME or not name.isprintable() or name != name.strip():
+    if not isinstance(name, str) or not is_name(name):
         raise BadOptions(f"{of} {name!r}: a name is a printable text of 1 to {LONGEST_NAME} characters")
     return name
+
+
+def is_name(text: str) -> bool:
+    """Whether it is a short, printable text."""
+    return 0 < len(text) <= LONGEST_NAME and text.isprintable() and text == text.strip()
 
 
 def _is_probe(state: State, token: str) -> bool:

@@ -119,3 +119,16 @@ def test_what_waits_in_lanes_counts_as_waiting():
     withdraw(third, queue="default", life=0)
     assert inspect.laned(["default", "low"]) == [2, 0]
     assert inspect.anything_queued(["default"])
+
+
+@pytest.mark.parametrize("told", ["x", "-3", "9" * 5000])
+def test_a_damaged_count_of_lanes_counts_as_none(told):
+    client().hset(keys.LANED, "default", told)
+    assert inspect.laned(["default"]) == [0]
+    assert inspect.queues_now(["default"])[0].depth == 0
+
+
+def test_a_count_of_lanes_whose_key_is_in_use_counts_as_none():
+    client().set(keys.LANED, "x")
+    assert inspect.laned(["default"]) == [0]
+    assert inspect.queues_now(["default"])[0].depth == broker_places.depth(["default"]) == 0

@@ -403,3 +403,35 @@ def _claim_until(enough, *, most_seconds=10.0):
         taken += claimed
         time.sleep(0.005)
     return taken
+
+
+@pytest.mark.parametrize("stranger", ["garbage", "low\tt\tat_once:x", "\t", ""])
+def test_a_lane_of_another_queue_takes_nobodys_turn(limited, stranger):
+    wanted = limited(at_once(2))(count=2)
+    client().zadd(keys.lanes("default"), {stranger: 1})
+    assert [ids(claim(1)) for _ in "ab"] == [[one] for one in wanted]
+    assert not client().exists(keys.lanes("default"), keys.bell("default"))
+
+
+def test_a_window_whose_starts_are_to_come_does_not_wait_for_them(limited):
+    wanted = limited(per_window(1, seconds=60))()
+    in_an_hour = (time.time() + 3600) * 1_000_000
+    client().zadd(keys.window("per_window:tests.limited"), {"before the clock was set back": in_an_hour})
+    assert ids(claim()) == wanted
+
+
+def test_who_waits_is_not_woken_when_the_last_run_took_the_last_room(limited):
+    wanted = limited(at_once(2))(count=2)
+    assert [ids(claim(1)) for _ in "ab"] == [[one] for one in wanted]
+    assert not inspect.anything_queued(["default"])
+
+
+@pytest.mark.parametrize("others", [None, "x"])
+def test_a_bell_without_lanes_is_silent_after_a_tick(limited, others):
+    limited(at_once(2))(count=2)
+    client().delete(keys.lanes("default"))
+    if others:
+        client().set(keys.lanes("default"), others)
+    assert claim(1) == []
+    tick([WORKER.id], ["default"])
+    assert not inspect.anything_queued(["default"])

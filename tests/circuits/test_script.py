@@ -5,11 +5,13 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jobs import circuits
 from jobs.broker import circuits as server
-from jobs.broker import lua
+from jobs.broker import keys, lua
 from jobs.broker.circuits import PROBE_LIFE_SECONDS
 from jobs.broker.connection import client
 from jobs.policy import circuit
@@ -92,3 +94,15 @@ def test_what_a_person_holds_without_end_is_kept_without_end():
     assert client().ttl("jobs:circuit:held") == -1
     server.close("held", RULES, held_seconds=None, by="ann", reason="")
     assert client().ttl("jobs:circuit:held") > 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("field", ["since", "until", "held"])
+def test_a_damaged_number_neither_holds_a_circuit_nor_hides_it(field):
+    for damaged in ("nan", "inf", "-inf", "1e300", "x", "9" * 30):
+        client().hset(
+            "jobs:circuit:damaged", mapping={"phase": "open", "since": 1, "until": 1, "held": 0, field: damaged}
+        )
+        client().zadd(keys.CIRCUITS, {"damaged": 1, "no\tname": 1, b"\xff": 1})
+        assert [one.phase for one in circuits.statuses() if one.name == "damaged"] == ["open"]
+        assert server.enter("damaged", RULES, token="mine").may == "probe"

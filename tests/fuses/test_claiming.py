@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import timedelta
 
@@ -379,3 +380,23 @@ def test_a_discarded_run_of_a_limited_job_takes_no_slot(make_job):
     some = [*claim(10), *claim(10)]
     assert all(one.fuse for one in some)
     assert client().keys("jobs:slots:*") == []
+
+
+@pytest.mark.parametrize("where", [5, "x", True])
+def test_a_fuse_whose_conditions_are_damaged_catches_nothing_and_loses_nothing(where):
+    damaged = {"start": "", "where": where, "action": "hold", "until": 9e15}
+    client().hset(keys.FUSES, "7", json.dumps(damaged))
+    sample.add.enqueue_many([(1, 2), (3, 4)])
+    assert numbers(claim(2)) == [1, 3]
+
+
+@pytest.mark.parametrize("number", ["9" * 30, "9" * 5000])
+def test_a_number_that_no_fuse_can_have_is_none(number):
+    client().hset(
+        keys.FUSES, number, copies.entry("tests.sample.add", [], action="hold", per_second=0, expires_ms=9**15)
+    )
+    fuse = add("tests.sample.bystander")
+    fuses.tend()
+    sample.add.enqueue(1, 2)
+    assert numbers(claim()) == [1]
+    assert list(copies.published()) == [fuse.pk]

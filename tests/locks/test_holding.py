@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from jobs import LockHeld, LockLost, PutOffJob, recorder, renewals
+from jobs import LockHeld, LockLost, PutOffJob, locks, recorder, renewals
 from jobs.broker import locks as server
 from jobs.broker.connection import client
 from jobs.broker.locks import Holder, Taken
@@ -446,3 +446,22 @@ def test_being_put_off_by_a_lock_is_told_from_other_errors():
         pass
     assert isinstance(refused.value, LockHeld)
     assert 1 <= refused.value.seconds <= 5
+
+
+@pytest.mark.parametrize(
+    ("field", "damaged"),
+    [("since", "1e300"), ("renewed", "nan"), ("fence", "inf"), ("holder", '{"host": "a", "process": 1e999}')],
+)
+def test_a_lock_whose_fields_are_damaged_is_listed_all_the_same(field, damaged):
+    held_by_another("order:42")
+    client().hset("jobs:lock:order:42", field, damaged)
+    assert [one.name for one in locks.held()] == ["order:42"]
+
+
+@pytest.mark.parametrize("damaged", ["nan", "inf", "1e300"])
+def test_fences_grow_though_the_last_one_is_damaged(damaged):
+    client().set("jobs:fence", damaged)
+    with lock("order:42") as first:
+        pass
+    with lock("order:42") as second:
+        assert second.fence > first.fence > time.time()

@@ -10,7 +10,7 @@
 local what, name, token = ARGV[1], ARGV[2], ARGV[4]
 local most, window = tonumber(ARGV[5]), tonumber(ARGV[6])
 local open_for, probe_life = tonumber(ARGV[7]), tonumber(ARGV[8])
-local KEPT_MS, LISTED_MS, FORGOTTEN_AT_ONCE = 604800000, 3600000, 20
+local KEPT_MS, LISTED_MS, FORGOTTEN_AT_ONCE, LATEST_MS = 604800000, 3600000, 20, 253402300799999
 local call = redis.call
 local now = tonumber(ARGV[3])
 if not now then
@@ -29,8 +29,13 @@ local kept = call('HMGET', key, 'phase', 'since', 'until', 'probe', 'held', 'by'
 local PHASES = { closed = true, open = true, ['half-open'] = true }
 local phase = PHASES[kept[1]] and kept[1] or 'closed'
 local before, changed, clean = phase, false, false
-local since, till, probe = tonumber(kept[2] or 0) or 0, tonumber(kept[3] or 0) or 0, kept[4] or ''
-local held, by, reason = tonumber(kept[5] or 0) or 0, kept[6] or '', kept[7] or ''
+-- A number that is damaged says nothing.
+local function number(text)
+  local found = tonumber(text or 0)
+  return found and found >= -1 and found <= LATEST_MS and found or 0
+end
+local since, till, probe = number(kept[2]), number(kept[3]), kept[4] or ''
+local held, by, reason = number(kept[5]), kept[6] or '', kept[7] or ''
 local may = 'go'
 
 local function become(new_phase, new_until, new_probe)

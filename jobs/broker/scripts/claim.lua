@@ -143,7 +143,7 @@ local function from_lanes(queue, most)
       break
     end
     looked = looked + #ready
-    for _, lane in ipairs(ready) do limits.serve(lane, take_one) end
+    for _, lane in ipairs(ready) do limits.serve(queue, lane, take_one) end
   end
 end
 

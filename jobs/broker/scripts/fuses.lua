@@ -11,7 +11,7 @@ fuses.are_there = redis.call('EXISTS', 'jobs:fuses') == 1
 if fuses.are_there then
   local call, redis_pcall, guard = redis.call, redis.pcall, _G.pcall
   -- As much as holds the server for some milliseconds; the next claim goes on. A run costs one, and a long one more.
-  local WORK_MOST, CHARACTERS = 500, 1000
+  local WORK_MOST, CHARACTERS, DIGITS_MOST = 500, 1000, 18
   local RANK = { hold = 1, discard = 2, slow = 3, drain = 4, release = 5 }
   local all, now, work, caught = {}, 0, 0, {}
 
@@ -41,7 +41,8 @@ if fuses.are_there then
     if found.err or #found == 0 then return false end
     local later = {}
     for i = 1, #found, 2 do
-      if string.find(found[i], '^%d+$') then read(found[i], found[i + 1]) else later[found[i]] = tonumber(found[i + 1]) end
+      local is_number = string.find(found[i], '^%d+$') and #found[i] <= DIGITS_MOST
+      if is_number then read(found[i], found[i + 1]) else later[found[i]] = tonumber(found[i + 1]) end
     end
     for _, fuse in ipairs(all) do
       fuse.next = later[fuse.number .. ':next'] or 0

@@ -48,6 +48,9 @@ setmetatable(lanes, { __index = function(_, wanted)
     if pcall('LLEN', 'jobs:bell:' .. queue) == 0 then pcall('RPUSH', 'jobs:bell:' .. queue, 1) end
   end
 
+  -- No lane is ready: whoever waits for one is not to be woken.
+  function lanes.still_bell(queue) pcall('LTRIM', 'jobs:bell:' .. queue, 1, 0) end
+
   -- Put a run into a lane, which is ready then unless it is parked, or `parked` says that it begins so.
   function lanes.put(lane, id, front, parked)
     if not lanes.is_sound(lane) then return false end
@@ -77,7 +80,7 @@ setmetatable(lanes, { __index = function(_, wanted)
     if call('ZREM', 'jobs:lanes:' .. queue, lane) == 1 and call('EXISTS', 'jobs:lanes:' .. queue) == 0 then
       -- A key that somebody deleted is made good here.
       pcall('HDEL', 'jobs:laned', queue)
-      pcall('LPOP', 'jobs:bell:' .. queue)
+      lanes.still_bell(queue)
     end
     return true
   end

@@ -14,6 +14,7 @@ setmetatable(limits, { __index = function(_, wanted)
   setmetatable(limits, nil)
   local call, pcall = redis.call, redis.pcall
   local AT_ONCE, STALE_MOST, HEALED_MOST, WOKEN_MOST, LOOK_AGAIN_MS = 'at_once:', 20, 100, 100, 1000
+  local AHEAD_MOST = 1000000
   local time = call('TIME')
   local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
   local numbers = nil
@@ -39,6 +40,8 @@ setmetatable(limits, { __index = function(_, wanted)
       used = pcall('HLEN', 'jobs:slots:' .. key)
     else
       pcall('ZREMRANGEBYSCORE', 'jobs:window:' .. key, '-inf', now - most[2])
+      -- Of before the server's clock was set back.
+      pcall('ZREMRANGEBYSCORE', 'jobs:window:' .. key, now + AHEAD_MOST, '+inf')
       used = pcall('ZCARD', 'jobs:window:' .. key)
     end
     return type(used) == 'number' and most[1] - used or 0
@@ -187,9 +190,11 @@ setmetatable(limits, { __index = function(_, wanted)
     end
   end
 
-  -- Give a lane its turn: `take` gets one of its runs, by its id and what limits it, and says whether it was claimed.
-  function limits.serve(lane, take)
-    local queue, text = lanes.queue_of(lane), text_of(lane)
+  -- Give a queue's lane its turn: `take` gets one of its runs, by its id and what limits it, and says whether it was
+  -- claimed. A lane of another queue has no turn here.
+  function limits.serve(queue, lane, take)
+    if lanes.queue_of(lane) ~= queue then return call('ZREM', 'jobs:lanes:' .. queue, lane) end
+    local text = text_of(lane)
     local key = limits.blocking(text)
     if key then
       limits.park(lane, key)

@@ -7,7 +7,7 @@
 
 local what, name, token, life, more = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 -- A holder that missed two renewals is not believed to live.
-local ALIVE_SHARE, ALIVE_MOST_MS, FORGOTTEN_AT_ONCE = 2 / 3, 30000, 20
+local ALIVE_SHARE, ALIVE_MOST_MS, FORGOTTEN_AT_ONCE, EXACT_MOST = 2 / 3, 30000, 20, 2 ^ 53
 local call = redis.call
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -43,6 +43,7 @@ if what == 'acquire' then
   end
   -- By the clock too, so that it goes on growing when the server has lost its data.
   local last = tonumber(call('GET', fences) or 0) or 0
+  if not (last < EXACT_MOST) then last = 0 end
   local fence = math.max(last + 1, time[1] * 1000000 + time[2])
   call('SET', fences, string.format('%.0f', fence))
   call('HSET', key, 'token', token, 'fence', string.format('%.0f', fence), 'since', now, 'renewed', now, 'life', life,

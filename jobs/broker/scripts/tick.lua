@@ -85,6 +85,8 @@ for at = FIRST, #ARGV do
     limits.heal_some(queue, LANES_MOST)
     -- Parked ones cannot be run.
     if is_suspects then suspects = suspects + redis.call('ZCOUNT', 'jobs:lanes:' .. queue, '-inf', '(+inf') end
+  else
+    lanes.still_bell(queue)
   end
   if sound[at] then
     local first = redis.call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')
