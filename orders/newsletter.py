@@ -10,6 +10,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from jobs import PutOffJob
+from jobs.locks import Lock, lock
 from orders import lists
 from orders.models import Customer, Newsletter
 
@@ -56,26 +57,14 @@ def put_on_list(customer_id: int, *, on_listed: Tell) -> None:
     An address that the provider refuses is an answer: it is kept on the customer and not raised. A rate
     limit puts the run off; every other error of `lists` is raised.
     """
-    asked = Customer.objects.filter(pk=customer_id, newsletter=Newsletter.ASKED)
-    customer = asked.first()
-    if customer is None:
-        return
-    try:
-        with _waiting_as_told():
-            lists.add(address=customer.email, name=customer.name)
-    except lists.AddressRefused as refusal:
-        _set(asked, Newsletter.INVALID, refusal.words)
-        return
-    if not _mark_listed(customer, on_listed):
-        take_off_list(customer_id)
+    with _one_at_a_time(customer_id):
+        _put_on_list(customer_id, on_listed)
 
 
 def take_off_list(customer_id: int) -> None:
     """Have the provider forget a customer who left."""
-    customer = Customer.objects.filter(pk=customer_id, newsletter=Newsletter.LEFT).first()
-    if customer is not None:
-        with _waiting_as_told():
-            lists.remove(customer.email)
+    with _one_at_a_time(customer_id):
+        _take_off_list(customer_id)
 
 
 def has_it(customer: Customer) -> bool:
@@ -93,6 +82,34 @@ def customer_of(token: str) -> Customer | None:
         return Customer.objects.filter(pk=signing.loads(token, salt=SALT)).first()
     except signing.BadSignature:
         return None
+
+
+def _one_at_a_time(customer_id: int) -> Lock:
+    """Who leaves and comes back at once must not be taken off after they were put on again: what a customer wants is
+    read, and the provider told of it, by one run at a time. The other is put off."""
+    return lock(f"newsletter:{customer_id}")
+
+
+def _put_on_list(customer_id: int, on_listed: Tell) -> None:
+    asked = Customer.objects.filter(pk=customer_id, newsletter=Newsletter.ASKED)
+    customer = asked.first()
+    if customer is None:
+        return
+    try:
+        with _waiting_as_told():
+            lists.add(address=customer.email, name=customer.name)
+    except lists.AddressRefused as refusal:
+        _set(asked, Newsletter.INVALID, refusal.words)
+        return
+    if not _mark_listed(customer, on_listed):
+        _take_off_list(customer_id)
+
+
+def _take_off_list(customer_id: int) -> None:
+    customer = Customer.objects.filter(pk=customer_id, newsletter=Newsletter.LEFT).first()
+    if customer is not None:
+        with _waiting_as_told():
+            lists.remove(customer.email)
 
 
 @transaction.atomic

@@ -112,6 +112,8 @@ def _about_payment(told: Told, event: dict[str, Any], data: dict[str, Any]) -> T
 def _text(value: Any, most: int) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= most or "\0" in value:
         raise ValueError(f"not a text of 1 to {most} characters: {value!r:.60}")
+    # JSON can spell halves of characters, which no database stores: a ValueError too.
+    value.encode()
     return value
 
 

@@ -1,6 +1,7 @@
 """Sign-up to the newsletter: the service, its jobs and its pages, against the list provider over HTTP."""
 
 import re
+from contextvars import Context
 from datetime import timedelta
 from typing import Any
 
@@ -11,10 +12,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from jobs import circuits
+from jobs.errors import LockHeld
 from jobs.models import JobRun
 from jobs.testing import drain
 from orders import lists, newsletter, subscribing
-from orders.jobs import SUBSCRIBING, subscribe
+from orders.jobs import SUBSCRIBING, subscribe, unsubscribe
 from orders.models import Customer, Newsletter
 from orders.partners.lists import Lists
 from orders.partners.mailbox import Mailbox
@@ -203,3 +205,24 @@ def test_a_token_is_of_one_customer() -> None:
     reader = a_reader()
     assert newsletter.customer_of(newsletter.leaving_token(reader)) == reader
     assert newsletter.customer_of("nonsense") is None
+
+
+def test_who_comes_back_while_they_are_taken_off_ends_on_the_list(
+    list_provider: Lists, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = a_reader(newsletter=Newsletter.LEFT)
+    lists.add(address=reader.email, name="Ada")
+    remove = lists.remove
+
+    def slowly(address: str) -> None:
+        subscribing.sign_up(address)
+        with pytest.raises(LockHeld):
+            # As in another process, which does not have the lock.
+            Context().run(subscribe, reader.pk)
+        remove(address)
+
+    monkeypatch.setattr(lists, "remove", slowly)
+    unsubscribe(reader.pk)
+    subscribe(reader.pk)
+    assert state_of(reader) == "on_list"
+    assert [member["address"] for member in list_provider.ledger()] == [reader.email]

@@ -128,6 +128,7 @@ POISON = [
     b'{"id": "evt_1"}',
     b'{"id": 1, "type": "payment.succeeded", "sequence": 1, "data": {}}',
     b'{"id": "evt\\u0000", "type": "payment.succeeded", "sequence": 1, "data": {}}',
+    b'{"id": "evt\\ud800", "type": "payment.succeeded", "sequence": 1, "data": {}}',
     b'{"id": "evt_1", "type": "payment.succeeded", "sequence": 1, "data": []}',
     b'{"id": "evt_1", "type": "payment.succeeded", "sequence": 1e99, "data": {"payment": "p", "amount": 1}}',
     b'{"id": "evt_1", "type": "payment.succeeded", "sequence": 1, "data": {"payment": "p", "amount": true}}',
