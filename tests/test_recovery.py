@@ -130,3 +130,13 @@ def test_what_changes_nothing_leaves_no_trace() -> None:
     assert [recovery.remove(rule, actor="ann") for _ in range(2)] == [None, None]
     recovery.switch(rule, on=False, actor="ann")
     assert list(AuditEntry.objects.order_by("pk").values_list("action", flat=True)) == ["add rule", "remove rule"]
+
+
+def test_two_processes_that_look_at_once_ask_once(dying: Job[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    timed_out(3)
+    recovery.add("*", actor="ann")
+    # As the one saw it that looked before the other asked.
+    monkeypatch.setattr(recovery, "_tries", lambda rule: [])
+    assert len(recovery.recover()) == 1
+    timed_out(3)
+    assert recovery.recover() == []

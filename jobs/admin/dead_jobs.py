@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from jobs import causes, conf, dead, registry, retention
-from jobs.admin import access, bulk_actions, undoing
+from jobs.admin import access, bulk_actions, search, undoing
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.dead_filter import DeadFilter, Selection
 from jobs.admin.keyset import COUNT_CAP, capped_counts, key_or_none, page_of
@@ -145,8 +145,8 @@ class DeadJobAdmin(ConsoleAdmin):
             bulk_query=asked.query(),
             may_undo=access.may(request, access.DISCARD),
             reasons=DeathReason.choices,
-            queues=_with(conf.queue_names(), asked.asked.get("queue")),
-            jobs=_with(registry.names(), asked.asked.get("job")),
+            queues=search.offered(conf.queue_names(), asked.asked.get("queue")),
+            jobs=search.offered(registry.names(), asked.asked.get("job")),
         )
 
     def undo_page(self, request: HttpRequest) -> HttpResponse:
@@ -276,7 +276,3 @@ def _groups(rows: QuerySet[DeadJob], count: int) -> list[dict[str, Any]]:
     last = rows.values_list("pk", flat=True)[count - 1 : count]
     touched = rows.filter(pk__lte=last[0]).order_by().values("name", "queue", "error_class")
     return [dict(each) for each in touched.annotate(count=Count("pk")).order_by("-count", "name")]
-
-
-def _with(names: list[str], chosen: str | None) -> list[str]:
-    return names if chosen is None or chosen in names else [*names, chosen]

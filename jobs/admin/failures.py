@@ -17,10 +17,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs import causes, dead, registry
-from jobs.admin import access
+from jobs.admin import access, search
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.keyset import PAGE_SIZE, key_or_none
-from jobs.admin.search import parse_iso
 from jobs.errors import JobsError, did_you_mean
 from jobs.models import AuditEntry, FailureCause, JobRun
 from jobs.models.causes import CauseState
@@ -170,7 +169,7 @@ class FailureCauseAdmin(ConsoleAdmin):
             older=older,
             is_later="older" in request.GET,
             samples=_there(rows),
-            jobs=_with(registry.names(), asked.asked.get("job")),
+            jobs=search.offered(registry.names(), asked.asked.get("job")),
         )
 
     def cause_page(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -237,7 +236,7 @@ def _page(rows: QuerySet[FailureCause], older: str | None) -> tuple[list[Failure
 
 def _place(text: str | None) -> tuple[datetime, int] | None:
     at, _tilde, pk = (text or "").partition("~")
-    found = key_or_none(at, parse_iso), key_or_none(pk, int)
+    found = key_or_none(at, search.parse_iso), key_or_none(pk, int)
     return None if found[0] is None or found[1] is None else found
 
 
@@ -255,7 +254,3 @@ def _there(rows: list[FailureCause]) -> set[Any]:
 
 def _audit_of(cause: FailureCause) -> list[AuditEntry]:
     return list(AuditEntry.objects.filter(target=causes.target_of(cause)).order_by("-pk")[:SHOWN_AUDIT])
-
-
-def _with(names: list[str], chosen: str | None) -> list[str]:
-    return names if chosen is None or chosen in names else [*names, chosen]

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs import fuses, registry
-from jobs.admin import access
+from jobs.admin import access, search
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.keyset import key_or_none, page_of
 from jobs.errors import BrokerUnavailable, JobsError
@@ -154,7 +154,7 @@ class FuseAdmin(ConsoleAdmin):
             reason=reason,
             reason_missing=request.method == "POST" and not reason,
             actions=FuseAction.choices,
-            jobs=_with(registry.names(), form.job),
+            jobs=search.offered(registry.names(), registry.full_name(form.job)),
         )
 
     def lift_page(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -211,8 +211,3 @@ def _caught(there: Sequence[Fuse]) -> dict[int, dict[str, int]] | None:
         return fuses.caught(there)
     except BrokerUnavailable:
         return None
-
-
-def _with(names: list[str], chosen: str) -> list[str]:
-    full = registry.full_name(chosen)
-    return names if not chosen or full in names else [*names, chosen]

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs import audit, conf, dead, discards, fuses, pending, policies, registry, runs
-from jobs.admin import access, many_runs
+from jobs.admin import access, many_runs, search
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.keyset import COUNT_CAP, WINDOW, capped_counts, key_or_none, page_of
 from jobs.admin.lane_line import lane_line
@@ -239,8 +239,8 @@ class RunAdmin(ConsoleAdmin):
             may_fuse=access.may(request, access.MANAGE_FUSES),
             window=WINDOW,
             states=_state_counts(),
-            queues=_with(conf.queue_names(), asked.asked.get("queue")),
-            jobs=_with(registry.names(), asked.asked.get("job")),
+            queues=search.offered(conf.queue_names(), asked.asked.get("queue")),
+            jobs=search.offered(registry.names(), asked.asked.get("job")),
         )
 
     def many_page(self, request: HttpRequest, name: str) -> HttpResponse:
@@ -395,7 +395,3 @@ def _state_counts() -> list[dict[str, Any]]:
         }
         for state in RunState
     ]
-
-
-def _with(names: list[str], chosen: str | None) -> list[str]:
-    return names if chosen is None or chosen in names else [*names, chosen]

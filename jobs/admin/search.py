@@ -165,3 +165,8 @@ def _term(token: str) -> Term:
         return Term(name, value.strip('"'))
     word = token.strip('"')
     return Term("id" if as_uuid(word) else "job?", word)
+
+
+def offered(names: list[str], chosen: str | None) -> list[str]:
+    """What a list to choose from has: these names, and the chosen one, which may be of another release."""
+    return names if not chosen or chosen in names else [*names, chosen]

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-import signal
 import sys
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -21,7 +16,9 @@ from jobs import bulk, conf, dead, registry
 from jobs.errors import JobsError, did_you_mean
 from jobs.management import following
 from jobs.management.acting import actor
+from jobs.management.options import positive, read
 from jobs.management.reaching import needs_database
+from jobs.management.stopping import asked_to_stop
 from jobs.models import BulkAction, DeadJob, FailureCause
 from jobs.models.bulk import BulkState, BulkVerb
 from jobs.policy.ages import parse_age
@@ -32,25 +29,6 @@ from jobs.policy.rates import parse_rate
 CHUNK = 500
 LEFT_ALONE = 1
 MISUSE = 2
-
-
-def read(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """`parse`, as an option's type: what it says of a wrong text is shown."""
-
-    def read(text: str) -> Any:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-
-    return read
-
-
-def positive(text: str) -> int:
-    """An option's type: a whole number from 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'"{text}" is no limit. Write a whole number from 1.')
-    return int(text)
 
 
 class ResolveDead(BaseCommand):
@@ -197,7 +175,7 @@ class ResolveDead(BaseCommand):
         self, chosen: QuerySet[DeadJob], *, limit: int, reason: str, asked: dict[str, Any]
     ) -> tuple[dead.Tally, bool]:
         tally = dead.Tally()
-        with _asked_to_stop() as stop:
+        with asked_to_stop() as stop:
             for chunk in _chunks(chosen, limit):
                 part = type(self).verb(chunk, actor=actor(f"{self.word}_dead"), reason=reason, filter=asked)
                 tally.done += part.done
@@ -255,7 +233,7 @@ class ResolveDead(BaseCommand):
 
     def _follow(self, action: BulkAction, options: dict[str, Any]) -> None:
         if options["follows"]:
-            with _asked_to_stop() as stop:
+            with asked_to_stop() as stop:
                 out = self.stderr if options["as_json"] else self.stdout
                 command, who = f"{self.word}_dead", actor(f"{self.word}_dead")
                 following.Follower(action, out=out, stop=stop, command=command, actor=who).follow()
@@ -303,22 +281,3 @@ def _chunks(chosen: QuerySet[DeadJob], limit: int) -> Iterator[QuerySet[DeadJob]
         yield chosen.filter(pk__gt=after, pk__lte=keys[-1])
         after = keys[-1]
         limit -= len(keys)
-
-
-@contextmanager
-def _asked_to_stop() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set instead of ending the process."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-
-    def heard(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    before = {number: signal.signal(number, heard) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

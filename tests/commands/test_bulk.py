@@ -14,6 +14,7 @@ from django.utils import timezone
 from jobs import bulk
 from jobs.bulk import turning
 from jobs.management import following
+from jobs.management.resolving import ResolveDead
 from jobs.models import BulkAction, DeadJob, FailureCause, JobRun
 from jobs.models.bulk import BulkVerb
 from jobs.policy.ramp import Ramp
@@ -127,3 +128,12 @@ def test_what_cannot_be_is_refused() -> None:
     ):
         with pytest.raises(CommandError, match=why):
             run("requeue_dead", *options, "--no-input")
+
+
+def test_what_dies_while_somebody_is_asked_stays_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    some_dead(2)
+    show = ResolveDead._show
+    monkeypatch.setattr(ResolveDead, "_show", lambda *shown: (show(*shown), some_dead(1)))
+    printed, _status = run("requeue_dead", "--rate", "100/s", "--no-input")
+    assert BulkAction.objects.get().total == 2
+    assert "2 dead jobs requeued." in printed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from jobs import circuits
 from jobs.circuits import Status
 from jobs.errors import JobsError, did_you_mean
 from jobs.management.acting import actor
+from jobs.management.options import read
 from jobs.management.reaching import needs_database
 from jobs.policy.ages import parse_age
 
@@ -33,7 +34,7 @@ class Command(BaseCommand):
         for verb, what in (("open", "let no call through, and no probe"), ("close", "let calls through")):
             acting = verbs.add_parser(verb, help=what)
             acting.add_argument("circuit", help="its name, as listed")
-            acting.add_argument("--for", dest="length", type=_age, help="hold it so for 30m, 2h …")
+            acting.add_argument("--for", dest="length", type=read(parse_age), help="hold it so for 30m, 2h …")
             acting.add_argument("--reason", required=True, help="why; shown with the circuit and kept in the audit")
 
     @needs_database()
@@ -92,10 +93,3 @@ def _in_words(one: Status) -> str:
 
 def _time(at: datetime) -> str:
     return f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}"
-
-
-def _age(text: str) -> timedelta:
-    try:
-        return parse_age(text)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -13,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from jobs import fuses
 from jobs.errors import BrokerUnavailable, JobsError
 from jobs.management.acting import actor
+from jobs.management.options import read
 from jobs.management.reaching import needs_database
 from jobs.models import Fuse
 from jobs.policy import fusing
@@ -41,11 +41,13 @@ class Command(BaseCommand):
             "--where",
             action="append",
             default=[],
-            type=_condition,
+            type=read(fusing.parse_condition),
             metavar="NAME=VALUE",
             help="only runs with this argument; the value is JSON, and a text where it is none; may be repeated",
         )
-        adding.add_argument("--for", dest="length", type=_age, default=timedelta(hours=1), help="30m, 2d … (1h)")
+        adding.add_argument(
+            "--for", dest="length", type=read(parse_age), default=timedelta(hours=1), help="30m, 2d … (1h)"
+        )
         adding.add_argument("--reason", default="", help="why; kept with the fuse and in the audit")
         adding.add_argument("--dry-run", action="store_true", help="say how many it would catch, and add none")
         lifting = verbs.add_parser("lift", help="end a fuse")
@@ -132,17 +134,3 @@ def _facts(fuse: Fuse, caught: int | None) -> dict[str, Any]:
         "expires_at": fuse.expires_at.isoformat(),
         "caught": caught,
     }
-
-
-def _age(text: str) -> timedelta:
-    try:
-        return parse_age(text)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from error
-
-
-def _condition(text: str) -> tuple[str, Any]:
-    try:
-        return fusing.parse_condition(text)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from error

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser, ArgumentTypeError
-from datetime import timedelta
+from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
 
 from jobs import audit, conf, retention
+from jobs.management.options import read
 from jobs.management.reaching import needs_database
 from jobs.policy.ages import parse_age
 
@@ -20,7 +20,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         states = sorted(conf.keep_days())
         parser.add_argument("--state", action="append", choices=states, help="Only this state; may be repeated")
-        parser.add_argument("--older-than", type=_age, help="Instead of the settings' days, such as 12h or 30d")
+        parser.add_argument(
+            "--older-than", type=read(parse_age), help="Instead of the settings' days, such as 12h or 30d"
+        )
         parser.add_argument("--dry-run", action="store_true", help="Say what would be deleted, and delete nothing")
         parser.add_argument("--json", action="store_true", help="Print one JSON object")
 
@@ -41,10 +43,3 @@ def _in_words(counts: dict[str, int], *, dry_run: bool) -> str:
     parts = ", ".join(f"{count:,} {state}" for state, count in counts.items() if count)
     verb = "would be deleted" if dry_run else "deleted"
     return f"{parts} {verb}." if parts else f"Nothing {verb}: no run is that old."
-
-
-def _age(text: str) -> timedelta:
-    try:
-        return parse_age(text)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from error

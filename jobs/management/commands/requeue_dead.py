@@ -3,7 +3,8 @@
 from django.core.management.base import CommandParser
 
 from jobs import dead
-from jobs.management.resolving import ResolveDead, positive, read
+from jobs.management.options import positive, read
+from jobs.management.resolving import ResolveDead
 from jobs.models.bulk import BulkVerb
 from jobs.policy.ages import parse_age
 from jobs.policy.rates import parse_share

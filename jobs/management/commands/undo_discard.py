@@ -13,8 +13,9 @@ from django.db.models import Count, QuerySet
 
 from jobs import conf, discards, registry
 from jobs.management.acting import actor
+from jobs.management.options import positive, read
 from jobs.management.reaching import needs_database
-from jobs.management.resolving import LEFT_ALONE, MISUSE, positive, read
+from jobs.management.resolving import LEFT_ALONE, MISUSE
 from jobs.models import DeadJob
 from jobs.policy.ages import parse_age
 from jobs.policy.tally import Tally
