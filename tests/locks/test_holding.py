@@ -111,6 +111,12 @@ def test_the_fence_grows_with_each_holder_also_when_the_server_forgets():
     assert all(earlier < later for earlier, later in pairwise(fences))
 
 
+def test_the_fence_grows_also_where_the_clock_went_back():
+    client().set("jobs:fence", 9 * 10**15)
+    with lock("order:42") as ours:
+        assert ours.fence == 9 * 10**15 + 1
+
+
 @pytest.fixture
 def quick_renewals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(holding, "_RARELY_RENEWED_SECONDS", 0.02)
