@@ -14,6 +14,7 @@ if fuses.are_there then
   local WORK_MOST, CHARACTERS, DIGITS_MOST = 500, 1000, 18
   local RANK = { hold = 1, discard = 2, slow = 3, drain = 4, release = 5 }
   local all, now, work, caught = {}, 0, 0, {}
+  local latest, latest_message = nil, nil
 
   -- What it does by now: 'release' and 'drain' catch nothing more, and start or discard what they caught.
   local function action_of(data)
@@ -67,12 +68,21 @@ if fuses.are_there then
     return value == one.value
   end
 
+  -- Read once, however many fuses look at it; nil where it cannot be read.
+  local function message_in(data)
+    if data ~= latest then
+      work = work + #data / CHARACTERS
+      local fine, message = guard(cjson.decode, data)
+      latest, latest_message = data, fine and type(message) == 'table' and message or nil
+    end
+    return latest_message
+  end
+
   local function fits(fuse, data)
     if string.sub(data, 1, #fuse.start) ~= fuse.start then return false end
     if not fuse.where then return true end
-    work = work + #data / CHARACTERS
-    local fine, message = guard(cjson.decode, data)
-    if not fine or type(message) ~= 'table' then return false end
+    local message = message_in(data)
+    if not message then return false end
     for _, one in ipairs(fuse.where) do
       local asked, met = guard(is_met, one, message[3], message[4])
       if not asked or not met then return false end
