@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 _LOOKED_AT_TRIES = 100
 _MOST_AT_ONCE = 10_000
+# Nobody looks, so what a rule lets go must not make others wait.
+_MOST_WAIT_SECONDS = 300.0
 
 
 def add(
@@ -80,7 +82,7 @@ def _recover_by(rule: RecoveryRule, now: datetime) -> BulkAction | None:
     keys = _keys(rule, policy, now)[:most] if most else []
     if not keys or _is_away(keys):
         return None
-    ramp = Ramp(canary=min(rule.canary, most), rate=rule.rate)
+    ramp = Ramp(canary=min(rule.canary, most), rate=rule.rate, max_wait=_MOST_WAIT_SECONDS)
     with transaction.atomic(using=router.db_for_write(BulkAction)):
         # Two recording processes may look at once.
         locked = RecoveryRule.objects.select_for_update().filter(pk=rule.pk, is_on=True).first()

@@ -10,6 +10,7 @@ import pytest
 from django.utils import timezone
 
 from jobs import bulk, circuits, recovery
+from jobs.broker import inspect
 from jobs.errors import BadOptions
 from jobs.models import AuditEntry, BulkAction, DeadJob, JobRun, RecoveryRule
 from jobs.registry import Job
@@ -78,6 +79,16 @@ def test_nobody_is_tried_while_a_circuit_is_open(dying: Job[..., Any]) -> None:
     assert recovery.recover() == []
     circuits.force_close("recovery-partner", actor="bob")
     assert len(recovery.recover()) == 1
+
+
+def test_a_rule_stops_when_others_have_to_wait(dying: Job[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    timed_out(3)
+    recovery.add("*", actor="ann")
+    (action,) = recovery.recover()
+    monkeypatch.setattr(inspect, "waits_now", lambda names: {"default": 301.0})
+    stopped = finish(action)
+    assert (stopped.state, stopped.done) == ("stopped", 0)
+    assert "longer than its limit of 300 s" in stopped.why
 
 
 def test_no_more_than_its_limits(dying: Job[..., Any]) -> None:
