@@ -167,8 +167,11 @@ class RetryLater(Exception):
     """Raise it in a job to try again after `seconds`; it counts as an attempt."""
 
     def __init__(self, seconds: float, message: str = "") -> None:
-        super().__init__(message or f"try again in {seconds:g} s")
-        self.retry_after = float(seconds)
+        try:
+            self.retry_after = float(seconds)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise BadOptions(f"seconds={seconds!r}: pass a number of seconds") from error
+        super().__init__(message or f"try again in {self.retry_after:g} s")
 
 
 class PutOffJob(Exception):

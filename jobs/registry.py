@@ -292,8 +292,8 @@ def _name_of(function: Callable[..., Any]) -> str:
 
 
 def _checked_name(name: str) -> str:
-    if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME:
-        raise BadOptions(f"name={name!r}: pass a text of 1 to {_LONGEST_NAME} characters")
+    if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
+        raise BadOptions(f"name={name!r}: pass a printable text of 1 to {_LONGEST_NAME} characters")
     return name
 
 

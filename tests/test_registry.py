@@ -229,8 +229,13 @@ def test_without_django_a_job_cannot_be_enqueued(door):
     [
         ({"unique": True}, "a list of parameter names"),
         ({"durable": 1}, "pass True or False"),
-        ({"name": ""}, "pass a text of 1 to 200 characters"),
-        ({"name": "x" * 201}, "pass a text of 1 to 200 characters"),
+        ({"name": ""}, "pass a printable text of 1 to 200 characters"),
+        ({"name": "x" * 201}, "pass a printable text of 1 to 200 characters"),
+        ({"name": "a\tb"}, "pass a printable text of 1 to 200 characters"),
+        ({"queue": 3}, "pass the name of a queue in RQ_QUEUES"),
+        ({"queue": ""}, "pass the name of a queue in RQ_QUEUES"),
+        ({"sensitive": 3}, "pass a list of its parameters"),
+        ({"retry": 10**30}, "pass a whole number up to 2147483647"),
     ],
 )
 def test_an_option_of_the_wrong_kind_is_refused_with_the_cure(choices, cure):

@@ -188,4 +188,7 @@ def _came_from(error: BaseException, told: BaseException | None) -> bool:
 
 
 def _as_tuple(errors: Iterable[type[BaseException]] | type[BaseException]) -> Errors:
-    return (errors,) if isinstance(errors, type) else tuple(errors)
+    if isinstance(errors, type):
+        return (errors,)
+    # What is neither a class nor some is refused where each is looked at.
+    return tuple(errors) if isinstance(errors, Iterable) else (errors,)

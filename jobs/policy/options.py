@@ -79,7 +79,7 @@ def build(function: Callable[..., Any], name: str, given: Options, *, iterates: 
     if iterates is not None:
         _check_iterates(function, iterates, parameters, name)
     return JobOptions(
-        queue=given.get("queue", "default"),
+        queue=_queue(given, name),
         retry=_retry(given, name),
         timeout=_timeout(given, name),
         durable=_durable(given, name),
@@ -103,6 +103,13 @@ def check_known(given: Options) -> None:
     for word in given:
         if word not in known:
             raise BadOptions(f"@job has no option {word!r}.{did_you_mean(word, known)} It takes {', '.join(known)}.")
+
+
+def _queue(given: Options, name: str) -> str:
+    queue = given.get("queue", "default")
+    if not isinstance(queue, str) or not queue:
+        raise BadOptions(f"{name}: queue={queue!r}: pass the name of a queue in RQ_QUEUES")
+    return queue
 
 
 def _retry(given: Options, name: str) -> RetryPolicy:
@@ -129,7 +136,8 @@ def _durable(given: Options, name: str) -> bool:
 
 def _sensitive(given: Options, parameters: list[str], name: str) -> tuple[str, ...]:
     sensitive = given.get("sensitive", ())
-    if isinstance(sensitive, str) or any(word not in parameters for word in sensitive):
+    is_some = isinstance(sensitive, Iterable) and not isinstance(sensitive, str)
+    if not is_some or any(word not in parameters for word in sensitive):
         raise BadOptions(f"{name}: sensitive={sensitive!r}: pass a list of its parameters: {parameters}")
     return tuple(sensitive)
 

@@ -28,6 +28,7 @@ from jobs.policy.outcome import (
     Stopped,
     TimedOut,
 )
+from jobs.policy.storable import LARGEST
 
 DEFAULT_ATTEMPTS = 25
 # Up to a tenth on top: enough to spread a herd, and 25 attempts still take about 21 days.
@@ -142,8 +143,10 @@ class RetryPolicy:
     then: GiveUp = Bury
 
     def __post_init__(self) -> None:
-        if isinstance(self.attempts, bool) or not isinstance(self.attempts, int) or self.attempts < 1:
-            raise BadOptions(f"attempts={self.attempts!r}: pass a whole number, 1 for a job that is never retried")
+        if isinstance(self.attempts, bool) or not isinstance(self.attempts, int) or not 0 < self.attempts <= LARGEST:
+            raise BadOptions(
+                f"attempts={self.attempts!r}: pass a whole number up to {LARGEST}, 1 for a job that is never retried"
+            )
         if not callable(self.backoff):
             raise BadOptions(f"backoff={self.backoff!r}: pass a back-off such as fixed(5) or exponential(first=10)")
         if self.deadline is not None and not (isinstance(self.deadline, timedelta) and self.deadline > timedelta(0)):
@@ -151,6 +154,8 @@ class RetryPolicy:
         if self.then not in (Bury, Discard):
             raise BadOptions(f"then={self.then!r}: pass the class Bury or Discard (not called)")
         jitters.of(self.jitter)
+        if not isinstance(self.rules, Mapping):
+            raise BadOptions(f"rules={self.rules!r}: pass a dict of exception classes, such as {{ValueError: Bury}}")
         for error_class, rule in self.rules.items():
             _check_rule(error_class, rule)
 
