@@ -19,6 +19,7 @@ from jobs.errors import NotDecidable
 from jobs.models import DeadJob, FailureCause
 from jobs.models.causes import OPEN_CAUSES, CauseState
 from jobs.models.pruning import delete_in_chunks
+from jobs.policy.redaction import mask_text
 
 # A cause that comes back within a year is known; what people said of it is worth keeping for so long.
 KEPT = timedelta(days=365)
@@ -106,7 +107,7 @@ def note(cause: FailureCause, text: str, *, actor: str, address: str = "") -> No
     """Write a note on it, in place of the one before, which the audit keeps."""
     with transaction.atomic(using=router.db_for_write(FailureCause)):
         row = _locked(cause)
-        before, row.note = row.note, text.strip()[:500]
+        before, row.note = row.note, mask_text(text.strip())[:500]
         if before == row.note:
             raise NotDecidable("The note says that already.")
         row.save(update_fields=["note"])

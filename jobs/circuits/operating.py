@@ -18,6 +18,7 @@ from jobs.circuits.passing import circuit, defined
 from jobs.errors import BadOptions
 from jobs.models import AuditEntry
 from jobs.policy.circuit import Phase, Rules, check_name, is_name
+from jobs.policy.redaction import mask_text
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def force_open(name: str, *, actor: str, reason: str = "", until: datetime | Non
     seconds = _seconds_until(until)
 
     def step() -> Seen:
-        return server.hold_open(name, circuit(name).rules, seconds=seconds, by=actor, reason=reason)
+        return server.hold_open(name, circuit(name).rules, seconds=seconds, by=actor, reason=mask_text(reason))
 
     _force(step, name, action="open circuit", actor=actor, reason=reason, until=until, address=address)
 
@@ -90,7 +91,7 @@ def force_close(name: str, *, actor: str, reason: str = "", until: datetime | No
     seconds = _seconds_until(until)
 
     def step() -> Seen:
-        return server.close(name, circuit(name).rules, held_seconds=seconds, by=actor, reason=reason)
+        return server.close(name, circuit(name).rules, held_seconds=seconds, by=actor, reason=mask_text(reason))
 
     _force(step, name, action="close circuit", actor=actor, reason=reason, until=until, address=address)
 

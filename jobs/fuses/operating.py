@@ -22,6 +22,7 @@ from jobs.models import Fuse
 from jobs.policy import fusing
 from jobs.policy.fusing import Condition, Where
 from jobs.policy.rates import parse_rate
+from jobs.policy.redaction import mask_text
 from jobs.signals import job_fused
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ def add(
         conditions=[asdict(one) for one in conditions],
         action=action,
         rate=rate,
-        reason=reason[:500],
+        reason=mask_text(reason)[:500],
         actor=actor[:200],
         by_rule=by_rule,
         created_at=now,

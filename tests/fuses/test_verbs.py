@@ -212,3 +212,8 @@ def test_fuses_that_were_over_long_ago_are_pruned():
     assert fuses.is_anything_prunable()
     assert fuses.prune() == 1
     assert set(Fuse.objects.values_list("pk", flat=True)) == {young.pk, there.pk}
+
+
+def test_a_secret_in_a_reason_is_neither_kept_nor_audited():
+    fuse = add(reason="it loops: password=hunter2")
+    assert (fuse.reason, AuditEntry.objects.get().reason) == ("it loops: password=[redacted]",) * 2
