@@ -102,13 +102,14 @@ def test_a_queue_that_is_not_there_is_named(jobs_drain: Drain) -> None:
         jobs_drain(queues=["defualt"])
 
 
-def test_a_failure_is_kept_and_waits_for_its_retry(jobs_drain: Drain) -> None:
-    run = fail.enqueue(7)
+def test_a_failure_is_kept_and_waits_for_its_retry(jobs_drain: Drain, make_job: Any) -> None:
+    # Its retry is far away: on a slow machine a near one would be due within the call.
+    run = make_job(fail.function, retry=RetryPolicy(attempts=3, backoff=fixed(600))).enqueue(7)
     drained = jobs_drain()
     [attempt] = drained.failures
     assert (attempt.verdict, str(attempt.error), attempt.wait_seconds > 0) == ("retry", "no 7", True)
     assert state(run) == "retrying"
-    assert repr(attempt) == "<tests.sample.fail(number=7) attempt 1: retry: ValueError('no 7')>"
+    assert repr(attempt) == f"<{run.name}(number=7) attempt 1: retry: ValueError('no 7')>"
 
 
 def test_due_runs_retries_to_their_end_at_once(jobs_drain: Drain) -> None:
@@ -180,7 +181,6 @@ def test_secrets_are_masked_in_what_is_kept(jobs_drain: Drain) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_run_without_a_row_runs_after_its_commit(jobs_drain: Drain, make_job: Any) -> None:
-    # Its retry is far away: on a slow machine a near one would be due within the call.
     later = make_job(flood.function, durable=False, retry=RetryPolicy(attempts=2, backoff=fixed(600)))
     later.enqueue(1)
     fails = later.enqueue(2, fails=True)
