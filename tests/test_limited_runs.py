@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from django.db import connection
 
 from jobs import at_once, conf, dead, ledger, lost, per_window, recorder, runs
 from jobs.broker import keys, places
@@ -139,12 +140,19 @@ def test_jobs_that_share_a_limit_and_disagree_are_told_of(make_job):
 
 def test_who_waits_for_work_hears_of_lanes(sync):
     waiting = Waiting(["default"])
+
+    def ask() -> None:
+        sync.enqueue(7)
+        connection.close()
+
+    asking = threading.Timer(0.05, ask)
     try:
         waiting.wait(0, for_work=True)
-        threading.Timer(0.05, sync.enqueue, [7]).start()
+        asking.start()
         began = time.monotonic()
         waiting.wait(20, for_work=True)
         assert time.monotonic() - began < 10
         assert client().exists(keys.bell("default"))
     finally:
+        asking.join()
         waiting.close()
