@@ -14,10 +14,9 @@ from typing import Any
 
 from django.db import connections, router, transaction
 
-from jobs import conf, conflicts, drafts, outbox, registry
+from jobs import conf, drafts, outbox, registry
 from jobs.broker.foreign import Foreign
 from jobs.broker.parcels import Message
-from jobs.conflicts import Written
 from jobs.drafts import Asking, Draft
 from jobs.errors import AlreadyPending, BadArguments
 from jobs.handles import Run, Runs, run_of
@@ -25,6 +24,8 @@ from jobs.models import JobRun
 from jobs.models.insertion import NewRun, insert
 from jobs.registry import Bound, Call, Job, Placing
 from jobs.spool import Spool
+from jobs.uniques import conflicts
+from jobs.uniques.conflicts import Written
 
 __all__ = ["Run", "Runs", "build", "enqueue", "message_of", "run_of"]
 

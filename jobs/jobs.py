@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jobs import bulk, causes, effects, emails, fuses, holds, metrics, retention
+from jobs import bulk, causes, effects, emails, fuses, metrics, retention
 from jobs.errors import PutOffJob
 from jobs.policy.backoff import exponential
 from jobs.policy.retry import RetryPolicy
 from jobs.registry import job
+from jobs.uniques import holds
 
 
 @job(retry=3, unique="args", timeout=3600)

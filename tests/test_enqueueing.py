@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from jobs import conflicts, context, outbox, spool
+from jobs import context, outbox, spool
 from jobs.broker import keys
 from jobs.broker.connection import client
 from jobs.broker.embedded import EmbeddedServer
@@ -30,6 +30,7 @@ from jobs.errors import (
 from jobs.models import JobRun, RunState
 from jobs.relay import relay
 from jobs.signals import job_enqueued
+from jobs.uniques import conflicts
 from tests.engine import attempt_next, hash_of, make_job, places, work_off
 from tests.sample import jobs as sample
 

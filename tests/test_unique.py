@@ -11,7 +11,7 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jobs import AlreadyPending, Unique, conflicts, dead, drafts, holds, recorder, runs
+from jobs import AlreadyPending, Unique, dead, drafts, recorder, runs
 from jobs.broker import keys
 from jobs.broker.connection import client
 from jobs.broker.settle import settle
@@ -19,6 +19,7 @@ from jobs.errors import BrokerUnavailable
 from jobs.jobs import prune_runs
 from jobs.models import AuditEntry, DeadJob, JobRun, UniqueHold
 from jobs.policy.outcome import Crashed, Interrupted
+from jobs.uniques import conflicts, holds
 from jobs.worker import lifecycle
 from tests import engine
 from tests.engine import attempt_next, claim, places, work_off

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from jobs import registry
-from jobs.conflicts import already_pending
 from jobs.models import JobRun
 from jobs.policy import uniqueness
 from jobs.registry import Door, Job
+from jobs.uniques.conflicts import already_pending
 
 
 @contextmanager

@@ -24,7 +24,6 @@ from jobs import (
     effects,
     emails,
     fuses,
-    holds,
     metrics,
     reconciling,
     recorder,
@@ -38,6 +37,7 @@ from jobs.models import JobRun
 from jobs.policy.backoff import exponential
 from jobs.relay import relay
 from jobs.sweeping import Sweep
+from jobs.uniques import holds
 from jobs.worker.stopping import on_stop
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
-from jobs import holds, runs
+from jobs import runs
 from jobs.broker.inspect import begun
 from jobs.drafts import Asking
 from jobs.errors import AlreadyPending, BrokerUnavailable, NotCancellable
@@ -22,6 +22,7 @@ from jobs.models.insertion import NewRun, insert
 from jobs.models.runs import PENDING_STATES
 from jobs.policy import uniqueness
 from jobs.policy.uniqueness import Holder, Unique
+from jobs.uniques import holds
 
 # An equal run that ends between our look and our insert makes us look again.
 _TRIES = 5
