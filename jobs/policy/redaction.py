@@ -36,7 +36,7 @@ _IN_TEXT = re.compile(
     r"(?i)(?<![\w-])((?>[\w-]*?(?:" + "|".join(name.replace("_", "[_-]?") for name in SECRET_NAMES) + r"))[\w-]*+)"
     r"(\\?['\"]?\s*+[=:]\s*+)"
     r"((?:bearer|basic|token|digest|apikey)\s++)?"
-    r"(?!\[redacted\])(\"(?:[^\"\\\n]|\\.)*+\"|'(?:[^'\\\n]|\\.)*+'|[^\s,;&)}\]]+)"
+    r"(?!\[redacted\])(\"(?>(?:[^\"\\\n]|\\.)*)\"|'(?>(?:[^'\\\n]|\\.)*)'|[^\s,;&)}\]]+)"
 )
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s++[A-Za-z0-9._~+/=-]{8,}+")
 _URL_PASSWORD = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://[^\s:/@]{0,255}):(?!\[redacted\])[^\s/]+@")
