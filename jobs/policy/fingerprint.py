@@ -18,7 +18,7 @@ _READ_CHARACTERS = 2_000
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*+"
 _CLOCK = r"(?:[T ,]{1,2}\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?(?:Z\b|UTC\b|GMT\b|[+-]\d\d:?\d\d\b))?)?"
 # In this order: what contains another stands before it. Each begins where no word is under way, and what may be long
-# is possessive, so that each takes time in proportion to the text. A group that repeats is atomic instead: before 3.11.5
+# is possessive, so that each takes time in proportion to the text. A group that repeats is atomic: before 3.11.5
 # Python goes on at a wrong place behind a possessive one.
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), placeholder)
