@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from jobs import conf
@@ -9,6 +11,10 @@ from jobs.broker import epoch
 from jobs.broker.embedded import EmbeddedServer
 
 pytest_plugins = ["jobs.testing.plugin"]
+
+# A shell that starts us in the background lets us ignore SIGINT, and all that we start would do the same.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
