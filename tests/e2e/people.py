@@ -108,6 +108,10 @@ class Staff(Visitor):
     def gateway(self) -> Locator:
         return self.page.locator("#payments")
 
+    def charges(self, number: str) -> Locator:
+        """What the gateway charged for the order, on the page of the partners."""
+        return self.gateway.locator("strong").get_by_text(f"order-{number}", exact=True)
+
     def run_of(self, number: str, job: str) -> str:
         """The path of the console's page about the order's latest run of `job`."""
         self.open(f"/orders/{number}/")
