@@ -24,7 +24,7 @@ from jobs.policy.fusing import FuseRule
 from jobs.policy.limits import at_once, per_window
 from jobs.policy.retry import Bury, Discard, RetryPolicy
 from jobs.policy.uniqueness import Unique
-from jobs.registry import Job, job
+from jobs.registry import Job, Prepared, job
 
 __all__ = [
     "AlreadyPending",
@@ -41,6 +41,7 @@ __all__ = [
     "JobTimedOut",
     "LockHeld",
     "LockLost",
+    "Prepared",
     "PutOffJob",
     "RetryLater",
     "RetryPolicy",

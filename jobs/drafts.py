@@ -59,6 +59,7 @@ class Asking:
     expires_at: datetime | None
     parent: uuid.UUID | None
     correlation: str
+    batch: int | None = None
 
     def has(self, run_id: uuid.UUID) -> bool:
         """Whether this call asked for the run."""
@@ -101,6 +102,7 @@ class Asking:
             "due_at": self.due_at,
             "parent": self.parent,
             "correlation": self.correlation,
+            "batch_id": self.batch,
         }
         return {field: value for field, value in facts.items() if value}
 
@@ -147,8 +149,11 @@ class Asking:
 def ask(job: Job[Any, Any], placing: Placing) -> Asking:
     """What the runs of this moment, this place and this current run will have in common.
 
-    Raises `UnknownQueue`, and `BadOptions` for a delay beyond the end of the calendar.
+    Raises `UnknownQueue`, and `BadOptions` for a delay beyond the end of the calendar, and for a member of a batch
+    that would have no row.
     """
+    if placing.batch is not None and not job.options.durable:
+        raise BadOptions(f"{job.name} is not durable, and a batch counts rows; leave durable=False out")
     now = timezone.now()
     current = current_run_or_none()
     due_at = _due_at(placing.at, now)
@@ -162,6 +167,7 @@ def ask(job: Job[Any, Any], placing: Placing) -> Asking:
         expires_at=_expires_at(placing.expires or job.options.expires, due_at or now),
         parent=placing.parent or current_run_id(),
         correlation=placing.correlation or ((current.correlation or str(current.id)) if current else ""),
+        batch=placing.batch,
     )
 
 

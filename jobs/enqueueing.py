@@ -20,7 +20,7 @@ from jobs.broker.parcels import Message
 from jobs.drafts import Asking, Draft
 from jobs.errors import AlreadyPending, BadArguments
 from jobs.handles import Run, Runs, run_of
-from jobs.models import JobRun
+from jobs.models import BatchSlice, JobRun
 from jobs.models.insertion import NewRun, insert
 from jobs.registry import Bound, Call, Job, Placing
 from jobs.spool import Spool
@@ -132,7 +132,7 @@ def _store(asking: Asking, slices: Iterator[list[Draft]], *, using: str) -> Runs
 def _all_or_none(asking: Asking, first: list[Draft], second: list[Draft], *, using: str) -> AbstractContextManager[Any]:
     """A transaction where a single statement will not do; with a savepoint where a later call may be refused."""
     unique = asking.job.options.unique
-    if not asking.job.options.durable or (len(first) <= 1 and unique is None):
+    if not asking.job.options.durable or (len(first) <= 1 and unique is None and asking.batch is None):
         return nullcontext()
     # Who is told that an equal run is there may go on with the transaction.
     may_be_refused = bool(second) or (unique is not None and unique.on_conflict != "skip")
@@ -195,13 +195,17 @@ def _after_all(aliases: list[str], act: Callable[[], object]) -> None:
 def _write(asking: Asking, drafts: Sequence[Draft], using: str, *, watch: bool) -> dict[str, Run]:
     """Write the rows, for a unique job without those that have an equal: returns these, by the unused id."""
     runs = [draft.run for draft in drafts]
+    equal: dict[str, Run] = {}
     if asking.job.options.unique is None:
         insert(runs, asking.shared(), using=using)
-        return {}
-    written = conflicts.write(asking, runs, using=using)
-    if written.waiting and watch:
-        _watch(asking, drafts, written, using)
-    return written.equal
+    else:
+        written = conflicts.write(asking, runs, using=using)
+        if written.waiting and watch:
+            _watch(asking, drafts, written, using)
+        equal = written.equal
+    if asking.batch is not None:
+        BatchSlice.objects.using(using).create(batch_id=asking.batch, members=len(runs) - len(equal))
+    return equal
 
 
 def _watch(asking: Asking, drafts: Sequence[Draft], written: Written, using: str) -> None:

@@ -7,10 +7,11 @@ import inspect
 import json
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec, Protocol, TypeVar, Unpack, overload
 
+from jobs import conf
 from jobs.errors import BadOptions, DuplicateJob, UnknownJob, did_you_mean
 from jobs.policy import arguments as job_arguments
 from jobs.policy import limits
@@ -54,6 +55,8 @@ class Placing:
     # What brought the runs about, where that is not the current run.
     parent: uuid.UUID | None = None
     correlation: str = ""
+    # The batch that they are members of.
+    batch: int | None = None
 
 
 class Job(Generic[P, R]):
@@ -122,6 +125,10 @@ class Job(Generic[P, R]):
         """
         return Placed(self, Placing()).enqueue_many(calls)
 
+    def prepare(self, *args: P.args, **kwargs: P.kwargs) -> Prepared:
+        """A call that can be stored, and enqueued by somebody else later. Refuses what `enqueue` refuses."""
+        return Placed(self, Placing()).prepare(*args, **kwargs)
+
     def using(
         self,
         *,
@@ -161,6 +168,62 @@ class Placed(Generic[P]):
 
     def enqueue_many(self, calls: Iterable[Call]) -> Sequence[Any]:
         return _door().enqueue(self.job, calls, self.placing)
+
+    def prepare(self, *args: P.args, **kwargs: P.kwargs) -> Prepared:
+        text = job_arguments.dump(
+            self.job.fit(args, kwargs).by_parameter, name=self.job.name, limit=conf.get().MAX_ARGUMENT_BYTES
+        )
+        assert text
+        return Prepared(self.job, Bound(args, dict(kwargs)), self.placing)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A call of a job, checked, and not asked for yet: what batches, workflows and schedules keep.
+
+    >>> from jobs import job
+    >>> @job(name="docs.tell")
+    ... def tell(name): ...
+    >>> tell.using(queue="low").prepare("Ada").as_json()
+    {'job': 'docs.tell', 'args': ['Ada'], 'kwargs': {}, 'queue': 'low'}
+    """
+
+    job: Job[..., Any]
+    call: Bound
+    placing: Placing = field(default_factory=Placing)
+
+    def enqueue(self, **placing: Any) -> Any:
+        """Ask for the run. `placing` replaces parts of the `Placing`. Returns its `Run`."""
+        return _door().enqueue(self.job, [self.call], replace(self.placing, **placing))[0]
+
+    def as_json(self) -> dict[str, Any]:
+        """The call as plain JSON, from which `of` makes it again. Raises `BadOptions` where it has a fixed time."""
+        at, expires = self.placing.at, self.placing.expires
+        if isinstance(at, datetime) or isinstance(expires, datetime):
+            raise BadOptions(f"{self.job.name}: a prepared call has no fixed time; pass at= or expires= as a timedelta")
+        placing = {
+            "queue": self.placing.queue,
+            "attempts": self.placing.attempts,
+            "delay": _positive(at).total_seconds() if at is not None else None,
+            "expires": expires.total_seconds() if expires is not None else None,
+        }
+        call = {"job": self.job.name, "args": list(self.call.args), "kwargs": dict(self.call.kwargs)}
+        return call | {name: value for name, value in placing.items() if value is not None}
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Prepared:
+        """What `as_json` gave. Raises `UnknownJob`, or `BadArguments` where the signature has changed."""
+        known = get(told["job"])
+        bound = Bound(tuple(told.get("args", ())), dict(told.get("kwargs", {})))
+        known.fit(bound.args, bound.kwargs)
+        delay, expires = told.get("delay"), told.get("expires")
+        placing = Placing(
+            queue=told.get("queue"),
+            attempts=told.get("attempts"),
+            at=None if delay is None else timedelta(seconds=delay),
+            expires=None if expires is None else timedelta(seconds=expires),
+        )
+        return cls(known, bound, placing)
 
 
 @overload

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connections, router, transaction
 from django.utils import timezone
 
-from jobs import audit, outbox
+from jobs import audit, members, outbox
 from jobs.broker.push import withdraw
 from jobs.broker.stops import StopOrder, order
 from jobs.errors import BrokerUnavailable, NotCancellable, NotStoppable
@@ -57,6 +57,7 @@ def _change(
 ) -> bool:
     if run.state not in comes_from:
         return False
+    run.__dict__.setdefault("_state_before", run.state)
     run.state = state
     run.ended_at = at if state in ENDED_STATES else None
     for fact, value in facts.items():
@@ -89,7 +90,7 @@ def lock(ids: Iterable[Any]) -> list[JobRun]:
 
 
 def save_all(rows: Sequence[JobRun]) -> None:
-    """Save what `transition` changes, one statement prepared for all rows.
+    """Save what `transition` changes, one statement prepared for all rows; and count members of batches anew.
 
     Django's `bulk_update` builds a CASE per row and field: many times slower than this.
     """
@@ -105,6 +106,14 @@ def save_all(rows: Sequence[JobRun]) -> None:
     values = [[field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields] for row in rows]
     with connection.cursor() as cursor:
         cursor.executemany(statement, values)
+    _count_members(rows)
+
+
+def _count_members(rows: Sequence[JobRun]) -> None:
+    moves = [(row.batch_id, row.__dict__.pop("_state_before", row.state), row.state) for row in rows]
+    of_batches = [(batch, before, after) for batch, before, after in moves if batch is not None]
+    if of_batches:
+        members.count(members.moved(of_batches))
 
 
 def cancel(run: JobRun, *, actor: str, reason: str = "", address: str = "") -> None:

@@ -1,7 +1,8 @@
 """The tables: what must not be lost. Rows are changed by `runs`, `dead`, `causes`, `bulk`, `recovery`, `emails`,
-`effects`, `checkpoints`, `metrics`, `fuses`, `relay` and `recorder` only."""
+`effects`, `checkpoints`, `metrics`, `fuses`, `members`, `batches`, `relay` and `recorder` only."""
 
 from jobs.models.audit import AuditEntry
+from jobs.models.batches import Batch, BatchSlice
 from jobs.models.bulk import BulkAction
 from jobs.models.causes import FailureCause
 from jobs.models.checkpoints import JobCheckpoint
@@ -18,6 +19,8 @@ from jobs.models.uniques import UniqueHold
 
 __all__ = [
     "AuditEntry",
+    "Batch",
+    "BatchSlice",
     "BulkAction",
     "CircuitsAndLocks",
     "DeadJob",

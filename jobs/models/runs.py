@@ -62,6 +62,17 @@ class JobRun(models.Model):
     parent = models.UUIDField(_("enqueued by run"), null=True, db_index=True)
     correlation = models.CharField(max_length=100, blank=True, help_text="The request or run it all began with")
 
+    # No constraint: adding members would lock the batch's row, and a batch may be pruned before them.
+    batch = models.ForeignKey(
+        "jobs.Batch",
+        on_delete=models.DO_NOTHING,
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        related_name="members",
+        verbose_name=_("batch"),
+    )
+
     result = models.JSONField(_("result"), null=True)
     error_class = models.CharField(_("error"), max_length=200, blank=True)
     error_message = models.CharField(max_length=500, blank=True)
@@ -97,6 +108,7 @@ class JobRun(models.Model):
             models.Index(fields=["name", "-id"], name="jobs_run_name"),
             models.Index(fields=["queue", "-id"], name="jobs_run_queue"),
             models.Index(fields=["state", "ended_at"], name="jobs_run_ended"),
+            models.Index(fields=["batch", "-id"], name="jobs_run_batch", condition=Q(batch__isnull=False)),
             models.Index(
                 fields=["id"],
                 name="jobs_run_unpushed",

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from django.db import connections, router, transaction
 
-from jobs import runs
+from jobs import members, runs
 from jobs.broker.journal import Entry
 from jobs.metrics import Minutes
 from jobs.models import JobRun, RunState
@@ -57,12 +57,16 @@ def store(entries: Sequence[Entry], minutes: Minutes) -> list[Entry]:
     # In the order of their ids, as everybody locks runs.
     ordered = [ends[run] for run in sorted(ends)]
     stored: set[str] = set()
+    batches: Counter[int] = Counter()
     with connections[using].cursor() as cursor:
         for first in range(0, len(ordered), _ROWS_AT_ONCE):
             cursor.execute(*statement(ordered[first : first + _ROWS_AT_ONCE]))
-            for run, name, queue in cursor.fetchall():
+            for run, name, queue, batch in cursor.fetchall():
                 stored.add(run)
+                if batch is not None:
+                    batches[batch] += 1
                 _count(ends[run], name, queue, minutes)
+    members.count({batch: {"succeeded": count} for batch, count in batches.items()})
     if job_finished.receivers:
         transaction.on_commit(lambda: _tell(stored, using), using=using)
     return [entry for entry in entries if entry.data is None or str(entry.data.get("run")) not in stored]
@@ -151,7 +155,7 @@ _UPDATE = """
         result = told.result
     FROM told
     WHERE {among} run.id = told.run AND run.life = told.life AND run.state || '' NOT IN ({too_late})
-    RETURNING rq_id, name, queue
+    RETURNING rq_id, name, queue, batch_id
 """
 _WORDS = {
     "table": JobRun._meta.db_table,

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from jobs import conf, reconciling, recorder
+from jobs import conf, consequences, reconciling, recorder
 from jobs.broker import claim as claims
 from jobs.broker import inspect, keys
 from jobs.broker.claim import Claim
@@ -75,7 +75,7 @@ class _Draining:
             reconciling.reconcile(self._worker.id)
         recorder.catch_up()
         try:
-            while (claim := self._claim()) or recorder.record():
+            while (claim := self._claim()) or recorder.record() or consequences.follow():
                 if claim is not None:
                     self._attempt(claim)
                     recorder.record_all()

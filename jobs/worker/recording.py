@@ -21,9 +21,11 @@ from jobs import (
     bulk,
     causes,
     conf,
+    consequences,
     effects,
     emails,
     fuses,
+    members,
     metrics,
     reconciling,
     recorder,
@@ -46,6 +48,8 @@ _BLOCK_SECONDS = 1.0
 _RELAY_SECONDS = 1.0
 _NIGHTLY_LOOK_SECONDS = 300.0
 _BULK_SECONDS = 15.0
+# How late it may be that what another process changed has consequences; this one's own have them at once.
+_FOLLOW_SECONDS = 1.0
 _RECOVERY_SECONDS = 60.0
 _NIGHTLY_AT = time_of_day(3, 0, tzinfo=UTC)
 _SWEEP_SECONDS = 60.0
@@ -90,6 +94,7 @@ class Recording:
         self._nightly_at = 0.0
         self._dead_jobs = retention.Watch()
         self._bulk_at = 0.0
+        self._follow_at = 0.0
         self._recovery_at = 0.0
 
     def run(self) -> None:
@@ -114,6 +119,8 @@ class Recording:
         self._reconcile_if_needed()
         self._record()
         now = time.monotonic()
+        if members.take_changed() or now >= self._follow_at:
+            self._follow(now)
         if now >= self._relay_at:
             self._relay(now)
         if now >= self._sweep_at:
@@ -154,6 +161,14 @@ class Recording:
             self._relay_at = now + _RELAY_SECONDS + _retry_wait(self._relay_failures)
             log = logger.error if self._relay_failures == 1 else logger.debug
             log("what was left behind is not pushed for now: %s", error, exc_info=not _is_outage(error))
+
+    def _follow(self, now: float) -> None:
+        """See to what follows of what was recorded. Its failures are its own, as the relay's are."""
+        self._follow_at = now + _FOLLOW_SECONDS
+        try:
+            consequences.follow()
+        except Exception as error:
+            logger.error("what follows of ended runs waits: %s", error, exc_info=not _is_outage(error))
 
     def _sweep_slice(self, now: float) -> None:
         """Compare some rows with Redis. Its failures are its own, as the relay's are."""

@@ -12,7 +12,7 @@ from tests.docs.pages import ROOT
 from tests.docs.test_examples import QUOTES, SESSIONS
 
 # What they are is said in annotations; nobody calls them.
-TYPES = {"CurrentRun", "Job"}
+TYPES = {"CurrentRun", "Job", "Prepared"}
 
 CALLS = {
     "jobs.bulk": ("Selection", "ask", "pause", "resume", "stop"),

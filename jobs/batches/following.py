@@ -1,0 +1,126 @@
+"""What follows when members of batches have ended: their state, and their callbacks, each once.
+
+1. Who changes the row of a member changes the counts with it, and marks the batch as ripe when something may follow.
+2. `follow` locks a ripe batch, adds what its slices say, and asks `policy.batch` what follows.
+3. It enqueues the callbacks and notes that they were told, in the transaction that takes the mark away.
+
+So a callback is enqueued once, whoever dies in between, and one that cannot be holds up nothing but its batch.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from django.db import InterfaceError, OperationalError, router, transaction
+from django.db.models import Count, Q, Sum
+from django.utils import timezone
+
+from jobs.errors import JobsError
+from jobs.models import Batch, BatchSlice
+from jobs.models.batches import OPEN_BATCH_STATES, BatchState
+from jobs.policy import batch as policy
+from jobs.policy.batch import Standing
+from jobs.registry import Prepared
+
+logger = logging.getLogger(__name__)
+
+_AT_ONCE = 100
+
+
+def follow() -> int:
+    """See to the batches that are ripe. Returns how many of them had what should follow; the others are tried again.
+
+    Raises the database's errors only where it is away.
+    """
+    ripe = Batch.objects.filter(ripe=True).order_by("pk").values_list("pk", flat=True)[:_AT_ONCE]
+    return sum([_guarded(pk) for pk in ripe])
+
+
+def fold(batch: Batch) -> None:
+    """Add to a locked batch's total what its slices say."""
+    fresh = BatchSlice.objects.filter(batch=batch, folded=False)
+    found = dict(fresh.values_list("pk", "members"))
+    if found:
+        batch.total += sum(found.values())
+        BatchSlice.objects.filter(pk__in=found).update(folded=True)
+
+
+def standing_of(batch: Batch) -> Standing:
+    """A batch's counts as the policy wants them."""
+    within = Q(state__in=[*OPEN_BATCH_STATES])
+    nested = Batch.objects.filter(within=batch).aggregate(
+        open=Count("pk", filter=within),
+        unwell=Count("pk", filter=~within & ~Q(state=BatchState.SUCCEEDED)),
+        dead=Sum("dead"),
+    )
+    return Standing(
+        total=batch.total,
+        succeeded=batch.succeeded,
+        dead=batch.dead,
+        discarded=batch.discarded,
+        cancelled=batch.cancelled,
+        is_sealed=batch.sealed_at is not None,
+        nested_open=nested["open"],
+        nested_unwell=nested["unwell"],
+        nested_dead=nested["dead"] or 0,
+    )
+
+
+def _guarded(pk: int) -> bool:
+    try:
+        return _follow(pk)
+    except (OperationalError, InterfaceError):
+        raise
+    # One batch must not hold up the others.
+    except Exception:
+        logger.exception("what follows of batch %d cannot be seen to", pk, extra={"batch": pk})
+        return False
+
+
+def _follow(pk: int) -> bool:
+    with transaction.atomic(using=router.db_for_write(Batch)):
+        batch = _locked(pk)
+        if batch is None or not batch.ripe:
+            return False
+        fold(batch)
+        now = timezone.now()
+        standing = standing_of(batch)
+        before, batch.state = batch.state, policy.state_of(standing)
+        batch.ended_at = None if batch.state in OPEN_BATCH_STATES else batch.ended_at or now
+        troubles = [trouble for event in policy.due(standing) if (trouble := _tell(batch, event, now))]
+        _note(batch, troubles)
+        batch.ripe = bool(troubles)
+        batch.save()
+        if batch.within_id and batch.state != before:
+            Batch.objects.filter(pk=batch.within_id).update(ripe=True)
+    return not troubles
+
+
+def _locked(pk: int) -> Batch | None:
+    """The batch, locked together with the one that it is within: always the outer one first."""
+    outer = Batch.objects.filter(pk=pk).values_list("within", flat=True).first()
+    rows = Batch.objects.select_for_update().filter(pk__in=[pk, *filter(None, [outer])]).order_by("pk")
+    return next((row for row in rows if row.pk == pk), None)
+
+
+def _tell(batch: Batch, event: str, now: datetime) -> str:
+    """Enqueue the callback of an event unless it was told of; returns why that cannot be, empty where it was done."""
+    if getattr(batch, f"{event}_told_at"):
+        return ""
+    prepared = getattr(batch, f"on_{event}")
+    if prepared is not None:
+        try:
+            with transaction.atomic(using=router.db_for_write(Batch)):
+                Prepared.of(prepared).enqueue(parent=batch.parent, correlation=batch.correlation)
+        except JobsError as error:
+            return f"on_{event} cannot be enqueued: {error}"
+    setattr(batch, f"{event}_told_at", now)
+    return ""
+
+
+def _note(batch: Batch, troubles: list[str]) -> None:
+    trouble = " ".join(troubles)[:500]
+    if trouble and trouble != batch.trouble:
+        logger.error("batch %d: %s", batch.pk, trouble, extra={"batch": batch.pk})
+    batch.trouble = trouble

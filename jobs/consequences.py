@@ -1,0 +1,10 @@
+"""What follows when runs have ended and that was recorded, beyond the runs themselves. Whoever records calls it."""
+
+from __future__ import annotations
+
+from jobs import batches
+
+
+def follow() -> int:
+    """See to all that is ripe. Returns how much was."""
+    return batches.follow()

@@ -1,0 +1,64 @@
+"""What follows of a batch's counts. Counts nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A batch's counts. `total` is all members there are; `nested` how many batches stand within it, of which
+    `nested_open` have not ended, `nested_unwell` have ended otherwise than well, and `nested_dead` have a dead member.
+    """
+
+    total: int = 0
+    succeeded: int = 0
+    dead: int = 0
+    discarded: int = 0
+    cancelled: int = 0
+    is_sealed: bool = False
+    nested_open: int = 0
+    nested_unwell: int = 0
+    nested_dead: int = 0
+
+    @property
+    def pending(self) -> int:
+        return self.total - self.succeeded - self.dead - self.discarded - self.cancelled
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all have ended and no more may come: only members add to what is sealed."""
+        return self.is_sealed and self.pending <= 0 and not self.nested_open
+
+    @property
+    def is_well(self) -> bool:
+        """Whether all have succeeded, or found nothing to do."""
+        return self.is_complete and not (self.dead or self.cancelled or self.nested_unwell)
+
+
+def state_of(standing: Standing) -> str:
+    """The state that the counts make: filling, running, succeeded, failed or cancelled.
+
+    >>> state_of(Standing(total=3, succeeded=2, is_sealed=True))
+    'running'
+    >>> state_of(Standing(total=3, succeeded=2, dead=1, is_sealed=True))
+    'failed'
+    """
+    if not standing.is_sealed:
+        return "filling"
+    if not standing.is_complete:
+        return "running"
+    if standing.is_well:
+        return "succeeded"
+    return "failed" if standing.dead or standing.nested_dead else "cancelled"
+
+
+def due(standing: Standing) -> Iterator[str]:
+    """The callbacks that these counts call for, in their order: death, complete, success."""
+    if standing.dead or standing.nested_dead:
+        yield "death"
+    if standing.is_complete:
+        yield "complete"
+    if standing.is_well:
+        yield "success"
