@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -37,6 +39,18 @@ def actor(request: HttpRequest) -> str:
 def address(request: HttpRequest) -> str:
     """Where the request came from, as the web server saw it."""
     return str(request.META.get("REMOTE_ADDR", ""))
+
+
+def who(request: HttpRequest) -> dict[str, Any]:
+    """Who asks and from where, as verbs take it."""
+    return {"actor": actor(request), "address": address(request)}
+
+
+def refusal(request: HttpRequest, permission: str, *, action: str, target: str) -> HttpResponse | None:
+    """What a person without the permission is answered, None for others. A look is not recorded, a POST is."""
+    if may(request, permission):
+        return None
+    return refuse(request, permission, action=action if request.method == "POST" else "", target=target)
 
 
 def refuse(request: HttpRequest, permission: str, *, action: str = "", target: str = "") -> HttpResponse:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -16,10 +16,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs import bulk
-from jobs.admin import access
+from jobs.admin import access, acting
+from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.keyset import key_or_none, page_of
-from jobs.errors import JobsError
 from jobs.models import AuditEntry, BulkAction
 from jobs.models.bulk import OPEN_STATES, RESUMABLE_STATES, BulkState, BulkVerb
 from jobs.policy.rates import rate_in_words
@@ -35,37 +35,30 @@ PERMISSIONS = {
 }
 
 
-@dataclass(frozen=True)
-class Handle:
-    """What can be done with a bulk action that is under way, by who may do what it does."""
-
-    name: str
-    label: str | Promise
-    done: str | Promise
-    states: tuple[BulkState, ...]
-    verb: Callable[..., None]
+def _handle(
+    name: str, verb: Callable[..., None], label: Promise, done: Promise, states: tuple[BulkState, ...]
+) -> Action:
+    """What can be done with a bulk action that is under way. Who may do what it does may do this with it."""
+    return Action(name, name, "", label, verb, done, fits=lambda action: action.state in states)
 
 
-HANDLES = {
-    handle.name: handle
-    for handle in (
-        Handle("pause", gettext_lazy("Pause"), gettext_lazy("Paused."), OPEN_STATES, bulk.pause),
-        Handle(
-            "resume",
-            gettext_lazy("Resume"),
-            gettext_lazy("Resumed: it goes on where it was."),
-            RESUMABLE_STATES,
-            bulk.resume,
-        ),
-        Handle(
-            "stop",
-            gettext_lazy("Stop"),
-            gettext_lazy("Stopped: what has not gone stays as it is."),
-            (*OPEN_STATES, BulkState.PAUSED),
-            bulk.stop,
-        ),
-    )
-}
+HANDLES = acting.named(
+    _handle("pause", bulk.pause, gettext_lazy("Pause"), gettext_lazy("Paused."), OPEN_STATES),
+    _handle(
+        "resume",
+        bulk.resume,
+        gettext_lazy("Resume"),
+        gettext_lazy("Resumed: it goes on where it was."),
+        RESUMABLE_STATES,
+    ),
+    _handle(
+        "stop",
+        bulk.stop,
+        gettext_lazy("Stop"),
+        gettext_lazy("Stopped: what has not gone stays as it is."),
+        (*OPEN_STATES, BulkState.PAUSED),
+    ),
+)
 
 
 class BulkActionAdmin(ConsoleAdmin):
@@ -105,43 +98,35 @@ class BulkActionAdmin(ConsoleAdmin):
             of_dead=action.verb in (BulkVerb.REQUEUE, BulkVerb.DISCARD, BulkVerb.UNDO),
             fared=fared,
             failed=list(bulk.failed(action)[:SHOWN_FAILED]) if fared and fared.failed else [],
-            handles=self._handles(request, action),
+            handles=acting.offered(request, _handles_of(action), action),
             audit_entries=_audit_of(action) if access.may(request, access.VIEW_AUDIT) else None,
         )
 
     def handle(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
         """Do it, on POST; a GET only shows the action."""
-        handle = HANDLES.get(name)
-        if handle is None:
-            raise Http404(name)
         action = get_object_or_404(BulkAction, pk=pk)
-        permission = PERMISSIONS[BulkVerb(action.verb)]
-        if not access.may(request, permission):
-            recorded = f"bulk {action.verb} {name}" if request.method == "POST" else ""
-            return access.refuse(request, permission, action=recorded, target=f"bulk action {pk}")
-        if request.method == "POST":
-            self._do(request, handle, action)
-        return redirect("admin:jobs_bulkaction_change", pk=pk)
+        return acting.act(
+            self,
+            request,
+            _handles_of(action).get(name),
+            lambda: action,
+            target=f"bulk action {pk}",
+            back=reverse("admin:jobs_bulkaction_change", args=[pk]),
+        )
 
-    def _do(self, request: HttpRequest, handle: Handle, action: BulkAction) -> None:
-        reason = request.POST.get("reason", "").strip()[:500]
-        words = {"actor": access.actor(request), "reason": reason, "address": access.address(request)}
-        try:
-            handle.verb(action, **words)
-        except JobsError as error:
-            messages.warning(request, _("Nothing was changed. %(why)s") % {"why": error})
-        else:
-            messages.success(request, str(handle.done))
 
-    def _handles(self, request: HttpRequest, action: BulkAction) -> list[Handle]:
-        if not access.may(request, PERMISSIONS[BulkVerb(action.verb)]):
-            return []
-        return [each for each in HANDLES.values() if action.state in each.states]
+def _handles_of(action: BulkAction) -> dict[str, Action]:
+    permission = PERMISSIONS[BulkVerb(action.verb)]
+    return {
+        name: replace(each, recorded=f"bulk {action.verb} {name}", permission=permission)
+        for name, each in HANDLES.items()
+    }
 
 
 def ask(request: HttpRequest, verb: BulkVerb, selection: bulk.Selection, **words: Any) -> HttpResponse:
-    """Ask for a bulk action, and go to its page; the same form sent twice is one action."""
-    action, is_new = bulk.ask(verb, selection, actor=access.actor(request), address=access.address(request), **words)
+    """Ask for a bulk action, for the reason in the form, and go to its page; the same form sent twice is one action."""
+    words |= {**access.who(request), "reason": acting.reason_of(request), "key": request.POST.get("key", "")[:64]}
+    action, is_new = bulk.ask(verb, selection, **words)
     if is_new:
         messages.success(request, _("It is queued: a worker does it in the background. This page shows how far it is."))
     else:

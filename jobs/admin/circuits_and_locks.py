@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.urls import reverse
 from django.utils import timezone
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs import circuits, locks
-from jobs.admin import access
+from jobs.admin import access, acting
+from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.circuits import Status
-from jobs.errors import BrokerUnavailable, JobsError
+from jobs.errors import BrokerUnavailable
 from jobs.locks import HeldLock
 
 _LIST = "admin:jobs_circuitsandlocks_changelist"
@@ -26,48 +25,58 @@ _LIST = "admin:jobs_circuitsandlocks_changelist"
 _MOST_MINUTES = 60 * 24 * 30
 
 
-@dataclass(frozen=True)
-class CircuitAction:
-    """What can be done with a circuit. `verb` takes its name, who, why and until when."""
-
-    name: str
-    recorded: str
-    question: str | Promise
-    button: str | Promise
-    consequence: str | Promise
-    done: str | Promise
-    verb: Callable[..., None]
+def _of_circuit(verb: Callable[..., None]) -> Callable[..., None]:
+    return lambda circuit, **words: verb(circuit.name, **words)
 
 
-ACTIONS = {
-    action.name: action
-    for action in (
-        CircuitAction(
-            name="open",
-            recorded="open circuit",
-            question=gettext_lazy("Open this circuit?"),
-            button=gettext_lazy("Open the circuit"),
-            consequence=gettext_lazy(
-                "No call goes through from now on, and no probe either. Runs that need it wait; they burn no attempt. "
-                "Without a number of minutes it stays so until somebody closes it."
-            ),
-            done=gettext_lazy("The circuit is open. Processes hear of it within a second."),
-            verb=circuits.force_open,
+def _release(lock: HeldLock, **words: Any) -> None:
+    locks.release(lock.name, token=lock.token, **words)
+
+
+CIRCUIT_ACTIONS = acting.named(
+    Action(
+        name="open",
+        recorded="open circuit",
+        permission=access.CIRCUITS,
+        label=gettext_lazy("Open"),
+        verb=_of_circuit(circuits.force_open),
+        done=gettext_lazy("The circuit is open. Processes hear of it within a second."),
+        question=gettext_lazy("Open this circuit?"),
+        consequence=gettext_lazy(
+            "No call goes through from now on, and no probe either. Runs that need it wait; they burn no attempt. "
+            "Without a number of minutes it stays so until somebody closes it."
         ),
-        CircuitAction(
-            name="close",
-            recorded="close circuit",
-            question=gettext_lazy("Close this circuit?"),
-            button=gettext_lazy("Close the circuit"),
-            consequence=gettext_lazy(
-                "Calls go through from now on, and its failures are forgotten. It goes on by itself: new failures open "
-                "it again. With a number of minutes it stays closed for so long, whatever fails."
-            ),
-            done=gettext_lazy("The circuit is closed. Runs that wait for it come as their waits end."),
-            verb=circuits.force_close,
+        button=gettext_lazy("Open the circuit"),
+        destroys=True,
+    ),
+    Action(
+        name="close",
+        recorded="close circuit",
+        permission=access.CIRCUITS,
+        label=gettext_lazy("Close"),
+        verb=_of_circuit(circuits.force_close),
+        done=gettext_lazy("The circuit is closed. Runs that wait for it come as their waits end."),
+        question=gettext_lazy("Close this circuit?"),
+        consequence=gettext_lazy(
+            "Calls go through from now on, and its failures are forgotten. It goes on by itself: new failures open "
+            "it again. With a number of minutes it stays closed for so long, whatever fails."
         ),
-    )
-}
+        button=gettext_lazy("Close the circuit"),
+        wants_why=True,
+    ),
+)
+RELEASE = Action(
+    name="release",
+    recorded="release lock",
+    permission=access.LOCKS,
+    label=gettext_lazy("Release"),
+    verb=_release,
+    done=gettext_lazy("The lock is released. Whoever held it finds out within seconds, or when its block ends."),
+    question=gettext_lazy("Release this lock?"),
+    button=gettext_lazy("Release the lock"),
+    destroys=True,
+    fits=lambda lock: lock is not None,
+)
 
 
 class CircuitsAndLocksAdmin(ConsoleAdmin):
@@ -100,68 +109,39 @@ class CircuitsAndLocksAdmin(ConsoleAdmin):
         )
 
     def circuit_page(self, request: HttpRequest, name: str) -> HttpResponse:
-        """Ask, on GET; do, on POST."""
-        action = ACTIONS.get(name)
-        if action is None:
-            raise Http404(name)
-        asked = request.POST if request.method == "POST" else request.GET
-        target = asked.get("circuit", "")[:200]
-        if not access.may(request, access.CIRCUITS):
-            recorded = action.recorded if request.method == "POST" else ""
-            return access.refuse(request, access.CIRCUITS, action=recorded, target=target)
-        try:
-            status = _circuit(target)
-        except BrokerUnavailable as error:
-            return access.unavailable(request, str(error))
-        minutes = asked.get("minutes", "").strip()
-        reason = asked.get("reason", "").strip()[:500]
-        problem = _problem(minutes, reason)
-        if request.method == "POST" and not problem:
-            words = {"reason": reason, "until": _until(minutes)}
-            return _do(request, lambda **who: action.verb(target, **words, **who), str(action.done))
-        return self.page(
+        asked = _asked(request)
+        target, minutes = asked.get("circuit", "")[:200], asked.get("minutes", "").strip()
+        return acting.act(
+            self,
             request,
-            "circuit_act.html",
-            title=str(action.question),
-            circuit=status,
-            action=action,
-            minutes=minutes,
-            reason=reason,
-            problem=problem if request.method == "POST" else "",
+            CIRCUIT_ACTIONS.get(name),
+            lambda: _circuit(target),
+            target=target,
+            back=reverse(_LIST),
+            given=lambda circuit: {"until": _until(minutes)},
+            template="circuit_act.html",
+            shown=lambda circuit: {"circuit": circuit, "minutes": minutes},
         )
 
     def lock_page(self, request: HttpRequest) -> HttpResponse:
-        """Ask, on GET; release, on POST. The token says whose hold is meant: a later one is left alone."""
-        asked = request.POST if request.method == "POST" else request.GET
+        """The token says whose hold is meant: a later one is left alone."""
+        asked = _asked(request)
         target, token = asked.get("lock", "")[:200], asked.get("token", "")[:100]
-        if not access.may(request, access.LOCKS):
-            recorded = "release lock" if request.method == "POST" else ""
-            return access.refuse(request, access.LOCKS, action=recorded, target=target)
-        try:
-            found = next((one for one in locks.held() if (one.name, one.token) == (target, token)), None)
-        except BrokerUnavailable as error:
-            return access.unavailable(request, str(error))
-        reason = asked.get("reason", "").strip()[:500]
-        if request.method == "POST" and reason and found is not None:
-            return _do(request, lambda **who: _release(found, asked.get("force") == "1", reason, **who), _released())
-        return self.page(
+        return acting.act(
+            self,
             request,
-            "lock_act.html",
-            title=_("Release this lock?"),
-            lock=found,
-            name=target,
-            reason_missing=request.method == "POST" and not reason,
+            RELEASE,
+            lambda: next((one for one in locks.held() if (one.name, one.token) == (target, token)), None),
+            target=target,
+            back=reverse(_LIST),
+            given=lambda lock: _forced(request, lock),
+            template="lock_act.html",
+            shown=lambda lock: {"lock": lock, "name": target},
         )
 
 
-def _do(request: HttpRequest, verb: Callable[..., None], done: str) -> HttpResponse:
-    try:
-        verb(actor=access.actor(request), address=access.address(request))
-    except JobsError as error:
-        messages.warning(request, _("Nothing was changed. %(why)s") % {"why": error})
-    else:
-        messages.success(request, done)
-    return redirect(_LIST)
+def _asked(request: HttpRequest) -> QueryDict:
+    return request.POST if request.method == "POST" else request.GET
 
 
 def _circuit(name: str) -> Status:
@@ -171,23 +151,14 @@ def _circuit(name: str) -> Status:
     return circuits.status(name)
 
 
-def _release(found: HeldLock, though_alive: bool, reason: str, **who: str) -> None:
-    locks.release(found.name, token=found.token, reason=reason, though_alive=though_alive, **who)
-
-
-def _released() -> str:
-    return _("The lock is released. Whoever held it finds out within seconds, or when its block ends.")
-
-
-def _problem(minutes: str, reason: str) -> str:
-    """What keeps the form from being done, in words; empty for nothing."""
-    if minutes and (not minutes.isdecimal() or not 0 < int(minutes[:9]) <= _MOST_MINUTES):
-        return _("%(minutes)s is no number of minutes from 1 to %(most)d.") % {
-            "minutes": minutes[:20],
-            "most": _MOST_MINUTES,
-        }
-    return "" if reason else _("Write down why: whoever looks at this next will want to know.")
+def _forced(request: HttpRequest, lock: HeldLock | None) -> dict[str, bool]:
+    if lock is None:
+        raise ValueError(_("The lock is not held by that holder any more."))
+    return {"though_alive": request.POST.get("force") == "1"}
 
 
 def _until(minutes: str) -> datetime | None:
+    if minutes and (not minutes.isdecimal() or not 0 < int(minutes[:9]) <= _MOST_MINUTES):
+        text = _("%(minutes)s is no number of minutes from 1 to %(most)d.")
+        raise ValueError(text % {"minutes": minutes[:20], "most": _MOST_MINUTES})
     return timezone.now() + timedelta(minutes=int(minutes)) if minutes else None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
@@ -13,12 +13,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from jobs import causes, conf, dead, registry, retention
-from jobs.admin import access, bulk_actions, search, undoing
+from jobs.admin import access, acting, bulk_actions, search, undoing
+from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.dead_filter import DeadFilter, Selection
 from jobs.admin.keyset import COUNT_CAP, capped_counts, key_or_none, page_of
@@ -51,65 +51,51 @@ _LISTED = (
 )
 
 
-@dataclass(frozen=True)
-class BulkAction:
-    """Something an operator may do with many dead jobs. It names a permission and calls one verb.
-
-    `recorded` is what the audit calls it, done or refused.
-    """
-
-    name: str
-    recorded: str
-    permission: str
-    label: str | Promise
-    consequence: str | Promise
-    destroys: bool
-    verb: Callable[..., Tally]
-    verb_of_many: BulkVerb
-
-    def question(self, count: int) -> str:
-        """What the confirmation page asks."""
-        if self.destroys:
-            return ngettext("Discard %(count)d dead job?", "Discard %(count)d dead jobs?", count) % {"count": count}
-        return ngettext("Retry %(count)d dead job?", "Retry %(count)d dead jobs?", count) % {"count": count}
-
-    def outcome(self, done: int) -> str:
-        """What the message says afterwards."""
-        if self.destroys:
-            return ngettext("%(count)d dead job discarded.", "%(count)d dead jobs discarded.", done) % {"count": done}
-        return ngettext("%(count)d dead job retried.", "%(count)d dead jobs retried.", done) % {"count": done}
+def _retry(count: int) -> str:
+    return ngettext("Retry %(count)d dead job?", "Retry %(count)d dead jobs?", count) % {"count": count}
 
 
-ACTIONS = {
-    action.name: action
-    for action in (
-        BulkAction(
-            name="retry",
-            recorded="requeue",
-            permission=access.REQUEUE,
-            label=gettext_lazy("Retry"),
-            consequence=gettext_lazy(
-                "Each goes back to its queue with all its attempts ahead of it, and starts as soon as a worker is free."
-            ),
-            destroys=False,
-            verb=dead.requeue_all,
-            verb_of_many=BulkVerb.REQUEUE,
+def _retried(count: int) -> str:
+    return ngettext("%(count)d dead job retried.", "%(count)d dead jobs retried.", count) % {"count": count}
+
+
+def _discard(count: int) -> str:
+    return ngettext("Discard %(count)d dead job?", "Discard %(count)d dead jobs?", count) % {"count": count}
+
+
+def _discarded(count: int) -> str:
+    return ngettext("%(count)d dead job discarded.", "%(count)d dead jobs discarded.", count) % {"count": count}
+
+
+ACTIONS = acting.named(
+    Action(
+        name="retry",
+        recorded="requeue",
+        permission=access.REQUEUE,
+        label=gettext_lazy("Retry"),
+        verb=dead.requeue_all,
+        done=_retried,
+        question=_retry,
+        consequence=gettext_lazy(
+            "Each goes back to its queue with all its attempts ahead of it, and starts as soon as a worker is free."
         ),
-        BulkAction(
-            name="discard",
-            recorded="discard",
-            permission=access.DISCARD,
-            label=gettext_lazy("Discard"),
-            consequence=gettext_lazy(
-                "None of them will run again, and their work stays undone. "
-                "Their records are kept, with your reason. For some days this can be undone."
-            ),
-            destroys=True,
-            verb=dead.discard_all,
-            verb_of_many=BulkVerb.DISCARD,
+    ),
+    Action(
+        name="discard",
+        recorded="discard",
+        permission=access.DISCARD,
+        label=gettext_lazy("Discard"),
+        verb=dead.discard_all,
+        done=_discarded,
+        question=_discard,
+        consequence=gettext_lazy(
+            "None of them will run again, and their work stays undone. "
+            "Their records are kept, with your reason. For some days this can be undone."
         ),
-    )
-}
+        destroys=True,
+    ),
+)
+_IN_BACKGROUND = {"retry": BulkVerb.REQUEUE, "discard": BulkVerb.DISCARD}
 
 
 class DeadJobAdmin(ConsoleAdmin):
@@ -157,21 +143,19 @@ class DeadJobAdmin(ConsoleAdmin):
         action = ACTIONS.get(name)
         if action is None:
             raise Http404(name)
-        if not access.may(request, action.permission):
-            recorded = action.recorded if request.method == "POST" else ""
-            return access.refuse(request, action.permission, action=recorded, target="dead jobs")
+        if refused := access.refusal(request, action.permission, action=action.recorded, target="dead jobs"):
+            return refused
         selection = Selection.read(request.POST if request.method == "POST" else request.GET)
-        reason = request.POST.get("reason", "").strip()[:500]
         if request.method != "POST" or not selection.is_frozen:
             return self._preview(request, action, selection.frozen(timezone.now()))
         count = key_or_none(request.POST.get("count"), int)
         form = RampForm.read(request.POST, count=count, typed=(count or 0) > MANY)
-        if not count or form.problems or (action.destroys and not reason):
+        if not count or form.problems or acting.lacks_reason(request, action):
             return self._preview(request, action, selection.frozen(timezone.now()), form=form)
-        return _do(request, action, selection, form, count=count, reason=reason)
+        return _do(request, action, selection, form, count=count)
 
     def _preview(
-        self, request: HttpRequest, action: BulkAction, selection: Selection, *, form: RampForm | None = None
+        self, request: HttpRequest, action: Action, selection: Selection, *, form: RampForm | None = None
     ) -> HttpResponse:
         limit = conf.get().BULK_LIMIT
         chosen = selection.rows()
@@ -181,7 +165,7 @@ class DeadJobAdmin(ConsoleAdmin):
         return self.page(
             request,
             "bulk.html",
-            title=action.question(count) if count else _("Nothing to do"),
+            title=acting.text_of(action.question, count) if count else _("Nothing to do"),
             action=action,
             selection=selection,
             count=count,
@@ -189,7 +173,7 @@ class DeadJobAdmin(ConsoleAdmin):
             groups=_groups(chosen, count),
             samples=list(chosen.select_related("run").only(*_LISTED)[:SHOWN_SAMPLES]),
             reason=request.POST.get("reason", ""),
-            reason_missing=form is not None and action.destroys and not request.POST.get("reason", "").strip(),
+            reason_missing=form is not None and acting.lacks_reason(request, action),
             form=form or RampForm.offered(ramps=many and not action.destroys),
             many=many,
             ramps=not action.destroys,
@@ -198,53 +182,46 @@ class DeadJobAdmin(ConsoleAdmin):
         )
 
 
-def _do(
-    request: HttpRequest, action: BulkAction, selection: Selection, form: RampForm, *, count: int, reason: str
-) -> HttpResponse:
+def _do(request: HttpRequest, action: Action, selection: Selection, form: RampForm, *, count: int) -> HttpResponse:
     back = redirect("admin:jobs_deadjob_changelist")
     if selection.filter.problems:
         messages.error(request, " ".join(selection.filter.problems))
         return back
     if form.ramp.is_watched or count > CHUNK:
-        return _in_background(request, action, selection, form, count=count, reason=reason)
+        return _in_background(request, action, selection, form, count=count)
     tally = action.verb(
         selection.rows(),
-        actor=access.actor(request),
-        reason=reason,
-        address=access.address(request),
+        reason=acting.reason_of(request),
         limit=min(count, conf.get().BULK_LIMIT),
         filter=selection.for_audit(),
+        **access.who(request),
     )
     _tell(request, action, tally, expected=count)
     return back
 
 
 def _in_background(
-    request: HttpRequest, action: BulkAction, selection: Selection, form: RampForm, *, count: int, reason: str
+    request: HttpRequest, action: Action, selection: Selection, form: RampForm, *, count: int
 ) -> HttpResponse:
     return bulk_actions.ask(
         request,
-        action.verb_of_many,
+        _IN_BACKGROUND[action.name],
         selection.for_bulk(),
-        reason=reason,
         ramp=replace(form.ramp, canary=0) if action.destroys else form.ramp,
         up_to=selection.up_to,
         limit=count,
-        key=request.POST.get("key", "")[:64],
     )
 
 
-def _tell(request: HttpRequest, action: BulkAction, tally: Tally, *, expected: int) -> None:
+def _tell(request: HttpRequest, action: Action, tally: Tally, *, expected: int) -> None:
     """How many were done, and how many were left alone and why."""
     if tally.done:
-        messages.success(request, action.outcome(tally.done))
+        messages.success(request, acting.text_of(action.done, tally.done))
     left = dict(tally.left)
     gone = expected - tally.done - sum(left.values())
     if gone > 0:
         left[_("already resolved")] = gone
-    for why, count in left.items():
-        text = ngettext("%(count)d was left alone: %(why)s.", "%(count)d were left alone: %(why)s.", count)
-        messages.warning(request, text % {"count": count, "why": why})
+    acting.tell_left(request, left)
     if not tally.done and not left:
         messages.warning(request, _("Nothing was changed: no dead job matched any more."))
 

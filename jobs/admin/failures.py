@@ -7,20 +7,20 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.contrib import messages
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.utils import timezone
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs import causes, dead, registry
-from jobs.admin import access, search
+from jobs.admin import access, acting, search
+from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.keyset import PAGE_SIZE, key_or_none
-from jobs.errors import JobsError, did_you_mean
+from jobs.errors import did_you_mean
 from jobs.models import AuditEntry, FailureCause, JobRun
 from jobs.models.causes import CauseState
 from jobs.policy.ages import parse_age
@@ -83,67 +83,60 @@ class CauseFilter:
         )
 
 
-@dataclass(frozen=True)
-class CauseAction:
-    """Something an operator may say of a cause. It calls one verb; `recorded` is what the audit calls it."""
-
-    name: str
-    recorded: str
-    label: str | Promise
-    done: str | Promise
-    verb: Callable[..., None]
-    fits: Callable[[FailureCause], bool]
-
-
 def _has_not(state: CauseState) -> Callable[[FailureCause], bool]:
     return lambda cause: cause.state != state
 
 
-ACTIONS = {
-    action.name: action
-    for action in (
-        CauseAction(
-            name="resolve",
-            recorded="resolve cause",
-            label=gettext_lazy("Resolve"),
-            done=gettext_lazy("Resolved. If it is seen again, it comes back as regressed."),
-            verb=causes.resolve,
-            fits=_has_not(CauseState.RESOLVED),
-        ),
-        CauseAction(
-            name="snooze",
-            recorded="snooze cause",
-            label=gettext_lazy("Snooze"),
-            done=gettext_lazy("Snoozed. It is counted meanwhile, and comes back when the time is over."),
-            verb=causes.snooze,
-            fits=lambda cause: True,
-        ),
-        CauseAction(
-            name="ignore",
-            recorded="ignore cause",
-            label=gettext_lazy("Ignore"),
-            done=gettext_lazy("Ignored. It is counted, and stays out of the list of open ones."),
-            verb=causes.ignore,
-            fits=_has_not(CauseState.IGNORED),
-        ),
-        CauseAction(
-            name="reopen",
-            recorded="reopen cause",
-            label=gettext_lazy("Reopen"),
-            done=gettext_lazy("Reopened."),
-            verb=causes.reopen,
-            fits=_has_not(CauseState.NEW),
-        ),
-        CauseAction(
-            name="note",
-            recorded="note cause",
-            label=gettext_lazy("Keep the note"),
-            done=gettext_lazy("Noted."),
-            verb=causes.note,
-            fits=lambda cause: True,
-        ),
-    )
-}
+def _note(cause: FailureCause, *, text: str, reason: str, **who: str) -> None:
+    causes.note(cause, text, **who)
+
+
+# The first is what Enter does in a field of their form, so it is what does the least.
+ACTIONS = acting.named(
+    Action(
+        name="snooze",
+        recorded="snooze cause",
+        permission=access.FAILURES,
+        label=gettext_lazy("Snooze"),
+        verb=causes.snooze,
+        done=gettext_lazy("Snoozed. It is counted meanwhile, and comes back when the time is over."),
+    ),
+    Action(
+        name="resolve",
+        recorded="resolve cause",
+        permission=access.FAILURES,
+        label=gettext_lazy("Resolve"),
+        verb=causes.resolve,
+        done=gettext_lazy("Resolved. If it is seen again, it comes back as regressed."),
+        fits=_has_not(CauseState.RESOLVED),
+    ),
+    Action(
+        name="ignore",
+        recorded="ignore cause",
+        permission=access.FAILURES,
+        label=gettext_lazy("Ignore"),
+        verb=causes.ignore,
+        done=gettext_lazy("Ignored. It is counted, and stays out of the list of open ones."),
+        fits=_has_not(CauseState.IGNORED),
+    ),
+    Action(
+        name="reopen",
+        recorded="reopen cause",
+        permission=access.FAILURES,
+        label=gettext_lazy("Reopen"),
+        verb=causes.reopen,
+        done=gettext_lazy("Reopened."),
+        fits=_has_not(CauseState.NEW),
+    ),
+    Action(
+        name="note",
+        recorded="note cause",
+        permission=access.FAILURES,
+        label=gettext_lazy("Keep the note"),
+        verb=_note,
+        done=gettext_lazy("Noted."),
+    ),
+)
 
 
 class FailureCauseAdmin(ConsoleAdmin):
@@ -185,42 +178,30 @@ class FailureCauseAdmin(ConsoleAdmin):
             may_act=access.may(request, access.FAILURES),
             may_retry=access.may(request, access.REQUEUE),
             may_fuse=access.may(request, access.MANAGE_FUSES),
-            actions=[each for each in ACTIONS.values() if each.fits(cause)],
+            actions=acting.offered(request, ACTIONS, cause),
             audit_entries=_audit_of(cause) if access.may(request, access.VIEW_AUDIT) else None,
         )
 
     def act(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
         """Say something of a cause, on POST. Its page has the forms."""
-        action = ACTIONS.get(name)
-        if action is None:
-            raise Http404(name)
-        if not access.may(request, access.FAILURES):
-            recorded = action.recorded if request.method == "POST" else ""
-            return access.refuse(request, access.FAILURES, action=recorded, target=f"cause {pk}")
-        cause = get_object_or_404(FailureCause, pk=key_or_none(str(pk), int))
-        if request.method == "POST":
-            _do(request, action, cause)
-        return redirect("admin:jobs_failurecause_change", pk=cause.pk)
+        return acting.act(
+            self,
+            request,
+            ACTIONS.get(name),
+            lambda: get_object_or_404(FailureCause, pk=key_or_none(str(pk), int)),
+            target=f"cause {pk}",
+            back=reverse("admin:jobs_failurecause_change", args=[pk]),
+            given=lambda cause: _given(request, name),
+        )
 
 
-def _do(request: HttpRequest, action: CauseAction, cause: FailureCause) -> None:
-    words: dict[str, Any] = {"actor": access.actor(request), "address": access.address(request)}
-    try:
-        action.verb(cause, **words, **_given(request, action))
-    except (JobsError, ValueError) as error:
-        messages.warning(request, _("Nothing was changed. %(why)s") % {"why": error})
-    else:
-        messages.success(request, str(action.done))
-
-
-def _given(request: HttpRequest, action: CauseAction) -> dict[str, Any]:
-    """What the form gives beside who and from where. Raises ValueError for a length of time that is none."""
-    if action.name == "note":
+def _given(request: HttpRequest, name: str) -> dict[str, Any]:
+    """What the form says beside the reason. Raises ValueError for a length of time that is none."""
+    if name == "note":
         return {"text": request.POST.get("note", "")}
-    reason = {"reason": request.POST.get("reason", "").strip()[:500]}
-    if action.name == "snooze":
-        return reason | {"until": timezone.now() + parse_age(request.POST.get("for", ""))}
-    return reason
+    if name == "snooze":
+        return {"until": timezone.now() + parse_age(request.POST.get("for", ""))}
+    return {}
 
 
 def _page(rows: QuerySet[FailureCause], older: str | None) -> tuple[list[FailureCause], str | None]:

@@ -9,11 +9,13 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs import fuses, registry
-from jobs.admin import access, search
+from jobs.admin import access, acting, search
+from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.keyset import key_or_none, page_of
 from jobs.errors import BrokerUnavailable, JobsError
@@ -39,6 +41,18 @@ CONSEQUENCES = {
         "lifted runs after all."
     ),
 }
+
+LIFT = Action(
+    name="lift",
+    recorded="lift_fuse",
+    permission=access.MANAGE_FUSES,
+    label=gettext_lazy("Lift"),
+    verb=fuses.lift,
+    done=gettext_lazy("Lifted: what the fuse kept from starting starts now, in its order."),
+    question=gettext_lazy("Lift this fuse?"),
+    button=gettext_lazy("Lift the fuse"),
+    fits=lambda fuse: fuse.ended_at is None,
+)
 
 
 @dataclass
@@ -135,13 +149,11 @@ class FuseAdmin(ConsoleAdmin):
 
     def add_page(self, request: HttpRequest) -> HttpResponse:
         """Ask, and show what would be caught, on GET; do, on POST."""
-        if not access.may(request, access.MANAGE_FUSES):
-            recorded = "add_fuse" if request.method == "POST" else ""
-            return access.refuse(
-                request, access.MANAGE_FUSES, action=recorded, target=request.POST.get("job", "")[:300]
-            )
+        target = request.POST.get("job", "")[:300]
+        if refused := access.refusal(request, access.MANAGE_FUSES, action="add_fuse", target=target):
+            return refused
         form = FuseForm.read(request.POST if request.method == "POST" else request.GET)
-        reason = request.POST.get("reason", "").strip()[:500]
+        reason = acting.reason_of(request)
         form.look()
         if request.method == "POST" and reason and form.seen is not None and _add(request, form, reason):
             return redirect("admin:jobs_fuse_changelist")
@@ -158,21 +170,21 @@ class FuseAdmin(ConsoleAdmin):
         )
 
     def lift_page(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Ask, on GET; do, on POST."""
-        if not access.may(request, access.MANAGE_FUSES):
-            recorded = "lift_fuse" if request.method == "POST" else ""
-            return access.refuse(request, access.MANAGE_FUSES, action=recorded, target=f"fuse {pk}")
-        fuse = get_object_or_404(Fuse, pk=pk if pk < 2**63 else 0)
-        if request.method == "POST":
-            return _lift(request, fuse)
-        counts = _caught([fuse])
-        return self.page(
+        return acting.act(
+            self,
             request,
-            "fuse_lift.html",
-            title=_("Lift this fuse?"),
-            fuse=fuse,
-            caught=None if counts is None else sum(counts[fuse.pk].values()),
+            LIFT,
+            lambda: get_object_or_404(Fuse, pk=pk if pk < 2**63 else 0),
+            target=f"fuse {pk}",
+            back=reverse("admin:jobs_fuse_changelist"),
+            template="fuse_lift.html",
+            shown=_shown,
         )
+
+
+def _shown(fuse: Fuse) -> dict[str, Any]:
+    counts = _caught([fuse])
+    return {"fuse": fuse, "caught": None if counts is None else sum(counts[fuse.pk].values())}
 
 
 def _add(request: HttpRequest, form: FuseForm, reason: str) -> bool:
@@ -184,25 +196,13 @@ def _add(request: HttpRequest, form: FuseForm, reason: str) -> bool:
             rate=form.rate,
             seconds=form.seconds,
             reason=reason,
-            actor=access.actor(request),
-            address=access.address(request),
+            **access.who(request),
         )
     except JobsError as error:
         form.problems.append(str(error))
         return False
     messages.success(request, _("Fuse %(number)d was added to %(job)s.") % {"number": fuse.pk, "job": fuse.name})
     return True
-
-
-def _lift(request: HttpRequest, fuse: Fuse) -> HttpResponse:
-    reason = request.POST.get("reason", "").strip()[:500]
-    try:
-        fuses.lift(fuse, actor=access.actor(request), reason=reason, address=access.address(request))
-    except JobsError as error:
-        messages.warning(request, _("Nothing was changed. %(why)s") % {"why": error})
-    else:
-        messages.success(request, _("Lifted: what the fuse kept from starting starts now, in its order."))
-    return redirect("admin:jobs_fuse_changelist")
 
 
 def _caught(there: Sequence[Fuse]) -> dict[int, dict[str, int]] | None:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.functional import Promise
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs import bulk, pending, runs
-from jobs.admin import access, bulk_actions
+from jobs.admin import access, acting, bulk_actions
+from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin
 from jobs.admin.keyset import key_or_none
 from jobs.admin.ramp_form import MANY, RampForm
 from jobs.admin.run_filter import RunFilter
-from jobs.models import JobRun, RunState
+from jobs.models import JobRun
 from jobs.models.bulk import BulkVerb
 
 SHOWN_SAMPLES = 20
@@ -29,54 +29,33 @@ SHOWN_SAMPLES = 20
 MOST = 10_000
 
 
-@dataclass(frozen=True)
-class ManyRuns:
-    """Something an operator may do with many runs that wait."""
-
-    name: str
-    verb: BulkVerb
-    states: tuple[RunState, ...]
-    label: str | Promise
-    title: str | Promise
-    consequence: str | Promise
-    destroys: bool
-
-    @property
-    def permission(self) -> str:
-        """Who may do it."""
-        return bulk_actions.PERMISSIONS[self.verb]
-
-
-MANY_RUNS = {
-    action.name: action
-    for action in (
-        ManyRuns(
-            name="run-now",
-            verb=BulkVerb.RUN_NOW,
-            states=tuple(pending.WAITS_FOR_A_TIME),
-            label=gettext_lazy("Run all now…"),
-            title=gettext_lazy("Run these now?"),
-            consequence=gettext_lazy(
-                "Those that are due later, or wait for their next try, go to their queues at once."
-            ),
-            destroys=False,
+MANY_RUNS = acting.named(
+    Action(
+        name="run-now",
+        recorded="bulk run_now ask",
+        permission=access.RESCHEDULE,
+        label=gettext_lazy("Run all now…"),
+        verb=partial(bulk_actions.ask, verb=BulkVerb.RUN_NOW),
+        question=gettext_lazy("Run these now?"),
+        consequence=gettext_lazy("Those that are due later, or wait for their next try, go to their queues at once."),
+    ),
+    Action(
+        name="cancel",
+        recorded="bulk cancel ask",
+        permission=access.CANCEL,
+        label=gettext_lazy("Cancel all…"),
+        verb=partial(bulk_actions.ask, verb=BulkVerb.CANCEL),
+        question=gettext_lazy("Cancel these runs?"),
+        consequence=gettext_lazy(
+            "They are taken out of their queues and never run. Those that have started by then are left alone."
         ),
-        ManyRuns(
-            name="cancel",
-            verb=BulkVerb.CANCEL,
-            states=tuple(runs.CANCELLABLE),
-            label=gettext_lazy("Cancel all…"),
-            title=gettext_lazy("Cancel these runs?"),
-            consequence=gettext_lazy(
-                "They are taken out of their queues and never run. Those that have started by then are left alone."
-            ),
-            destroys=True,
-        ),
-    )
-}
+        destroys=True,
+    ),
+)
+_STATES = {"run-now": pending.WAITS_FOR_A_TIME, "cancel": runs.CANCELLABLE}
 
 
-def offered(request: HttpRequest, asked: RunFilter) -> list[tuple[ManyRuns, str]]:
+def offered(request: HttpRequest, asked: RunFilter) -> list[tuple[Action, str]]:
     """What this person may do with all that the search matches, and where. Nothing for a list that nobody narrowed."""
     if not asked.asked or asked.problems:
         return []
@@ -93,30 +72,23 @@ def many_page(console: ConsoleAdmin, request: HttpRequest, name: str) -> HttpRes
     action = MANY_RUNS.get(name)
     if action is None:
         raise Http404(name)
-    if not access.may(request, action.permission):
-        recorded = f"bulk {action.verb} ask" if request.method == "POST" else ""
-        return access.refuse(request, action.permission, action=recorded, target="runs")
+    if refused := access.refusal(request, action.permission, action=action.recorded, target="runs"):
+        return refused
     if request.method != "POST":
         return _preview(console, request, action, RunFilter.read(request.GET), up_to=_newest())
     asked = RunFilter.read(request.POST)
     up_to = key_or_none(request.POST.get("up_to"), uuid.UUID)
     count = key_or_none(request.POST.get("count"), int) or 0
     form = RampForm.read({"typed": request.POST.get("typed", "")}, count=count, typed=count > MANY)
-    reason = request.POST.get("reason", "").strip()[:500]
-    if up_to is None or count < 1 or form.problems or not asked.asked or (action.destroys and not reason):
+    if up_to is None or count < 1 or form.problems or not asked.asked or acting.lacks_reason(request, action):
         return _preview(console, request, action, asked, up_to=up_to or _newest(), form=form)
     keys = tuple(_rows(asked, action, up_to).values_list("pk", flat=True)[: min(count, MOST)])
-    return bulk_actions.ask(
-        request,
-        action.verb,
-        bulk.Selection({f"search {name}": value for name, value in asked.asked.items()}, keys=keys),
-        reason=reason,
-        key=request.POST.get("key", "")[:64],
-    )
+    words = {f"search {name}": value for name, value in asked.asked.items()}
+    return action.verb(request, selection=bulk.Selection(words, keys=keys))
 
 
-def _rows(asked: RunFilter, action: ManyRuns, up_to: uuid.UUID) -> QuerySet[JobRun]:
-    return asked.rows().filter(state__in=action.states, pk__lte=up_to).order_by("pk")
+def _rows(asked: RunFilter, action: Action, up_to: uuid.UUID) -> QuerySet[JobRun]:
+    return asked.rows().filter(state__in=_STATES[action.name], pk__lte=up_to).order_by("pk")
 
 
 def _newest() -> uuid.UUID:
@@ -126,7 +98,7 @@ def _newest() -> uuid.UUID:
 def _preview(
     console: ConsoleAdmin,
     request: HttpRequest,
-    action: ManyRuns,
+    action: Action,
     asked: RunFilter,
     *,
     up_to: uuid.UUID,
@@ -138,7 +110,7 @@ def _preview(
     return console.page(
         request,
         "many_runs.html",
-        title=str(action.title) if count else _("Nothing to do"),
+        title=str(action.question) if count else _("Nothing to do"),
         action=action,
         asked=asked,
         up_to=up_to,
@@ -149,7 +121,7 @@ def _preview(
         samples=list(JobRun.objects.filter(pk__in=keys[:SHOWN_SAMPLES]).defer("payload", "result").order_by("pk")),
         form=form,
         reason=request.POST.get("reason", ""),
-        reason_missing=form is not None and action.destroys and not request.POST.get("reason", "").strip(),
+        reason_missing=form is not None and acting.lacks_reason(request, action),
         key=uuid.uuid4().hex,
         back=f"{reverse('admin:jobs_jobrun_changelist')}?{urlencode(asked.asked)}",
     )

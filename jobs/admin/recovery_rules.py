@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from jobs import recovery, registry
-from jobs.admin import access
+from jobs.admin import access, acting
+from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.keyset import key_or_none
 from jobs.errors import BadOptions
@@ -22,8 +26,40 @@ from jobs.policy.rates import parse_rate, rate_in_words
 SHOWN_RULES = 100
 SHOWN_ACTIONS = 10
 _OFFERED = {"jobs": "", "errors": "", "per_hour": "500", "lives": "3", "rest": "5m", "canary": "5", "rate": "10/s"}
-# What the audit calls each, done or refused.
-_HANDLES = {"on": "switch on rule", "off": "switch off rule", "remove": "remove rule"}
+ACTIONS = acting.named(
+    Action(
+        name="on",
+        recorded="switch on rule",
+        permission=access.MANAGE_RECOVERY,
+        label=gettext_lazy("Switch on"),
+        verb=partial(recovery.switch, on=True),
+        done=gettext_lazy("Switched on: it is looked at each minute."),
+        fits=lambda rule: not rule.is_on,
+    ),
+    Action(
+        name="off",
+        recorded="switch off rule",
+        permission=access.MANAGE_RECOVERY,
+        label=gettext_lazy("Switch off"),
+        verb=partial(recovery.switch, on=False),
+        done=gettext_lazy("Switched off: it retries nothing until it is switched on."),
+        fits=lambda rule: rule.is_on,
+    ),
+    Action(
+        name="remove",
+        recorded="remove rule",
+        permission=access.MANAGE_RECOVERY,
+        label=gettext_lazy("Remove"),
+        verb=recovery.remove,
+        done=gettext_lazy("Removed."),
+        question=gettext_lazy("Remove this rule?"),
+        consequence=gettext_lazy(
+            "Dead jobs that it covers wait for a person from now on. What it asked for is kept and goes on."
+        ),
+        button=gettext_lazy("Remove the rule"),
+        destroys=True,
+    ),
+)
 
 
 class RecoveryRuleAdmin(ConsoleAdmin):
@@ -39,11 +75,11 @@ class RecoveryRuleAdmin(ConsoleAdmin):
         """Show the rules, on GET; add one, on POST."""
         sent, problem = dict(_OFFERED), ""
         if request.method == "POST":
-            if not access.may(request, access.MANAGE_RECOVERY):
-                return access.refuse(request, access.MANAGE_RECOVERY, action="add rule", target="recovery rules")
+            if refused := access.refusal(request, access.MANAGE_RECOVERY, action="add rule", target="recovery rules"):
+                return refused
             sent = {name: request.POST.get(name, "").strip()[:500] for name in (*_OFFERED, "note")}
             try:
-                recovery.add(**_read(sent), actor=access.actor(request), address=access.address(request))
+                recovery.add(**_read(sent), **access.who(request))
             except (BadOptions, ValueError) as error:
                 problem = str(error)
             else:
@@ -52,22 +88,17 @@ class RecoveryRuleAdmin(ConsoleAdmin):
         return self._page(request, sent, problem)
 
     def handle(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
-        """Switch or remove a rule, on POST; a GET only shows the rules."""
-        if name not in _HANDLES:
-            raise Http404(name)
-        if not access.may(request, access.MANAGE_RECOVERY):
-            recorded = _HANDLES[name] if request.method == "POST" else ""
-            return access.refuse(request, access.MANAGE_RECOVERY, action=recorded, target=f"rule {pk}")
-        rule = get_object_or_404(RecoveryRule, pk=pk)
-        if request.method == "POST":
-            words = {
-                "actor": access.actor(request),
-                "reason": request.POST.get("reason", "").strip()[:500],
-                "address": access.address(request),
-            }
-            verb: Callable[..., None] = recovery.remove if name == "remove" else recovery.switch
-            verb(rule, **words, **({} if name == "remove" else {"on": name == "on"}))
-        return redirect("admin:jobs_recoveryrule_changelist")
+        """Switch a rule, on POST, or remove it; a GET asks whether to remove it, or only shows the rules."""
+        return acting.act(
+            self,
+            request,
+            ACTIONS.get(name),
+            lambda: get_object_or_404(RecoveryRule, pk=pk),
+            target=f"rule {pk}",
+            back=reverse("admin:jobs_recoveryrule_changelist"),
+            template="recovery_act.html" if name == "remove" else "",
+            shown=lambda rule: {"rule": rule},
+        )
 
     def _page(self, request: HttpRequest, sent: dict[str, str], problem: str) -> HttpResponse:
         rules = list(RecoveryRule.objects.all()[:SHOWN_RULES])

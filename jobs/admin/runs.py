@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs import audit, conf, dead, discards, fuses, pending, policies, registry, runs
-from jobs.admin import access, many_runs, search
+from jobs.admin import access, acting, many_runs, search
+from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.keyset import COUNT_CAP, WINDOW, capped_counts, key_or_none, page_of
 from jobs.admin.lane_line import lane_line
 from jobs.admin.run_filter import RunFilter, find_run
 from jobs.admin.timeline import timeline
-from jobs.errors import CircuitOpen, JobsError, LockHeld
+from jobs.errors import CircuitOpen, LockHeld
 from jobs.models import AuditEntry, DeadJob, FailureCause, JobAttempt, JobRun, RunState
 from jobs.policies import Sheet
 
@@ -53,58 +51,21 @@ _LISTED = (
 )
 
 
-@dataclass(frozen=True)
-class RunAction:
-    """Something an operator may do with one run. It names a permission and calls one verb.
-
-    `recorded` is what the audit calls it, done or refused.
-    """
-
-    name: str
-    recorded: str
-    permission: str
-    states: tuple[RunState, ...]
-    label: str | Promise
-    button: str | Promise
-    question: str | Promise
-    consequence: str | Promise
-    done: str | Promise
-    destroys: bool
-    verb: Callable[[JobRun, DeadJob | None, dict[str, str]], None]
-    also: Callable[[JobRun], bool] = lambda run: True
-
-    def fits(self, run: JobRun) -> bool:
-        """Whether the run is in a state in which this can be done."""
-        return run.state in self.states and self.also(run)
-
-
-def _requeue(run: JobRun, burial: DeadJob | None, words: dict[str, str]) -> None:
-    dead.requeue(_buried(burial), **words)
-
-
-def _discard(run: JobRun, burial: DeadJob | None, words: dict[str, str]) -> None:
-    dead.discard(_buried(burial), **words)
-
-
-def _undo(run: JobRun, burial: DeadJob | None, words: dict[str, str]) -> None:
-    discards.undo(_buried(burial), **words)
+def _in(*states: RunState) -> Callable[[JobRun], bool]:
+    return lambda run: run.state in states
 
 
 def _is_undoable(run: JobRun) -> bool:
-    latest = run.burials.order_by("-pk").first()
+    latest = run.burials.order_by("-pk").first() if run.state == RunState.DISCARDED else None
     return latest is not None and discards.undo_until(latest) is not None
 
 
-def _cancel(run: JobRun, burial: DeadJob | None, words: dict[str, str]) -> None:
-    runs.cancel(run, **words)
+def _of_run(verb: Callable[..., object]) -> Callable[..., object]:
+    return lambda run, burial, **words: verb(run, **words)
 
 
-def _run_now(run: JobRun, burial: DeadJob | None, words: dict[str, str]) -> None:
-    pending.run_now(run, **words)
-
-
-def _stop(run: JobRun, burial: DeadJob | None, words: dict[str, str]) -> None:
-    runs.stop(run, **words)
+def _of_burial(verb: Callable[..., object]) -> Callable[..., object]:
+    return lambda run, burial, **words: verb(_buried(burial), **words)
 
 
 def _buried(burial: DeadJob | None) -> DeadJob:
@@ -113,97 +74,102 @@ def _buried(burial: DeadJob | None) -> DeadJob:
     return burial
 
 
-ACTIONS = {
-    action.name: action
-    for action in (
-        RunAction(
-            name="retry",
-            recorded="requeue",
-            permission=access.REQUEUE,
-            states=(RunState.DEAD,),
-            label=gettext_lazy("Retry"),
-            button=gettext_lazy("Retry the run"),
-            question=gettext_lazy("Retry this run?"),
-            consequence=gettext_lazy("It goes back to its queue with all its attempts ahead of it."),
-            done=gettext_lazy("Retried: the run is back in its queue."),
-            destroys=False,
-            verb=_requeue,
+def _discarded(run: JobRun) -> str:
+    """What is said after a discard, with the way back."""
+    said = _("Discarded: the run will not be tried again.")
+    days = conf.get().UNDO_DAYS
+    if not days:
+        return said
+    address = reverse("admin:jobs_jobrun_act", args=[run.pk, "undo"])
+    text = _("For %(days)s days you can %(undo)s.") % {"days": f"{days:g}", "undo": "{}"}
+    undo = format_html('<a href="{}">{}</a>', address, _("undo it"))
+    return format_html("{} {}", said, format_html(text, undo))
+
+
+ACTIONS = acting.named(
+    Action(
+        name="retry",
+        recorded="requeue",
+        permission=access.REQUEUE,
+        label=gettext_lazy("Retry"),
+        verb=_of_burial(dead.requeue),
+        done=gettext_lazy("Retried: the run is back in its queue."),
+        question=gettext_lazy("Retry this run?"),
+        consequence=gettext_lazy("It goes back to its queue with all its attempts ahead of it."),
+        button=gettext_lazy("Retry the run"),
+        fits=_in(RunState.DEAD),
+    ),
+    Action(
+        name="discard",
+        recorded="discard",
+        permission=access.DISCARD,
+        label=gettext_lazy("Discard"),
+        verb=_of_burial(dead.discard),
+        done=_discarded,
+        question=gettext_lazy("Discard this run?"),
+        consequence=gettext_lazy(
+            "It will not run again and its work stays undone. Its record is kept, with your reason. "
+            "For some days this can be undone."
         ),
-        RunAction(
-            name="discard",
-            recorded="discard",
-            permission=access.DISCARD,
-            states=(RunState.DEAD,),
-            label=gettext_lazy("Discard"),
-            button=gettext_lazy("Discard the run"),
-            question=gettext_lazy("Discard this run?"),
-            consequence=gettext_lazy(
-                "It will not run again and its work stays undone. Its record is kept, with your reason. "
-                "For some days this can be undone."
-            ),
-            done=gettext_lazy("Discarded: the run will not be tried again."),
-            destroys=True,
-            verb=_discard,
+        button=gettext_lazy("Discard the run"),
+        destroys=True,
+        fits=_in(RunState.DEAD),
+    ),
+    Action(
+        name="undo",
+        recorded="undo discard",
+        permission=access.DISCARD,
+        label=gettext_lazy("Undo the discard"),
+        verb=_of_burial(discards.undo),
+        done=gettext_lazy("Undone: the run is dead again, and can be retried."),
+        question=gettext_lazy("Undo the discard?"),
+        consequence=gettext_lazy("The run is dead again, as it was. It does not run unless it is retried."),
+        button=gettext_lazy("Undo the discard"),
+        fits=_is_undoable,
+    ),
+    Action(
+        name="run-now",
+        recorded="run_now",
+        permission=access.RESCHEDULE,
+        label=gettext_lazy("Run now"),
+        verb=_of_run(pending.run_now),
+        done=gettext_lazy("It is due now, and starts as soon as a worker is free."),
+        question=gettext_lazy("Run this now?"),
+        consequence=gettext_lazy("It goes to its queue at once, whenever it was due."),
+        button=gettext_lazy("Run it now"),
+        fits=_in(*pending.WAITS_FOR_A_TIME),
+    ),
+    Action(
+        name="cancel",
+        recorded="cancel",
+        permission=access.CANCEL,
+        label=gettext_lazy("Cancel"),
+        verb=_of_run(runs.cancel),
+        done=gettext_lazy("Cancelled: the run will not start."),
+        question=gettext_lazy("Cancel this run?"),
+        consequence=gettext_lazy(
+            "It is taken out of its queue and never runs. A run that has started by then is left alone."
         ),
-        RunAction(
-            name="undo",
-            recorded="undo discard",
-            permission=access.DISCARD,
-            states=(RunState.DISCARDED,),
-            label=gettext_lazy("Undo the discard"),
-            button=gettext_lazy("Undo the discard"),
-            question=gettext_lazy("Undo the discard?"),
-            consequence=gettext_lazy("The run is dead again, as it was. It does not run unless it is retried."),
-            done=gettext_lazy("Undone: the run is dead again, and can be retried."),
-            destroys=False,
-            verb=_undo,
-            also=_is_undoable,
+        button=gettext_lazy("Cancel the run"),
+        destroys=True,
+        fits=_in(*runs.CANCELLABLE),
+    ),
+    Action(
+        name="stop",
+        recorded="stop",
+        permission=access.CANCEL,
+        label=gettext_lazy("Stop"),
+        verb=_of_run(runs.stop),
+        done=gettext_lazy("Stopping: the run is ended within seconds, unless it succeeds before."),
+        question=gettext_lazy("Stop this run?"),
+        consequence=gettext_lazy(
+            "It is ended within seconds, wherever it is, and never runs again. What it has done is not undone."
         ),
-        RunAction(
-            name="run-now",
-            recorded="run_now",
-            permission=access.RESCHEDULE,
-            states=tuple(pending.WAITS_FOR_A_TIME),
-            label=gettext_lazy("Run now"),
-            button=gettext_lazy("Run it now"),
-            question=gettext_lazy("Run this now?"),
-            consequence=gettext_lazy("It goes to its queue at once, whenever it was due."),
-            done=gettext_lazy("It is due now, and starts as soon as a worker is free."),
-            destroys=False,
-            verb=_run_now,
-        ),
-        RunAction(
-            name="cancel",
-            recorded="cancel",
-            permission=access.CANCEL,
-            states=tuple(runs.CANCELLABLE),
-            label=gettext_lazy("Cancel"),
-            button=gettext_lazy("Cancel the run"),
-            question=gettext_lazy("Cancel this run?"),
-            consequence=gettext_lazy(
-                "It is taken out of its queue and never runs. A run that has started by then is left alone."
-            ),
-            done=gettext_lazy("Cancelled: the run will not start."),
-            destroys=True,
-            verb=_cancel,
-        ),
-        RunAction(
-            name="stop",
-            recorded="stop",
-            permission=access.CANCEL,
-            states=(RunState.RUNNING,),
-            label=gettext_lazy("Stop"),
-            button=gettext_lazy("Stop the run"),
-            question=gettext_lazy("Stop this run?"),
-            consequence=gettext_lazy(
-                "It is ended within seconds, wherever it is, and never runs again. What it has done is not undone."
-            ),
-            done=gettext_lazy("Stopping: the run is ended within seconds, unless it succeeds before."),
-            destroys=True,
-            verb=_stop,
-        ),
-    )
-}
+        button=gettext_lazy("Stop the run"),
+        destroys=True,
+        fits=_in(RunState.RUNNING),
+    ),
+)
 
 
 class RunAdmin(ConsoleAdmin):
@@ -273,7 +239,7 @@ class RunAdmin(ConsoleAdmin):
             children=children[:SHOWN_CHILDREN],
             more_children=len(children) > SHOWN_CHILDREN,
             has_parent=run.parent and JobRun.objects.filter(pk=run.parent).exists(),
-            actions=[each for each in ACTIONS.values() if each.fits(run) and access.may(request, each.permission)],
+            actions=acting.offered(request, ACTIONS, run),
             may_see_payload=access.may(request, access.VIEW_PAYLOAD),
             policy=_policy_of(run),
             audit_entries=_audit_of(run) if access.may(request, access.VIEW_AUDIT) else None,
@@ -282,67 +248,29 @@ class RunAdmin(ConsoleAdmin):
     def payload_page(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         """Ask first, for the look itself is recorded; then show the payload."""
         target = str(pk)
-        if not access.may(request, access.VIEW_PAYLOAD):
-            recorded = "view_payload" if request.method == "POST" else ""
-            return access.refuse(request, access.VIEW_PAYLOAD, action=recorded, target=target)
+        if refused := access.refusal(request, access.VIEW_PAYLOAD, action="view_payload", target=target):
+            return refused
         run = get_object_or_404(JobRun, pk=pk)
         shows = request.method == "POST"
         if shows:
-            audit.record(
-                actor=access.actor(request),
-                action="view_payload",
-                target=target,
-                reason=request.POST.get("reason", "").strip()[:500],
-                address=access.address(request),
-            )
+            reason = acting.reason_of(request)
+            audit.record(action="view_payload", target=target, reason=reason, **access.who(request))
         response = self.page(request, "payload.html", title=_("Raw payload"), run=run, shows=shows)
         response.headers["Cache-Control"] = "no-store"
         return response
 
     def action_page(self, request: HttpRequest, pk: uuid.UUID, name: str) -> HttpResponse:
-        """Ask, on GET; do, on POST."""
-        action = ACTIONS.get(name)
-        if action is None:
-            raise Http404(name)
-        if not access.may(request, action.permission):
-            recorded = action.recorded if request.method == "POST" else ""
-            return access.refuse(request, action.permission, action=recorded, target=str(pk))
-        run = get_object_or_404(JobRun.objects.defer("payload"), pk=pk)
-        reason = request.POST.get("reason", "").strip()[:500]
-        if request.method == "POST" and (reason or not action.destroys):
-            return _do(request, action, run, reason=reason)
-        return self.page(
+        return acting.act(
+            self,
             request,
-            "act.html",
-            title=str(action.question),
-            run=run,
-            action=action,
-            fits=action.fits(run),
-            burial=_open(run.burials.all()),
-            reason_missing=request.method == "POST",
+            ACTIONS.get(name),
+            lambda: get_object_or_404(JobRun.objects.defer("payload"), pk=pk),
+            target=str(pk),
+            back=reverse("admin:jobs_jobrun_change", args=[pk]),
+            given=lambda run: {"burial": _burial_meant(request, run)},
+            template="run_act.html",
+            shown=lambda run: {"run": run, "burial": _open(run.burials.all())},
         )
-
-
-def _do(request: HttpRequest, action: RunAction, run: JobRun, *, reason: str) -> HttpResponse:
-    words = {"actor": access.actor(request), "reason": reason, "address": access.address(request)}
-    try:
-        action.verb(run, _burial_meant(request, run), words)
-    except JobsError as error:
-        messages.warning(request, _("Nothing was changed. %(why)s") % {"why": error})
-    else:
-        messages.success(request, _told(action, run))
-    return redirect("admin:jobs_jobrun_change", pk=run.pk)
-
-
-def _told(action: RunAction, run: JobRun) -> str:
-    """What the message says afterwards; after a discard, with the way back."""
-    days = conf.get().UNDO_DAYS
-    if action.name != "discard" or not days:
-        return str(action.done)
-    address = reverse("admin:jobs_jobrun_act", args=[run.pk, "undo"])
-    text = _("For %(days)s days you can %(undo)s.") % {"days": f"{days:g}", "undo": "{}"}
-    undo = format_html('<a href="{}">{}</a>', address, _("undo it"))
-    return format_html("{} {}", action.done, format_html(text, undo))
 
 
 def _burial_meant(request: HttpRequest, run: JobRun) -> DeadJob | None:

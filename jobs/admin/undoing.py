@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from jobs import bulk, conf, discards
-from jobs.admin import access, bulk_actions
+from jobs.admin import access, acting, bulk_actions
 from jobs.admin.console import ConsoleAdmin
 from jobs.admin.dead_filter import DISCARDED, DeadFilter
 from jobs.admin.keyset import key_or_none
@@ -26,9 +26,8 @@ AT_ONCE = 500
 
 def undo_page(console: ConsoleAdmin, request: HttpRequest) -> HttpResponse:
     """Show what would come back, on GET; do it, on POST, to no more than what was shown."""
-    if not access.may(request, access.DISCARD):
-        recorded = "undo discard" if request.method == "POST" else ""
-        return access.refuse(request, access.DISCARD, action=recorded, target="dead jobs")
+    if refused := access.refusal(request, access.DISCARD, action="undo discard", target="dead jobs"):
+        return refused
     asked = DeadFilter.read(request.POST if request.method == "POST" else request.GET, shown=DISCARDED)
     up_to = key_or_none(request.POST.get("up_to"), int)
     if request.method == "POST" and up_to is not None and not asked.problems:
@@ -53,21 +52,15 @@ def undo_page(console: ConsoleAdmin, request: HttpRequest) -> HttpResponse:
 
 
 def _do(request: HttpRequest, asked: DeadFilter, up_to: int) -> HttpResponse:
-    reason = request.POST.get("reason", "").strip()[:500]
     words = asked.words_of_discarded()
     chosen = discards.undoable(**words).filter(pk__lte=up_to)
     if chosen[: AT_ONCE + 1].count() > AT_ONCE:
-        key = request.POST.get("key", "")[:64]
-        selection = bulk.Selection(words)
-        return bulk_actions.ask(request, BulkVerb.UNDO, selection, reason=reason, up_to=up_to, key=key)
+        return bulk_actions.ask(request, BulkVerb.UNDO, bulk.Selection(words), up_to=up_to)
     told = {**asked.asked, "all up to": up_to}
-    actor, address = access.actor(request), access.address(request)
-    tally = discards.undo_all(chosen, actor=actor, reason=reason, address=address, filter=told)
+    tally = discards.undo_all(chosen, reason=acting.reason_of(request), filter=told, **access.who(request))
     text = ngettext("%(count)d run is dead again.", "%(count)d runs are dead again.", tally.done)
     messages.success(request, text % {"count": tally.done})
-    for why, count in tally.left.items():
-        text = ngettext("%(count)d was left alone: %(why)s.", "%(count)d were left alone: %(why)s.", count)
-        messages.warning(request, text % {"count": count, "why": why})
+    acting.tell_left(request, tally.left)
     return redirect(_list_of(asked))
 
 

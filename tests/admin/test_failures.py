@@ -199,6 +199,16 @@ def test_a_second_click_changes_nothing(operator: Client) -> None:
     assert not AuditEntry.objects.exists()
 
 
+def test_enter_in_a_field_snoozes_and_resolves_nothing(operator: Client) -> None:
+    """A browser presses the first button of the form."""
+    content = operator.get(page_of(a_cause())).content.decode()
+    form = content[content.index('id="jobs-for"') :]
+    first = re.search(r'formaction="([^"]+)"', content)
+    assert first is not None
+    assert first[1].endswith("/snooze/")
+    assert first[0] in form
+
+
 @pytest.mark.parametrize("length", ["", "soon", "0s", "3000w"])
 def test_a_snooze_wants_a_time_that_is_ahead(operator: Client, length: str) -> None:
     cause = a_cause()

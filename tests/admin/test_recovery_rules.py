@@ -41,15 +41,23 @@ def test_an_operator_adds_switches_and_removes_a_rule(operator: Client, assert_s
     assert not RecoveryRule.objects.get().is_on
     operator.post(act(rule, "on"))
     assert RecoveryRule.objects.get().is_on
-    operator.post(act(rule, "remove"))
+    operator.post(act(rule, "remove"), {"reason": "their proxy is gone"})
     assert not RecoveryRule.objects.exists()
     said = list(AuditEntry.objects.order_by("pk").values_list("action", "reason"))
     assert said == [
         ("add rule", "their proxy"),
         ("switch off rule", "not this week"),
         ("switch on rule", ""),
-        ("remove rule", ""),
+        ("remove rule", "their proxy is gone"),
     ]
+
+
+def test_a_rule_is_removed_on_a_page_that_asks_and_only_for_a_reason(operator: Client) -> None:
+    rule = recovery.add("orders.*", actor="ann")
+    assert act(rule, "remove") in operator.get(LIST).content.decode()
+    assert b"Remove this rule?" in operator.get(act(rule, "remove")).content
+    assert b"Write down why" in operator.post(act(rule, "remove"), {"reason": " "}).content
+    assert RecoveryRule.objects.exists()
 
 
 @pytest.mark.parametrize(("field", "value"), [("jobs", ""), ("per_hour", "x"), ("rest", "soon"), ("rate", "fast")])
