@@ -72,7 +72,7 @@ class StoredKeeper:
     def save(self, checkpoint: Checkpoint) -> bool:
         text = json.dumps([checkpoint.items, checkpoint.cursor], separators=(",", ":"))
         self._latest = checkpoint
-        held = bool(lua.run("checkpoint", [self._claim.run_id, self._claim.claimed_ms, text]))
+        held = bool(lua.run("keep", [self._claim.run_id, self._claim.claimed_ms, "checkpoint", text]))
         if held and time.monotonic() - self._row_at > _ROW_EVERY_SECONDS:
             self.flush()
         return held

@@ -10,16 +10,37 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from jobs.errors import NoCurrentRun
+from jobs.errors import BadOptions, NoCurrentRun
 
 # What a job gets to reach a safe place before its time limit strikes: a tenth of it, and no more than this.
 _NEAR_SECONDS = 10.0
 
 
+T = TypeVar("T")
+
+
 def _never() -> bool:
     return False
+
+
+class Desk(Protocol):
+    """What an attempt writes on while it runs. The worker gives it."""
+
+    def report(self, done: float, total: float | None, message: str, *, unit: str, anew: bool) -> None: ...
+
+    def step(self, name: str, call: Callable[[], T], *, atomic: bool) -> T: ...
+
+
+class _NoDesk:
+    """Of a run that plain RQ enqueued: what it reports is not kept."""
+
+    def report(self, done: float, total: float | None, message: str, *, unit: str, anew: bool) -> None:
+        pass
+
+    def step(self, name: str, call: Callable[[], T], *, atomic: bool) -> T:
+        raise BadOptions("run.step needs a job made by @job: plain RQ's runs keep no steps")
 
 
 class _RunLogger(logging.LoggerAdapter[logging.Logger]):
@@ -42,9 +63,9 @@ class CurrentRun:
 
     `attempt` is 1 for the first; `attempts` is how many there may be; `deadline` is when the time limit
     strikes; `correlation` names the run that it all began with; `circuit` the one that its job goes through;
-    `call` runs the function with its arguments;
-    `stop_asked` tells whether somebody wants it to end; `robbed` that an earlier attempt may still be under way, for
-    the run was taken from a worker whose end nobody saw.
+    `call` runs the function with its arguments; `stop_asked` tells whether somebody wants it to end; `desk` is what it
+    writes on; `robbed` tells that an earlier attempt may still be under way, for the run was taken from a worker whose
+    end nobody saw.
     """
 
     id: uuid.UUID | str
@@ -63,6 +84,7 @@ class CurrentRun:
     circuit: str | None = None
     started: float = field(default_factory=time.monotonic)
     stop_asked: Callable[[], bool] = field(default=_never, repr=False)
+    desk: Desk = field(default=_NoDesk(), repr=False)
 
     @property
     def logger(self) -> logging.LoggerAdapter[logging.Logger]:
@@ -83,6 +105,40 @@ class CurrentRun:
                     raise HandBackJob
         """
         return self.stop_asked() or self.seconds_left() < min(_NEAR_SECONDS, self.timeout / 10)
+
+    def progress(
+        self, done: float, total: float | None = None, message: str = "", *, unit: str = "", anew: bool = False
+    ) -> None:
+        """Say that `done` of `total` are done: operators see it within a second, and it is kept when the run ends.
+
+            run = current_run()
+            for number, row in enumerate(rows, start=1):
+                store(row)
+                run.progress(number, len(rows))
+
+        Call it as often as you like: it sends nothing by itself, and fails for nothing but what is no number from 0
+        (`BadOptions`). `total` None is not known; `unit` stands behind the numbers, as in "bytes". What is less than
+        was said before, also by an earlier attempt, does not move the bar back, unless `anew` says that it begins anew.
+        """
+        self.desk.report(done, total, message, unit=unit, anew=anew)
+
+    def step(self, name: str, call: Callable[[], T], *, atomic: bool = False) -> T:
+        """What `call()` gave: made now, or by an earlier attempt of this run, which is not repeated.
+
+            charge = run.step("charge", lambda: gateway.charge(order.amount, key=order.number))
+            run.step("tell", lambda: mail(order, charge["id"]))
+
+        The result is plain JSON, up to `JOBS["MAX_RESULT_BYTES"]`, and kept in a row that goes with the run's. `name`
+        is the step's own within the run. What `call` raises passes through, and the next attempt calls again; so it
+        does after a crash between the call and the row: what must not happen twice wants `effects.once` inside.
+
+        With `atomic`, `call` runs inside the transaction that writes that row: for what changes only the database,
+        which then happens exactly once. Without it, call it outside a transaction (`JobsError`).
+
+        Raises `BadOptions` for a name that this attempt has used, and without a row (`durable=False`), before anything
+        is called; `StepNotKept` where the step was done and its result cannot be kept.
+        """
+        return self.desk.step(name, call, atomic=atomic)
 
 
 _current: ContextVar[CurrentRun | None] = ContextVar("jobs_current_run", default=None)

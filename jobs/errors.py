@@ -139,6 +139,14 @@ class EffectNotKept(NeedsAPerson):
     """The effect happened, and what it gave is not plain JSON."""
 
 
+class StepNotKept(NeedsAPerson):
+    """The step was done, and what it gave is not plain JSON, or too large."""
+
+
+class FileChanged(NeedsAPerson):
+    """The file that a run goes through is not the one that it began with."""
+
+
 # The surroundings.
 
 

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, TypeVar, cast
 
 from django.db import Error, InterfaceError, OperationalError, connections, router, transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from jobs import audit, conf, failpoints, outbox
@@ -123,7 +123,7 @@ def done(deed: Deed[M], marker: M, facts: dict[str, Any]) -> M:
     if failpoints.armed:
         failpoints.reach("after_effect")
     facts = facts | _done_facts(deed.model, deed.lasting)
-    if _persisted(deed.model, lambda: deed.rows.filter(state=CLAIMED).update(**facts)):
+    if persisted(deed.model, lambda: deed.rows.filter(state=CLAIMED).update(**facts)):
         return deed.model(**deed.identity, **facts)
     logger.warning("%s was made by another run meanwhile", deed.words)
     missing = {**_claim_facts(deed, marker.claimed_at), **facts}
@@ -248,7 +248,7 @@ def _done_facts(model: type[Marker], lasting: timedelta | None) -> dict[str, Any
     return {"state": model.DONE, model.DONE_AT: now, "expires_at": None if lasting is None else now + lasting}
 
 
-def _persisted(model: type[Marker], write: Callable[[], T]) -> T:
+def persisted(model: type[Model], write: Callable[[], T]) -> T:
     """Write what has happened; once more on a new connection, where the old one broke during the call."""
     try:
         return write()
@@ -260,7 +260,7 @@ def _persisted(model: type[Marker], write: Callable[[], T]) -> T:
         return write()
 
 
-def _database(model: type[Marker]) -> str:
+def _database(model: type[Model]) -> str:
     return router.db_for_write(model)
 
 

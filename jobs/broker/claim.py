@@ -34,6 +34,7 @@ FIELDS = (
     "parent",
     "correlation",
     "checkpoint",
+    "progress",
     "unknown_since_ms",
     "away_ms",
     "put_off",

@@ -1,5 +1,5 @@
 """The tables: what must not be lost. Rows are changed by `runs`, `dead`, `causes`, `bulk`, `recovery`, `emails`,
-`effects`, `checkpoints`, `metrics`, `fuses`, `members`, `batches`, `relay` and `recorder` only."""
+`effects`, `checkpoints`, `metrics`, `steps`, `fuses`, `members`, `batches`, `relay` and `recorder` only."""
 
 from jobs.models.audit import AuditEntry
 from jobs.models.batches import Batch, BatchSlice
@@ -12,9 +12,11 @@ from jobs.models.emails import SentEmail
 from jobs.models.fuses import Fuse
 from jobs.models.journal import JournalCursor
 from jobs.models.metrics import MetricMinute
+from jobs.models.progress import JobProgress
 from jobs.models.recovery import RecoveryRule
 from jobs.models.runs import JobAttempt, JobRun, RunState
 from jobs.models.shared import CircuitsAndLocks
+from jobs.models.steps import JobStep
 from jobs.models.uniques import UniqueHold
 
 __all__ = [
@@ -29,7 +31,9 @@ __all__ = [
     "Fuse",
     "JobAttempt",
     "JobCheckpoint",
+    "JobProgress",
     "JobRun",
+    "JobStep",
     "JournalCursor",
     "MetricMinute",
     "RecoveryRule",

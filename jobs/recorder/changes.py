@@ -15,9 +15,9 @@ from jobs import callbacks, runs
 from jobs.broker.journal import Entry
 from jobs.callbacks import Callback
 from jobs.metrics import Minutes
-from jobs.models import DeadJob, JobAttempt, JobRun, RunState
+from jobs.models import DeadJob, JobAttempt, JobProgress, JobRun, RunState
 from jobs.models.runs import ENDED_STATES
-from jobs.policy import ids
+from jobs.policy import ids, progress
 from jobs.policy.storable import LARGEST
 from jobs.recorder import rows
 from jobs.recorder.causes import Failures
@@ -50,6 +50,8 @@ class _Batch:
     dead: list[DeadJob] = field(default_factory=list)
     failures: Failures = field(default_factory=Failures)
     finished: list[tuple[JobRun, str]] = field(default_factory=list)
+    # By run: of several attempts of one, the latest counts.
+    progress: dict[uuid.UUID, JobProgress] = field(default_factory=dict)
     # By the token of their attempt.
     callbacks: list[tuple[str, Callback]] = field(default_factory=list)
 
@@ -148,6 +150,8 @@ def _settled(row: JobRun, entry: Entry, batch: _Batch) -> None:
         )
         return
     batch.changed[row.pk] = row
+    if (said := progress.read(data.get("progress"))) is not None:
+        batch.progress[row.pk] = rows.progress(row, said)
     _count(row, data, facts, batch.minutes, ended_ms=entry.at_ms)
     # A run that waits for something is looked at again and again: once is enough to tell.
     if verdict != "done" and not seen_before:
@@ -187,7 +191,16 @@ def _write(batch: _Batch) -> None:
     told = _told_before(batch)
     JobAttempt.objects.bulk_create(batch.attempts, ignore_conflicts=True)
     DeadJob.objects.bulk_create(batch.dead)
+    _write_progress(batch)
     callbacks.enqueue(callback for token, callback in batch.callbacks if token not in told)
+
+
+def _write_progress(batch: _Batch) -> None:
+    if batch.progress:
+        ordered = [batch.progress[run] for run in sorted(batch.progress)]
+        JobProgress.objects.bulk_create(
+            ordered, update_conflicts=True, unique_fields=["run"], update_fields=rows.PROGRESS_FIELDS
+        )
 
 
 def _told_before(batch: _Batch) -> set[str]:

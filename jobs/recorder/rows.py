@@ -6,7 +6,8 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from jobs.models import DeadJob, JobAttempt, JobRun, RunState
+from jobs.models import DeadJob, JobAttempt, JobProgress, JobRun, RunState
+from jobs.policy.progress import Progress
 from jobs.policy.storable import LARGEST
 
 
@@ -63,6 +64,17 @@ def attempt(row: JobRun, data: dict[str, Any], ended_at: datetime, next_at: date
         error_message=data.get("error_message", ""),
         traceback=data.get("traceback", ""),
     )
+
+
+PROGRESS_FIELDS = ("done", "total", "message", "unit", "reported_at")
+
+
+def progress(row: JobRun, said: Progress) -> JobProgress:
+    """The row of how far a run was at the end of an attempt."""
+    # PostgreSQL's texts hold no NUL.
+    words = {"message": said.message.replace("\x00", ""), "unit": said.unit.replace("\x00", "")}
+    at = moment(1000 * said.at)
+    return JobProgress(run=row, done=said.done, total=said.total, reported_at=at, **words)
 
 
 def burial(row: JobRun, data: dict[str, Any], died_at: datetime) -> DeadJob:

@@ -92,7 +92,9 @@ def _ends(entries: Sequence[Entry]) -> dict[str, _End]:
 
 def _end(entry: Entry) -> _End | None:
     data = entry.data
-    if data is None or data.get("verdict") != "done" or data.get("entry") != "settled" or "row" in data:
+    if data is None or data.get("verdict") != "done" or data.get("entry") != "settled":
+        return None
+    if "row" in data or "progress" in data:
         return None
     try:
         end = _End(

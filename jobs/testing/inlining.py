@@ -19,7 +19,6 @@ from rq.utils import utcformat
 from jobs import callbacks, circuits
 from jobs.broker.claim import Claim
 from jobs.broker.settle import Settlement
-from jobs.checkpoints import ForgetfulKeeper
 from jobs.enqueueing import Run, build, message_of
 from jobs.handles import run_of
 from jobs.models import JobRun
@@ -30,6 +29,7 @@ from jobs.testing.committing import AfterCommit
 from jobs.testing.doors import opened, stands
 from jobs.testing.guarding import MAX_RUNS, check_room, raise_if_not_of_jobs
 from jobs.worker import lifecycle
+from jobs.worker.desk import FORGETFUL
 
 Errors = Literal["raise", "keep"]
 _WORKER = "inline"
@@ -122,7 +122,7 @@ class InlineJobs:
         if unique is not None and unique.until == "started":
             self._end([waiting])
         self._running = waiting
-        outcome = lifecycle.outcome_of(claim, worker=_WORKER, keeper=ForgetfulKeeper)
+        outcome = lifecycle.outcome_of(claim, worker=_WORKER, drawers=FORGETFUL)
         self._end([waiting])
         raise_if_not_of_jobs(outcome)
         settlement = lifecycle.conclude(claim, outcome, worker=_WORKER, run_ms=0)

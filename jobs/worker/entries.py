@@ -94,6 +94,8 @@ def _ending(
     entry["attempts"] = claim.attempt - (not counts(outcome, verdict))
     entry["run_ms"] = run_ms
     entry["crashes"] = crashes
+    if said := claim.fields.get("progress"):
+        entry["progress"] = said
     if isinstance(outcome, Stopped):
         entry["reason"] = f"stopped by {outcome.actor}: {outcome.reason}".removesuffix(": ")
     if isinstance(outcome, Fused):

@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from jobs import checkpoints, circuits, conf, context, failpoints, registry
+from jobs import circuits, conf, context, failpoints, registry
 from jobs.broker.claim import Claim
 from jobs.broker.keys import suspects
 from jobs.broker.settle import Settlement, Where
-from jobs.checkpoints import Keeper
 from jobs.context import CurrentRun
 from jobs.errors import BadArguments, HandBackJob, JobTimedOut, PutOffJob, UnknownJob
 from jobs.policy import arguments as job_arguments
@@ -55,6 +54,7 @@ from jobs.policy.retry import (
 from jobs.registry import Job
 from jobs.worker import (
     bounding,
+    desk,
     entries,
     failures,
     foreign,
@@ -64,8 +64,10 @@ from jobs.worker import (
     news,
     orders,
     outage,
+    reporting,
     stopping,
 )
+from jobs.worker.desk import Desk, Drawers
 from jobs.worker.event_loop import run_async
 from jobs.worker.middleware import chain
 from jobs.worker.tokens import number_of
@@ -89,10 +91,10 @@ def attempt(claim: Claim, *, worker: str) -> Settlement:
     return conclude(claim, outcome, worker=worker, run_ms=round((time.monotonic() - started) * 1000))
 
 
-def outcome_of(claim: Claim, *, worker: str, keeper: Callable[[Claim], Keeper] = checkpoints.StoredKeeper) -> Outcome:
+def outcome_of(claim: Claim, *, worker: str, drawers: Drawers = desk.STORED) -> Outcome:
     """Run a claimed job once, through all middleware, and say how it ended. Never raises.
 
-    `keeper` makes what keeps how far an iterating job is.
+    `drawers` says where what it writes while it runs is kept.
     """
     if stop := orders.of(claim.token):
         return Stopped(stop.actor, stop.reason)
@@ -103,7 +105,7 @@ def outcome_of(claim: Claim, *, worker: str, keeper: Callable[[Claim], Keeper] =
     if over := bounding.expired(claim):
         return over
     try:
-        run = _current_run(claim, worker=worker, keeper=keeper)
+        run = _current_run(claim, worker=worker, drawers=drawers)
     except UnknownJob as error:
         return NotKnown(error, _unknown_for(claim))
     except (BadArguments, ValueError) as error:
@@ -176,6 +178,7 @@ def _concluded(
         wait_seconds=verdict.seconds if isinstance(verdict, WAITING) else 0.0,
         entry=entry,
         fields=_fields(claim, outcome, verdict, crashes=crashes, recorded=recorded)
+        | reporting.kept(claim, verdict)
         | news.remembered(claim, outcome, told=is_news)
         | bounding.noted(claim, policy, verdict),
         # Who may have killed a process runs where nobody else can be hit, until it ends or is buried.
@@ -220,7 +223,7 @@ def _entry(
         return entries.settled_plainly(claim, outcome, verdict, failure, **facts)
 
 
-def _current_run(claim: Claim, *, worker: str, keeper: Callable[[Claim], Keeper]) -> CurrentRun:
+def _current_run(claim: Claim, *, worker: str, drawers: Drawers) -> CurrentRun:
     job = registry.find(claim.name) if claim.name else None
     args, kwargs = claim.payload
     if job is None:
@@ -229,6 +232,7 @@ def _current_run(claim: Claim, *, worker: str, keeper: Callable[[Claim], Keeper]
     # A default that cannot be is left to the system checks; the run has a limit all the same.
     timeout = min(LONGEST_TIMEOUT_SECONDS, job.options.timeout or conf.get().DEFAULT_TIMEOUT)
     parent = claim.fields.get("parent")
+    its_desk = Desk(claim, drawers)
     return CurrentRun(
         id=uuid.UUID(claim.run_id) if claim.is_ours else claim.run_id,
         name=job.name,
@@ -239,12 +243,13 @@ def _current_run(claim: Claim, *, worker: str, keeper: Callable[[Claim], Keeper]
         deadline=datetime.now(UTC) + timedelta(seconds=timeout),
         worker=worker,
         is_async=job.is_async,
-        call=_caller(job, fitting.args, fitting.kwargs, timeout, claim, keeper),
+        call=_caller(job, fitting.args, fitting.kwargs, timeout, its_desk),
         correlation=claim.fields.get("correlation", ""),
         robbed=bool(claim.number("robbed")),
         circuit=job.options.circuit,
         parent=uuid.UUID(parent) if parent else None,
         stop_asked=lambda: stopping.is_ending() or orders.of(claim.token) is not None,
+        desk=its_desk,
     )
 
 
@@ -253,12 +258,11 @@ def _caller(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     timeout: float,
-    claim: Claim,
-    keeper: Callable[[Claim], Keeper],
+    its_desk: Desk,
 ) -> Callable[[], Any]:
     if job.options.iterates is not None:
         bound = job_arguments.bind(job.signature, job.name, args, kwargs)
-        return lambda: iteration.iterate(job, bound, keeper(claim))
+        return lambda: iteration.iterate(job, bound, its_desk.keeper)
     if not job.is_async:
         return lambda: job.function(*args, **kwargs)
     return lambda: run_async(lambda: job.function(*args, **kwargs), timeout=timeout)

@@ -23,13 +23,14 @@ ROWS = (
     "workflows schedules recovery",
     "batches bulk",
     "dead discards retention fuses lost pending",
-    "emails effects checkpoints metrics relay causes callbacks policies",
+    "emails effects checkpoints steps metrics relay causes callbacks policies",
     "enqueueing",
     "uniques",
     "runs markers",
     "circuits locks",
     "audit renewals members",
     "drafts outbox handles",
+    "progress",
     "models",
     "broker",
     # `from jobs import job`: what the package itself carries.
@@ -52,9 +53,12 @@ DOORS = (
     "jobs.circuits",
     "jobs.effects",
     "jobs.emails",
+    "jobs.iterators",
     "jobs.locks",
+    "jobs.progress",
     "jobs.workflows",
     "jobs.schedules",
+    "jobs.steps",
 )
 OTHER_DOORS_WITH_REASON = {
     ("orders.demo.parts", "jobs.broker.embedded"): "the demo starts a Valkey of its own",

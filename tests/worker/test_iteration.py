@@ -19,6 +19,7 @@ from jobs.models import DeadJob, JobCheckpoint
 from jobs.registry import Job
 from jobs.testing import drain, inline
 from jobs.worker import iteration, lifecycle, stopping
+from jobs.worker.desk import Drawers
 from tests.engine import OTHER, WORKER, claim, hash_of, work_off
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -68,7 +69,7 @@ def killed(walk: Walk) -> None:
     claimed = claim()[0]
     kept = StoredKeeper(claimed)
     kept.flush = lambda: None  # type: ignore[method-assign]
-    lifecycle.outcome_of(claimed, worker=WORKER.name, keeper=lambda claim: kept)
+    lifecycle.outcome_of(claimed, worker=WORKER.name, drawers=Drawers(keeper=lambda claim: kept))
     settle(WORKER, [lifecycle.conclude(claimed, lifecycle.Interrupted(), worker=WORKER.name, run_ms=0)])
 
 

@@ -100,10 +100,11 @@ end
 local function put(id, queue, due, limits, fields)
   local key, list, scheduled = 'rq:job:' .. id, 'rq:queue:' .. queue, 'rq:scheduled:' .. queue
   if not (holds(list, 'list') and holds(scheduled, 'zset') and holds('rq:queues', 'set')) then return 'damaged' end
-  -- How far an iterating run was holds here too.
-  local checkpoint = is_a('hash', key) and redis.call('HGET', key, 'checkpoint')
+  -- How far a run was holds here too.
+  local kept = is_a('hash', key) and redis.call('HMGET', key, 'checkpoint', 'progress') or {}
   clear(id, queue)
-  if checkpoint then redis.call('HSET', key, 'checkpoint', checkpoint) end
+  if kept[1] then redis.call('HSET', key, 'checkpoint', kept[1]) end
+  if kept[2] then redis.call('HSET', key, 'progress', kept[2]) end
   local later = due and due > now
   redis.call('HSET', key, 'ready_ms', later and due or now, 'status', later and 'scheduled' or 'queued', unpack(fields))
   redis.call('SADD', 'rq:queues', list)

@@ -28,18 +28,18 @@ local function is_sound(queue)
   return sound[queue]
 end
 
--- Whether a run has to be put there; then what an ended life of it left is out of the way, but for its checkpoint:
--- how far an iterating run was holds for its next life too.
+-- Whether a run has to be put there; then what an ended life of it left is out of the way, but for its checkpoint and
+-- its progress: how far a run was holds for its next life too.
 local function is_wanted(id, key, queue, life)
   local kind = redis.call('TYPE', key)['ok']
   if kind ~= 'hash' then return kind == 'none' end
-  local there = redis.call('HMGET', key, 'life', 'status', 'checkpoint')
+  local there = redis.call('HMGET', key, 'life', 'status', 'checkpoint', 'progress')
   -- Plain RQ knows no lives: what failed there may live again.
   local lives = tonumber(there[1]) or (there[2] == 'failed' and -1) or math.huge
   if lives >= life then return false end
   redis.call('DEL', key)
   redis.call('ZREM', 'rq:failed:' .. queue, id)
-  return true, there[3]
+  return true, there[3], there[4]
 end
 
 local at = 2
@@ -61,11 +61,12 @@ while at <= #ARGV do
     for i = first, last, 3 do
       local id = ARGV[i]
       local key = 'rq:job:' .. id
-      local wanted, checkpoint = is_wanted(id, key, queue, life)
+      local wanted, checkpoint, progress = is_wanted(id, key, queue, life)
       if wanted then
         redis.call('HSET', key, 'ready_ms', ready, 'status', status, 'enqueued_at', pushed_at,
           'data', ARGV[i + 1], 'description', ARGV[i + 2], unpack(shared))
         if checkpoint then redis.call('HSET', key, 'checkpoint', checkpoint) end
+        if progress then redis.call('HSET', key, 'progress', progress) end
         local limits = limited and ARGV[last + 2 + (i - first) / 3]
         if limits then redis.call('HSET', key, 'limits', limits) end
         if later then
