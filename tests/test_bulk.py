@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from jobs import bulk, circuits, dead, pending
@@ -22,6 +20,7 @@ from jobs.models.bulk import BulkState, BulkVerb
 from jobs.policy.ramp import Ramp, Release
 from jobs.registry import Job
 from jobs.worker import recording
+from tests.at_once import at_once
 from tests.engine import a_run, attempt_next, hash_of, make_job, places, work_off
 from tests.test_dead import a_dead_run
 
@@ -256,21 +255,12 @@ def test_two_that_take_turns_at_once_do_none_twice(dying: Job[..., Any]) -> None
     some_dead(12)
     action = ask(Ramp(rate=1000.0))
     BulkAction.objects.update(tokens=2.0)
-    begin = threading.Barrier(2)
 
-    def take_turns() -> None:
-        try:
-            begin.wait()
-            for _ in range(20):
-                bulk.turn(action.pk)
-        finally:
-            connection.close()
+    def take_turns(_: int) -> None:
+        for _ in range(20):
+            bulk.turn(action.pk)
 
-    threads = [threading.Thread(target=take_turns) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(take_turns, range(2))
     action.refresh_from_db()
     assert (action.done, action.left) == (12, {})
     assert JobRun.objects.filter(name="tests.dying", life=1).count() == 12

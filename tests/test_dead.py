@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections import Counter
 from datetime import timedelta
@@ -21,6 +20,7 @@ from jobs.errors import NotDiscardable, NotRequeueable
 from jobs.models import AuditEntry, DeadJob, JobRun, RunState
 from jobs.relay import relay
 from jobs.signals import job_requeued
+from tests.at_once import at_once
 from tests.engine import a_run, attempt_next, claim, hash_of, make_job, places, work_off
 from tests.sample import jobs as sample
 
@@ -148,23 +148,12 @@ def test_a_second_click_is_refused_and_leaves_no_trace(first):
 
 def test_of_ten_clicks_at_once_one_counts():
     buried = a_dead_run()
-    gate, refused = threading.Barrier(10), []
 
-    def click():
-        try:
-            gate.wait(timeout=20)
-            dead.requeue(DeadJob.objects.get(pk=buried.pk), actor="ann")
-        except NotRequeueable as error:
-            refused.append(error)
-        finally:
-            connection.close()
+    def click(_):
+        dead.requeue(DeadJob.objects.get(pk=buried.pk), actor="ann")
 
-    threads = [threading.Thread(target=click) for _ in range(10)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(refused) == 9
+    clicked = at_once(click, range(10), refusals=NotRequeueable)
+    assert sum(isinstance(one, NotRequeueable) for one in clicked) == 9
     assert client().llen(keys.queue("default")) == 1
     assert JobRun.objects.get().life == 1
     assert AuditEntry.objects.count() == 1

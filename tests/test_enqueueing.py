@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import tracemalloc
 import uuid
 from collections.abc import Iterator
@@ -31,6 +30,7 @@ from jobs.models import JobRun, RunState
 from jobs.relay import relay
 from jobs.signals import job_enqueued
 from jobs.uniques import conflicts
+from tests.at_once import at_once
 from tests.engine import attempt_next, hash_of, make_job, places, work_off
 from tests.sample import jobs as sample
 
@@ -434,24 +434,7 @@ def test_defaults_count_like_arguments(make_job):
 
 
 def test_twenty_at_once_make_one_run():
-    gate = threading.Barrier(20)
-    runs, errors = [], []
-
-    def ask() -> None:
-        try:
-            gate.wait(timeout=20)
-            runs.append(sample.once.enqueue("a"))
-        except Exception as error:
-            errors.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=ask) for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    runs = at_once(sample.once.enqueue, ["a"] * 20)
     assert len({run.id for run in runs}) == 1
     assert [run.created for run in runs].count(True) == 1
     assert JobRun.objects.count() == 1

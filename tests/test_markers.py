@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.core import mail
 from django.core.mail import EmailMessage
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -31,6 +31,7 @@ from jobs.errors import (
 )
 from jobs.jobs import prune_runs
 from jobs.models import AuditEntry, Effect, SentEmail
+from tests.at_once import at_once
 
 transactional = pytest.mark.django_db(transaction=True)
 DAY = timedelta(days=1)
@@ -133,25 +134,17 @@ def test_another_key_is_another_matter(kind):
 
 @transactional
 def test_of_twenty_at_once_one_goes_on_and_the_others_are_told_to_come_back(kind):
-    gate, over, answers = threading.Barrier(20), threading.Event(), []
-    kind.meanwhile = lambda: over.wait(timeout=20)
+    others = threading.Barrier(20)
+    kind.meanwhile = lambda: others.wait(timeout=60)
 
-    def work() -> None:
-        gate.wait(timeout=20)
+    def work(_: int) -> object:
         try:
-            answers.append(kind.do())
-        except PutOffJob as error:
-            answers.append(error)
-            if len(answers) == 19:
-                over.set()
-        finally:
-            connection.close()
+            return kind.do()
+        except PutOffJob:
+            others.wait(timeout=60)
+            raise
 
-    threads = [threading.Thread(target=work) for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    answers = at_once(work, range(20), refusals=PutOffJob)
     assert kind.calls == 1
     assert sum(isinstance(answer, PutOffJob) for answer in answers) == 19
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import uuid
 
 import pytest
@@ -26,6 +25,7 @@ from jobs.recorder import storing, successes
 from jobs.relay import relay
 from jobs.signals import job_buried, job_finished
 from jobs.worker import entries, lifecycle
+from tests.at_once import at_once
 from tests.engine import WORKER, attempt_next, claim, hash_of, make_job, places
 from tests.sample import jobs as sample
 
@@ -250,24 +250,12 @@ def test_two_recorders_at_once_store_each_entry_once(make_job):
     for _ in runs:
         attempt_next()
     recorder.position()
-    gate, errors = threading.Barrier(4), []
 
-    def record():
-        try:
-            gate.wait(timeout=20)
-            while journal_now().length:
-                recorder.record()
-        except Exception as error:
-            errors.append(error)
-        finally:
-            connection.close()
+    def record(_):
+        while journal_now().length:
+            recorder.record()
 
-    threads = [threading.Thread(target=record) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    at_once(record, range(4))
     assert (DeadJob.objects.count(), JobAttempt.objects.count()) == (60, 60)
     assert sum(FailureCause.objects.values_list("count", flat=True)) == 60
     assert set(JobRun.objects.values_list("state", flat=True)) == {"dead"}

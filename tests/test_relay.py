@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 
 import pytest
@@ -16,6 +15,7 @@ from jobs.broker.keys import QUEUES, job, queue
 from jobs.models import JobRun, RunState
 from jobs.models.runs import ENDED_STATES
 from jobs.relay import backlog, relay, resting
+from tests.at_once import at_once
 from tests.engine import a_run, attempt_next, hash_of, places, work_off
 from tests.sample import jobs as sample
 
@@ -187,24 +187,12 @@ def test_nothing_is_marked_while_the_list_of_queues_is_something_else():
 
 def test_two_relays_at_once_push_each_row_once():
     rows = [left_behind() for _ in range(40)]
-    gate, errors = threading.Barrier(4), []
 
-    def push():
-        try:
-            gate.wait(timeout=20)
-            while relay():
-                pass
-        except Exception as error:
-            errors.append(error)
-        finally:
-            connection.close()
+    def push(_):
+        while relay():
+            pass
 
-    threads = [threading.Thread(target=push) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    at_once(push, range(4))
     assert client().llen(queue("default")) == len(rows)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from datetime import timedelta
 
@@ -22,6 +21,7 @@ from jobs.errors import BrokerUnavailable, NotCancellable, NotStoppable
 from jobs.models import AuditEntry, DeadJob, JobAttempt, JobRun, RunState, pruning
 from jobs.models.runs import ENDED_STATES, PENDING_STATES
 from jobs.relay import relay
+from tests.at_once import at_once
 from tests.engine import a_run, attempt_next, claim, make_job, places, work_off
 from tests.sample import jobs as sample
 
@@ -276,30 +276,22 @@ def test_a_stop_that_cannot_be_ordered_leaves_no_trace(monkeypatch):
 
 def test_of_a_start_and_a_cancel_at_once_exactly_one_happens():
     asked = sample.add.enqueue_many([(number, 1) for number in range(20)])
-    gate = threading.Barrier(2)
     started: set[str] = set()
     cancelled: set[str] = set()
 
     def start():
-        gate.wait(timeout=20)
         while taken := claim(1):
             started.add(taken[0].run_id)
 
     def cancel():
-        gate.wait(timeout=20)
         for run in reversed(asked):
             try:
                 runs.cancel(run.row(), actor="ann")
                 cancelled.add(str(run.id))
             except NotCancellable:
                 pass
-        connection.close()
 
-    threads = [threading.Thread(target=start), threading.Thread(target=cancel)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(lambda act: act(), [start, cancel])
     assert started | cancelled == {str(run.id) for run in asked}
     assert started & cancelled == set()
 

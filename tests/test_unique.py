@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,6 +21,7 @@ from jobs.policy.outcome import Crashed, Interrupted
 from jobs.uniques import conflicts, holds
 from jobs.worker import lifecycle
 from tests import engine
+from tests.at_once import at_once
 from tests.engine import attempt_next, claim, places, work_off
 
 make_job = engine.make_job
@@ -453,26 +453,8 @@ def test_a_dead_run_is_requeued_where_no_equal_one_is_pending(unique):
 )
 def test_fifty_at_once_make_one_run(unique, choices):
     job = unique(**choices)
-    gate = threading.Barrier(50)
-    found, errors = [], []
-
-    def ask() -> None:
-        try:
-            gate.wait(timeout=60)
-            found.append(job.enqueue("a"))
-        except AlreadyPending as error:
-            found.append(error.run)
-        except Exception as error:
-            errors.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=ask) for _ in range(50)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    told = at_once(job.enqueue, ["a"] * 50, refusals=AlreadyPending)
+    found = [one.run if isinstance(one, AlreadyPending) else one for one in told]
     left = JobRun.objects.exclude(state="cancelled")
     assert left.count() == 1
     assert waiting() == [str(left.get().pk)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from jobs.broker.connection import client
 from jobs.broker.settle import Settlement, settle
 from jobs.errors import BrokerUnavailable
 from jobs.rq_classes import JobsQueue
+from tests.at_once import at_once
 from tests.broker.messages import pushed
 from tests.engine import OTHER, WORKER, claim, hash_of, places
 
@@ -72,11 +72,7 @@ def test_two_workers_never_get_the_same_run():
         while taken := claim(3, worker=worker):
             got.extend(ids(taken))
 
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(work, range(8))
     assert sorted(got) == sorted(wanted)
 
 

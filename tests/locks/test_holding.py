@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from jobs.broker.connection import client
 from jobs.broker.locks import Holder, Taken
 from jobs.errors import BadOptions, BrokerUnavailable, JobsError
 from jobs.locks import holding, lock
+from tests.at_once import at_once
 from tests.engine import attempt_next
 
 
@@ -339,11 +341,7 @@ def never_two(ledger: Path, expected: int) -> None:
 
 
 def test_never_two_threads_are_in_it(tmp_path):
-    threads = [threading.Thread(target=_compete, args=(tmp_path / "ledger", number)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(partial(_compete, tmp_path / "ledger"), range(4))
     never_two(tmp_path / "ledger", 20)
 
 

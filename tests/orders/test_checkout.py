@@ -1,15 +1,15 @@
 """From a basket to an order."""
 
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from jobs.models import JobRun
 from orders import checkout
 from orders.checkout import EmptyBasket, Item
 from orders.models import Customer, Order, OrderRun, Product
+from tests.at_once import at_once
 from tests.orders.making import ADDRESS, a_product, an_order, asked
 
 pytestmark = pytest.mark.django_db
@@ -55,15 +55,8 @@ def test_a_form_sent_twice_orders_once(product: Product) -> None:
 def test_a_form_sent_twice_at_the_same_moment_orders_once() -> None:
     product, key = a_product(), uuid.uuid4()
 
-    def send(_: int) -> int:
-        try:
-            return an_order(product, key=key).pk
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(4) as threads:
-        made = set(threads.map(send, range(8)))
-    assert made == {Order.objects.get().pk}
+    made = at_once(lambda _: an_order(product, key=key).pk, range(8))
+    assert set(made) == {Order.objects.get().pk}
 
 
 def test_an_empty_basket_is_refused() -> None:

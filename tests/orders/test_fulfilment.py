@@ -11,7 +11,7 @@ from orders.checkout import Address
 from orders.jobs import notify_warehouse, process_order
 from orders.models import Order, Shipment
 from orders.partners.warehouse import Warehouse
-from tests.orders.at_once import at_once, while_another_transaction
+from tests.at_once import at_once, while_another_transaction
 from tests.orders.making import ADDRESS, a_product, an_order, asked
 
 pytestmark = pytest.mark.django_db

@@ -7,7 +7,7 @@ from orders import inventory
 from orders.checkout import Item
 from orders.jobs import update_inventory
 from orders.models import Order, Product
-from tests.orders.at_once import at_once
+from tests.at_once import at_once
 from tests.orders.making import a_product, an_order
 
 pytestmark = pytest.mark.django_db

@@ -22,7 +22,7 @@ from orders.invoice_pdf import Facts, Line
 from orders.jobs import charge_order, make_invoice
 from orders.models import Invoice, Order, Product
 from orders.partners.mailbox import Mailbox
-from tests.orders.at_once import at_once
+from tests.at_once import at_once
 from tests.orders.making import a_product, an_order, asked
 from tests.orders.test_views import filled_form
 
@@ -166,7 +166,7 @@ def test_many_at_once_leave_no_gap_and_no_double() -> None:
     assert sorted(default_storage.listdir("invoices")[1]) == [f"JS-{YEAR}-0000{turn}.pdf" for turn in range(1, 7)]
 
 
-def test_one_invoice_is_drawn_once_by_manyat_once(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> None:
+def test_one_invoice_is_drawn_once_by_many_at_once(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> None:
     order = paid(an_order(a_product()))
     drawn = []
     monkeypatch.setattr(invoice_pdf, "draw", lambda facts: drawn.append(facts) or b"%PDF")

@@ -19,8 +19,8 @@ from orders.jobs import charge_order, process_webhook
 from orders.models import EventState, Order, Payment, PaymentEvent
 from orders.partners.events import Post, signature
 from orders.partners.gateway import Gateway
+from tests.at_once import at_once
 from tests.demo.watching import wait_until
-from tests.orders.at_once import at_once
 from tests.orders.events import SECRET, an_event, post
 from tests.orders.making import a_product, an_order, asked
 

@@ -10,20 +10,25 @@ from typing import Any
 
 from django.db import connection, transaction
 
-THREADS = 4
+Errors = type[Exception] | tuple[type[Exception], ...]
 
 
-def at_once(function: Callable[[Any], Any], arguments: Iterable[Any]) -> list[Any]:
-    """What each call gave, in the order of the arguments."""
+def at_once(function: Callable[[Any], Any], arguments: Iterable[Any], *, refusals: Errors = ()) -> list[Any]:
+    """What each call gave, or which of the `refusals` it raised, in the order of the arguments. All begin together."""
+    each = list(arguments)
+    gate = threading.Barrier(len(each))
 
-    def closing(argument: Any) -> Any:
+    def call(argument: Any) -> Any:
         try:
+            gate.wait(timeout=60)
             return function(argument)
+        except refusals as error:
+            return error
         finally:
             connection.close()
 
-    with ThreadPoolExecutor(THREADS) as threads:
-        return list(threads.map(closing, list(arguments)))
+    with ThreadPoolExecutor(len(each)) as threads:
+        return list(threads.map(call, each))
 
 
 @contextmanager
