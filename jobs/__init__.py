@@ -23,8 +23,10 @@ from jobs.policy.failed_run import FailedRun
 from jobs.policy.fusing import FuseRule
 from jobs.policy.limits import at_once, per_window
 from jobs.policy.retry import Bury, Discard, RetryPolicy
+from jobs.policy.scheduling import all_up_to
 from jobs.policy.uniqueness import Unique
 from jobs.registry import Job, Prepared, job
+from jobs.timetable import cron
 
 __all__ = [
     "AlreadyPending",
@@ -46,7 +48,9 @@ __all__ = [
     "RetryLater",
     "RetryPolicy",
     "Unique",
+    "all_up_to",
     "at_once",
+    "cron",
     "current_run",
     "delays",
     "exponential",

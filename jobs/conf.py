@@ -101,6 +101,13 @@ class Conf:
     ON_FAILURE: str = field(
         default="", metadata={"help": "A job that is enqueued for each failed attempt", "kind": _TEXT}
     )
+    ON_LATE: str = field(
+        default="", metadata={"help": "A job that is enqueued for each due time whose run did not start", "kind": _TEXT}
+    )
+    SCHEDULE_LATE_AFTER: float = field(
+        default=300.0,
+        metadata={"help": "Seconds after which a due time whose run has not started is told as late", "kind": _SECONDS},
+    )
     SENSITIVE: list[str] = field(
         default_factory=list, metadata={"help": "More argument names that are masked", "kind": _NAMES}
     )

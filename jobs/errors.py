@@ -52,6 +52,10 @@ class BadFuse(JobsError):
     """A fuse cannot be like that, or there is one already."""
 
 
+class BadSchedule(BadOptions):
+    """A schedule cannot be like that, or there is one of its name already."""
+
+
 class FailpointsRefused(JobsError):
     """`JOBS_FAILPOINT` is set where no test runs."""
 
@@ -109,6 +113,30 @@ class NotStoppable(JobsError):
 
 class NotLiftable(JobsError):
     """The fuse has ended already."""
+
+
+class NotPausable(JobsError):
+    """The schedule is paused already."""
+
+
+class NotResumable(JobsError):
+    """The schedule is not paused, or the code has it no more."""
+
+
+class NotRunnable(JobsError):
+    """What the schedule asks for cannot be asked for here."""
+
+
+class NotRemovable(JobsError):
+    """The code declares the schedule."""
+
+
+class NotRevertable(JobsError):
+    """The edit changed nothing that could be changed back."""
+
+
+class StaleSchedule(JobsError):
+    """Somebody changed the schedule meanwhile, or removed it."""
 
 
 class LockHeld(JobsError):

@@ -30,6 +30,8 @@ POINTS = {
     "after_settle": "the settle is done, and the loop has not heard of it",
     "before_relay_push": "the relay holds rows, and has not pushed them",
     "after_relay_push": "the relay has pushed them, and their rows do not say so",
+    "after_tick": "the tick of a due time is written, and its run is not asked for",
+    "before_tick_commit": "the tick and the run of a due time are written, and not committed",
     "before_commit": "the recorder has written, and not committed",
     "after_commit": "the recorder has committed, and the journal is not trimmed",
     "after_forget": "the journal is trimmed",

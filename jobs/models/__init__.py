@@ -1,5 +1,6 @@
 """The tables: what must not be lost. Rows are changed by `runs`, `dead`, `causes`, `bulk`, `recovery`, `emails`,
-`effects`, `checkpoints`, `metrics`, `steps`, `fuses`, `members`, `batches`, `relay` and `recorder` only."""
+`effects`, `checkpoints`, `metrics`, `steps`, `fuses`, `members`, `batches`, `schedules`, `relay` and `recorder`
+only."""
 
 from jobs.models.audit import AuditEntry
 from jobs.models.batches import Batch, BatchSlice
@@ -15,6 +16,7 @@ from jobs.models.metrics import MetricMinute
 from jobs.models.progress import JobProgress
 from jobs.models.recovery import RecoveryRule
 from jobs.models.runs import JobAttempt, JobRun, RunState
+from jobs.models.schedules import Schedule, ScheduleCode, ScheduleEdit, ScheduleTick
 from jobs.models.shared import CircuitsAndLocks
 from jobs.models.steps import JobStep
 from jobs.models.uniques import UniqueHold
@@ -38,6 +40,10 @@ __all__ = [
     "MetricMinute",
     "RecoveryRule",
     "RunState",
+    "Schedule",
+    "ScheduleCode",
+    "ScheduleEdit",
+    "ScheduleTick",
     "SentEmail",
     "UniqueHold",
 ]

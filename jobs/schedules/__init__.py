@@ -1,0 +1,13 @@
+"""Schedules: jobs that are asked for again and again, at the times of a cron expression.
+
+1. `@cron` beside a job, or `add`, says when. `sync` makes rows of what the code declares.
+2. `tick`, in every recording process, writes one row for each due time and asks for its run, in one transaction.
+3. What was due and did not start is told: in the log, by `schedule_late`, and to the job `on_late`.
+
+`operating` is what people do, `ticking` what recording processes do, `syncing` what deploys do, `looking` what people
+see, `lateness` what is told of what did not start.
+"""
+
+from jobs.schedules.operating import add, edit, pause, remove, resume, revert, run_now
+
+__all__ = ["add", "edit", "pause", "remove", "resume", "revert", "run_now"]
