@@ -28,8 +28,9 @@ WORKERS = 4
 CALLER = ("before_push", "after_push")
 RELAY = ("before_relay_push", "after_relay_push")
 RECORDER = ("before_commit", "after_commit", "after_forget")
-# No job here comes by, and what a death there brings about is the job's own choice. `tests/scenarios` has each choice.
-_CHOSEN = ("after_effect",)
+# No job here comes by: what a death brings about at the first is the job's own choice, and the others are schedules'.
+# `tests/scenarios` has them all.
+_CHOSEN = ("after_effect", "after_tick", "before_tick_commit")
 # Keys of one place's jobs begin with its number.
 _KEYS = 100_000
 _POINT_SECONDS = 30.0

@@ -9,5 +9,17 @@ see, `lateness` what is told of what did not start.
 """
 
 from jobs.schedules.operating import add, edit, pause, remove, resume, revert, run_now
+from jobs.schedules.rows import shown_arguments, shown_terms, terms_of
 
-__all__ = ["add", "edit", "pause", "remove", "resume", "revert", "run_now"]
+__all__ = [
+    "add",
+    "edit",
+    "pause",
+    "remove",
+    "resume",
+    "revert",
+    "run_now",
+    "shown_arguments",
+    "shown_terms",
+    "terms_of",
+]

@@ -58,6 +58,8 @@ def enqueue(tick: ScheduleTick, schedule: Schedule, terms: Terms, *, now: dateti
     late_after = timedelta(seconds=late_seconds(terms))
     tick.late_at = tick.due_at + jitter + late_after if tick.state == TickState.ASKED else None
     tick.save()
+    if failpoints.armed:
+        failpoints.reach("before_tick_commit")
     logger.debug("schedule ticked", extra={"schedule": schedule.name, "due": tick.due_at.isoformat()})
 
 
@@ -69,7 +71,7 @@ def late_seconds(terms: Terms) -> float:
 def pending_runs(schedule: Schedule) -> Sequence[UUID]:
     """The runs of this schedule that have not ended."""
     asked = ScheduleTick.objects.filter(schedule=schedule, state=TickState.ASKED, run__isnull=False)
-    latest = list(asked.order_by("-due_at").values_list("run", flat=True)[:_LOOKED_AT_RUNS])
+    latest = [run for run in asked.order_by("-due_at").values_list("run", flat=True)[:_LOOKED_AT_RUNS] if run]
     if not latest:
         return []
     return list(JobRun.objects.filter(pk__in=latest, state__in=PENDING_STATES).values_list("pk", flat=True))
