@@ -53,8 +53,8 @@ def build(job: Job[Any, Any], calls: Iterable[Call | Bound], placing: Placing) -
     return [_row(draft.run, shared) for draft in asking.drafts(calls)]
 
 
-def message_of(row: JobRun, *, durable: bool = True) -> Message:
-    """A row as Redis gets it."""
+def message_of(row: JobRun, *, durable: bool = True, robbed: bool = False) -> Message:
+    """A row as Redis gets it. `robbed`: an earlier attempt may still be under way."""
     job = registry.find(row.name)
     timeout = (job.options.timeout if job else None) or conf.get().DEFAULT_TIMEOUT
     return Message(
@@ -76,6 +76,7 @@ def message_of(row: JobRun, *, durable: bool = True) -> Message:
         # Plain RQ's message stands behind the arguments, which only show what is in it.
         foreign=Foreign(str(row.pk), row.payload[2]) if len(row.payload) > 2 else None,
         limits=_limits_of(job, row) if job else "",
+        robbed=robbed,
     )
 
 

@@ -74,7 +74,8 @@ def restore(ids: Iterable[uuid.UUID], *, ended_too: bool = False) -> list[JobRun
         now = timezone.now()
         for row in rows:
             row.attempts = _begun(row)
-        messages = [message_of(row) for row in rows]
+        # Whoever held one before the server lost it may still be at it.
+        messages = [message_of(row, robbed=True) for row in rows]
         answers = places.restore(messages, crashes=[row.crashes for row in rows], at=now, ended_too=ended_too)
         back = [row for row, place in zip(rows, answers, strict=True) if place == "restored"]
         for row in back:

@@ -126,7 +126,8 @@ def _push(absent: set[uuid.UUID], *, at: datetime, using: str) -> frozenset[str]
 def _refused(rows: list[JobRun], *, at: datetime) -> frozenset[str]:
     """The queues that refused their rows when they were pushed; all others have theirs."""
     try:
-        push([message_of(row) for row in rows], at=at)
+        # Redis may have had a run, begun it and lost it all before the row heard of it.
+        push([message_of(row, robbed=True) for row in rows], at=at)
     except QueuesRefused as error:
         return error.queues
     return frozenset()

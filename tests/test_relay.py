@@ -115,6 +115,12 @@ def test_a_later_life_goes_out_with_its_attempts_anew():
     assert (hash_of(row.pk)["life"], hash_of(row.pk)["attempts"]) == ("2", "0")
 
 
+def test_a_run_that_redis_may_have_begun_and_lost_goes_out_as_robbed():
+    run = left_behind()
+    relay()
+    assert hash_of(run.pk)["robbed"] == "1"
+
+
 def test_attempts_made_before_are_not_forgotten():
     row = left_behind(RunState.RETRYING, attempts=3)
     relay()

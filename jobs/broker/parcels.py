@@ -85,6 +85,7 @@ def parcel(
     parent: str = "",
     correlation: str = "",
     limits: Sequence[str] = (),
+    robbed: bool = False,
 ) -> Parcel:
     """A parcel; see `Message` for what the words mean."""
     shared: list[Any] = [
@@ -93,8 +94,8 @@ def parcel(
     ]
     # Who reads takes what is missing for nothing, and each field costs every run.
     bounds = Bounds(expires_ms=_ms(expires_at) or 0).dump() if expires_at else ""
-    told = ("own_attempts", attempts), ("bounds", bounds), ("parent", parent), ("correlation", correlation)
-    for field, value in told:
+    told = {"own_attempts": attempts, "bounds": bounds, "parent": parent, "correlation": correlation}
+    for field, value in (told | {"robbed": int(robbed)}).items():
         if value:
             shared += [field, value]
     return Parcel(name, queue, life, _ms(due_at), durable, shared, runs, limits)
@@ -127,6 +128,7 @@ class Message:
 
     `description` is shown on RQ's pages and logs, so it carries masked arguments only. `foreign` is the message as
     plain RQ wrote it, in the place of the payload. `limits` names the run's lane, empty where nothing limits it.
+    `robbed` says that an earlier attempt may still be under way.
     """
 
     run_id: str
@@ -146,6 +148,7 @@ class Message:
     correlation: str = ""
     foreign: Foreign | None = None
     limits: str = ""
+    robbed: bool = False
 
     def parcel(self) -> Parcel:
         """A parcel with this run alone."""
@@ -166,6 +169,7 @@ class Message:
             correlation=self.correlation,
             runs=[self.run_id, data_of(self.name, json.dumps(self.payload)), self.description],
             limits=[self.limits] if self.limits else (),
+            robbed=self.robbed,
         )
 
     def _parcel_of(self, foreign: Foreign) -> Parcel:

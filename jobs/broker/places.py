@@ -97,8 +97,7 @@ def restore(messages: Sequence[Message], *, crashes: Sequence[int], at: datetime
         arguments: list[Any] = ["reissue" if ended_too else "restore"]
         for message, crashed in chunk:
             due = "" if message.due_at is None else int(message.due_at.timestamp() * 1000)
-            # Whoever held it before the server lost it may still be at it.
-            facts = message.fields(pushed_at) | ({"crashes": crashed} if crashed else {}) | {"robbed": 1}
+            facts = message.fields(pushed_at) | ({"crashes": crashed} if crashed else {})
             fields = [word for pair in facts.items() for word in pair]
             arguments += [message.run_id, message.queue, message.life, message.begun, due, message.limits]
             arguments += [len(fields), *fields]
