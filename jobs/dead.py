@@ -33,12 +33,15 @@ def matching(
     error: str | None = None,
     reason: str | None = None,
     cause: FailureCause | int | None = None,
+    batch: int | None = None,
     older_than: timedelta | None = None,
     run_ids: Iterable[Any] | None = None,
 ) -> QuerySet[DeadJob]:
-    """Dead jobs that nobody has resolved, oldest first. `error` is a part of the error's class or message."""
+    """Dead jobs that nobody has resolved, oldest first. `error` is a part of the error's class or message, `batch` the
+    key of the one whose members they are.
+    """
     open_ones = DeadJob.objects.filter(resolution="")
-    found = narrowed(open_ones, error=error, name=name, queue=queue, reason=reason, cause=cause)
+    found = narrowed(open_ones, error=error, name=name, queue=queue, reason=reason, cause=cause, run__batch=batch)
     if older_than is not None:
         found = found.filter(died_at__lt=timezone.now() - older_than)
     if run_ids is not None:

@@ -35,18 +35,20 @@ def undoable(
     cause: FailureCause | int | None = None,
     error: str | None = None,
     reason: str | None = None,
+    batch: int | None = None,
     bulk: int | None = None,
     within: timedelta | None = None,
 ) -> QuerySet[DeadJob]:
     """Dead jobs that people have discarded and can have back, the first discarded first.
 
-    `error` is a part of the error's class or message, `reason` why it died. `bulk` is the key of the bulk action that
-    discarded it, `within` how long ago it was at the most.
+    `error` is a part of the error's class or message, `reason` why it died, `batch` the key of the one whose members
+    they are. `bulk` is the key of the bulk action that discarded it, `within` how long ago it was at the most.
     """
     days = timedelta(days=conf.get().UNDO_DAYS)
     since = timezone.now() - (days if within is None else min(days, within))
     discarded = DeadJob.objects.filter(resolution=Resolution.DISCARDED, resolved_at__gt=since)
-    found = narrowed(discarded, error=error, name=name, queue=queue, reason=reason, cause=cause, bulk=bulk)
+    columns = {"name": name, "queue": queue, "reason": reason, "cause": cause, "run__batch": batch, "bulk": bulk}
+    found = narrowed(discarded, error=error, **columns)
     return found.order_by("pk")
 
 

@@ -4,6 +4,7 @@ from django.apps import apps
 from django.contrib import admin
 
 from jobs.admin.audit_log import AuditEntryAdmin
+from jobs.admin.batches import BatchAdmin
 from jobs.admin.bulk_actions import BulkActionAdmin
 from jobs.admin.circuits_and_locks import CircuitsAndLocksAdmin
 from jobs.admin.dead_jobs import DeadJobAdmin
@@ -14,6 +15,7 @@ from jobs.admin.recovery_rules import RecoveryRuleAdmin
 from jobs.admin.runs import RunAdmin
 from jobs.models import (
     AuditEntry,
+    Batch,
     BulkAction,
     CircuitsAndLocks,
     DeadJob,
@@ -28,6 +30,7 @@ from jobs.models import (
 admin.site.register(JobRun, RunAdmin)
 admin.site.register(DeadJob, DeadJobAdmin)
 admin.site.register(FailureCause, FailureCauseAdmin)
+admin.site.register(Batch, BatchAdmin)
 admin.site.register(BulkAction, BulkActionAdmin)
 admin.site.register(RecoveryRule, RecoveryRuleAdmin)
 admin.site.register(Fuse, FuseAdmin)

@@ -16,12 +16,12 @@ from jobs import bulk, conf, dead, registry
 from jobs.admin.keyset import PAGE_SIZE, key_or_none
 from jobs.admin.search import parse_iso
 from jobs.errors import did_you_mean
-from jobs.models import DeadJob, FailureCause
+from jobs.models import Batch, DeadJob, FailureCause
 from jobs.models.dead import DeathReason, Resolution, narrowed
 from jobs.policy.ages import parse_age
 
 OPEN, DISCARDED, RESOLVED = "open", "discarded", "resolved"
-FIELDS = ("job", "queue", "death", "error", "cause", "older_than", "bulk", "shown")
+FIELDS = ("job", "queue", "death", "error", "cause", "batch", "older_than", "bulk", "shown")
 # What is asked of the jobs that wait for a person, and of those that are dealt with, and never of the others.
 _OF_OPEN, _OF_RESOLVED = "older_than", "bulk"
 
@@ -35,6 +35,7 @@ class DeadFilter:
     notes: list[str] = field(default_factory=list)
     older_than: timedelta | None = None
     cause: FailureCause | None = None
+    batch: Batch | None = None
     bulk: int | None = None
 
     @classmethod
@@ -51,6 +52,7 @@ class DeadFilter:
             made.asked["job"] = registry.full_name(job)
         made._read_age()
         made._read_cause()
+        made._read_batch()
         made._read_bulk()
         made._check()
         return made
@@ -95,6 +97,7 @@ class DeadFilter:
             "reason": self.asked.get("death"),
             "error": self.asked.get("error"),
             "cause": self.cause.pk if self.cause else None,
+            "batch": self.batch.pk if self.batch else None,
         }
 
     def query(self) -> str:
@@ -105,7 +108,8 @@ class DeadFilter:
         rows = DeadJob.objects.exclude(resolution="")
         if self.is_discarded:
             rows = rows.filter(resolution=Resolution.DISCARDED)
-        return narrowed(rows, **self.words_of_discarded())
+        words = self.words_of_discarded()
+        return narrowed(rows, run__batch=words.pop("batch"), **words)
 
     def _read_age(self) -> None:
         try:
@@ -118,6 +122,12 @@ class DeadFilter:
             self.cause = FailureCause.objects.filter(pk=key_or_none(text, int)).first()
             if self.cause is None:
                 self.problems.append(_('There is no cause "%(value)s" any more.') % {"value": text})
+
+    def _read_batch(self) -> None:
+        if text := self.asked.get("batch"):
+            self.batch = Batch.objects.filter(pk=key_or_none(text, int)).only("name").first()
+            if self.batch is None:
+                self.problems.append(_('There is no batch "%(value)s" any more.') % {"value": text})
 
     def _read_bulk(self) -> None:
         if text := self.asked.get("bulk"):

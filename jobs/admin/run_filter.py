@@ -16,13 +16,13 @@ from django.utils.translation import gettext as _
 
 from jobs import conf, registry
 from jobs.admin import search
-from jobs.admin.keyset import window_start
+from jobs.admin.keyset import key_or_none, window_start
 from jobs.errors import did_you_mean
 from jobs.models import JobRun, RunState
 
 # PostgreSQL counts the places of a JSON list in 32 bits.
 _MOST_PLACES = 2**31
-FIELDS = ("q", "state", "queue", "job", "after", "before")
+FIELDS = ("q", "state", "queue", "job", "batch", "after", "before")
 
 
 @dataclass
@@ -30,7 +30,8 @@ class RunFilter:
     """A question about runs, as its URL carries it.
 
     `problems` say what was not understood: then no row is shown, for a wider answer would mislead.
-    `window_from` is set when only the latest `WINDOW` runs were looked at, to the time of the oldest of these.
+    `window_from` is set when only the latest `WINDOW` runs, of a batch those in it, were looked at, to the time of the
+    oldest of these.
     """
 
     asked: dict[str, str]
@@ -43,6 +44,7 @@ class RunFilter:
     window_from: datetime | None = None
     windowed: bool = False
     aliases: dict[str, KeyTransform] = field(default_factory=dict)
+    within_batch: Q = field(default_factory=Q)
 
     @classmethod
     def read(cls, query: Mapping[str, str]) -> RunFilter:
@@ -70,7 +72,7 @@ class RunFilter:
             self._add(term)
 
     def _read_fields(self) -> None:
-        for name in ("state", "queue", "job"):
+        for name in ("state", "queue", "job", "batch"):
             if value := self.asked.get(name):
                 self._add(search.Term(name, value))
 
@@ -95,7 +97,7 @@ class RunFilter:
         return condition
 
     def _within_window(self) -> Q:
-        oldest = window_start(JobRun.objects.filter(self._within_times()))
+        oldest = window_start(JobRun.objects.filter(self._within_times(), self.within_batch))
         if oldest is None:
             return Q()
         self.window_from = time_of(oldest)
@@ -117,6 +119,14 @@ class RunFilter:
     def _by_job(self, term: search.Term) -> Q:
         names = ",".join(registry.full_name(name) for name in term.value.split(","))
         return self._one_of(names, known=registry.names(), what=_("job"), column="name")
+
+    def _by_batch(self, term: search.Term) -> Q:
+        key = key_or_none(term.value, int)
+        if key is None:
+            self.problems.append(_('"%(value)s" is no number of a batch.') % {"value": term.value})
+        # The members of a batch have an index of their own: what no other serves is looked for among them.
+        self.within_batch &= Q(batch=key)
+        return Q(batch=key)
 
     def _one_of(self, text: str, *, known: list[str], what: str, column: str, strict: bool = False) -> Q:
         values = [value for value in text.split(",") if value]
@@ -185,6 +195,7 @@ _READERS: dict[str, Callable[[RunFilter, search.Term], Q]] = {
     "state": RunFilter._by_state,
     "queue": RunFilter._by_queue,
     "job": RunFilter._by_job,
+    "batch": RunFilter._by_batch,
     "job?": RunFilter._by_word,
     "error": RunFilter._by_error,
     "worker": RunFilter._by_worker,

@@ -23,7 +23,7 @@ from jobs.admin.lane_line import lane_line
 from jobs.admin.run_filter import RunFilter, find_run
 from jobs.admin.timeline import timeline
 from jobs.errors import CircuitOpen, LockHeld
-from jobs.models import AuditEntry, DeadJob, FailureCause, JobAttempt, JobRun, RunState
+from jobs.models import AuditEntry, Batch, DeadJob, FailureCause, JobAttempt, JobRun, RunState
 from jobs.policies import Sheet
 
 # More would bury what matters; the page says when there is more.
@@ -203,6 +203,7 @@ class RunAdmin(ConsoleAdmin):
             many=many_runs.offered(request, asked) if page.rows else [],
             holders=fuses.holders(page.rows),
             may_fuse=access.may(request, access.MANAGE_FUSES),
+            batch=_batch_asked(asked),
             window=WINDOW,
             states=_state_counts(),
             queues=search.offered(conf.queue_names(), asked.asked.get("queue")),
@@ -271,6 +272,12 @@ class RunAdmin(ConsoleAdmin):
             template="run_act.html",
             shown=lambda run: {"run": run, "burial": _open(run.burials.all())},
         )
+
+
+def _batch_asked(asked: RunFilter) -> Batch | None:
+    """The batch whose members the list is of."""
+    key = key_or_none(asked.asked.get("batch"), int)
+    return Batch.objects.filter(pk=key).only("name").first() if key is not None else None
 
 
 def _burial_meant(request: HttpRequest, run: JobRun) -> DeadJob | None:

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from jobs import conf, discards
 from jobs.models import BulkAction, DeadJob, FailureCause, Fuse, RunState
+from jobs.models.batches import BatchState
 from jobs.models.bulk import BulkState
 from jobs.models.causes import CauseState
 from jobs.models.fuses import FuseAction
@@ -51,6 +52,14 @@ _BULK_SHAPES = {
     BulkState.PAUSED: "‖",
     BulkState.STOPPED: "✕",
     BulkState.FINISHED: "✓",
+}
+# With the look of the run's state that it is like.
+_BATCH_SHAPES = {
+    BatchState.FILLING: ("◔", RunState.RUNNING),
+    BatchState.RUNNING: ("▶", RunState.RUNNING),
+    BatchState.SUCCEEDED: ("✓", RunState.SUCCEEDED),
+    BatchState.FAILED: ("✕", RunState.DEAD),
+    BatchState.CANCELLED: ("⊘", RunState.CANCELLED),
 }
 _FUSE_SHAPES = {FuseAction.HOLD: "‖", FuseAction.SLOW: "◔", FuseAction.DISCARD: "—"}
 _PHASES = {
@@ -128,6 +137,19 @@ def bulk_state(action: BulkAction) -> SafeString:
         '<span class="jobs-state jobs-bulk-{}"><span aria-hidden="true">{}</span> {}</span>',
         state.value,
         _BULK_SHAPES[state],
+        state.label,
+    )
+
+
+@register.simple_tag
+def batch_state(value: str) -> SafeString:
+    """Where a batch is, with a shape beside it."""
+    state = BatchState(value)
+    shape, look = _BATCH_SHAPES[state]
+    return format_html(
+        '<span class="jobs-state jobs-state-{}"><span aria-hidden="true">{}</span> {}</span>',
+        look.value,
+        shape,
         state.label,
     )
 
