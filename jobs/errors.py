@@ -49,7 +49,11 @@ class DuplicateJob(JobsError):
 
 
 class BadFuse(JobsError):
-    """A fuse cannot be like that, or there is one already."""
+    """A fuse cannot be like that."""
+
+
+class NotAddable(BadFuse):
+    """There is such a fuse already, or there are too many."""
 
 
 class BadSchedule(BadOptions):

@@ -37,6 +37,19 @@ class Answer:
         return str(self.body.get("message") or self.body.get("error") or f"status {self.status}")[:200]
 
 
+class AskedToWait(Exception):
+    """A partner asks to come back in `retry_after` seconds."""
+
+    partner = "The partner"
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(retry_after)
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return f"{self.partner} takes no more requests now. Ask again in {self.retry_after:g} s."
+
+
 class NoAnswer(Exception):
     """The call brought no answer: refused, dropped or out of time. Whether the work was done is unknown."""
 

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 
-from .calling import Answer, NoAnswer, call
+from .calling import Answer, AskedToWait, NoAnswer, call
 
 
 class ListsError(Exception):
@@ -16,15 +16,10 @@ class ListsUnavailable(ListsError):
     """No answer, or none that makes sense. Asking again does no harm."""
 
 
-class RateLimited(ListsError):
-    """The list provider asks to come back in `retry_after` seconds."""
+class RateLimited(AskedToWait, ListsError):
+    """The list provider takes no more requests now."""
 
-    def __init__(self, retry_after: float) -> None:
-        super().__init__(retry_after)
-        self.retry_after = retry_after
-
-    def __str__(self) -> str:
-        return f"The list provider takes no more requests now. Ask again in {self.retry_after:g} s."
+    partner = "The list provider"
 
 
 class AddressRefused(ListsError):

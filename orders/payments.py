@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 
-from .calling import Answer, NoAnswer, call
+from .calling import Answer, AskedToWait, NoAnswer, call
 
 # The gateway's promise. After it the same key charges again, so look up first: `find_charge`.
 KEY_LIFE = timedelta(hours=24)
@@ -35,15 +35,10 @@ class CardDeclined(PaymentsError):
         return f"The card was declined ({self.reason}). Ask the customer for another card."
 
 
-class RateLimited(PaymentsError):
-    """The gateway asks to come back in `retry_after` seconds."""
+class RateLimited(AskedToWait, PaymentsError):
+    """The gateway takes no more requests now."""
 
-    def __init__(self, retry_after: float) -> None:
-        super().__init__(retry_after)
-        self.retry_after = retry_after
-
-    def __str__(self) -> str:
-        return f"The gateway takes no more requests now. Ask again in {self.retry_after:g} s."
+    partner = "The gateway"
 
 
 class GatewayUnavailable(PaymentsError):

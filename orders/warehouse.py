@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
-from .calling import Answer, NoAnswer, call
+from .calling import Answer, AskedToWait, NoAnswer, call
 
 
 @dataclass(frozen=True)
@@ -22,15 +22,10 @@ class WarehouseUnavailable(WarehouseError):
     """No answer, or none that makes sense. It may have been taken: ask again with the same key."""
 
 
-class RateLimited(WarehouseError):
-    """The warehouse asks to come back in `retry_after` seconds."""
+class RateLimited(AskedToWait, WarehouseError):
+    """The warehouse takes no more requests now."""
 
-    def __init__(self, retry_after: float) -> None:
-        super().__init__(retry_after)
-        self.retry_after = retry_after
-
-    def __str__(self) -> str:
-        return f"The warehouse takes no more requests now. Ask again in {self.retry_after:g} s."
+    partner = "The warehouse"
 
 
 class InvalidAddress(WarehouseError):

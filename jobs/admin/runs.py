@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from jobs import audit, conf, dead, discards, fuses, pending, policies, registry, runs
+from jobs import audit, conf, dead, discards, fuses, pending, registry, runs, sheets
 from jobs.admin import access, acting, many_runs, search
 from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin, View
@@ -24,7 +24,7 @@ from jobs.admin.run_filter import RunFilter, find_run
 from jobs.admin.timeline import timeline
 from jobs.errors import CircuitOpen, LockHeld
 from jobs.models import AuditEntry, Batch, DeadJob, FailureCause, JobAttempt, JobRun, RunState
-from jobs.policies import Sheet
+from jobs.sheets import Sheet
 
 # More would bury what matters; the page says when there is more.
 SHOWN_ATTEMPTS = 50
@@ -302,7 +302,7 @@ def _cause_of(attempts: Sequence[JobAttempt], burials: Sequence[DeadJob]) -> Fai
 def _policy_of(run: JobRun) -> Sheet | None:
     """What the code says of its retries now; None where this process does not know the job."""
     job = registry.find(run.name)
-    return policies.sheet(job, attempts=run.options.get("attempts")) if job is not None else None
+    return sheets.sheet(job, attempts=run.options.get("attempts")) if job is not None else None
 
 
 def _circuit_of(run: JobRun) -> str | None:

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from jobs import audit, registry
 from jobs.broker import fuses as copies
-from jobs.errors import BadFuse, BrokerUnavailable, NotLiftable
+from jobs.errors import BadFuse, BrokerUnavailable, NotAddable, NotLiftable
 from jobs.fuses.looking import conditions_of
 from jobs.models import Fuse
 from jobs.policy import fusing
@@ -74,11 +74,11 @@ def add(
     try:
         with transaction.atomic(using=using):
             if Fuse.objects.filter(ended_at__isnull=True).count() >= MOST:
-                raise BadFuse(f"There are {MOST} fuses already, and each claim looks at all of them. Lift some first.")
+                raise NotAddable(f"There are {MOST} fuses already, and each claim looks at all. Lift some first.")
             fuse.save(force_insert=True)
             _record(fuse, "add_fuse", actor=actor, reason=reason, address=address, after=_facts(fuse))
     except IntegrityError as error:
-        raise BadFuse(f"{name} has a fuse for these runs already. Lift that one first.") from error
+        raise NotAddable(f"{name} has a fuse for these runs already. Lift that one first.") from error
     transaction.on_commit(partial(_tell_added, fuse), using=using)
     return fuse
 

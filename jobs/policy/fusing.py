@@ -129,6 +129,8 @@ def check(action: str, *, rate: str, seconds: float) -> float:
         if rate:
             raise BadFuse(f"A rate goes with slow only, and this is to {action}. Leave it out, or say slow.")
         return 0.0
+    if not rate:
+        raise BadFuse("A fuse that is to slow needs a rate: say how many start, such as 5/s or 30/m.")
     try:
         return parse_rate(rate)
     except ValueError as error:

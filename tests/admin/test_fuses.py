@@ -115,7 +115,7 @@ def test_an_operator_sees_what_a_fuse_would_catch_and_nothing_is_changed(
     [
         ({"job": "tests.sample.ad"}, "Did you mean"),
         ({"action": "explode"}, "nothing that a fuse does"),
-        ({"action": "slow"}, "is no rate"),
+        ({"action": "slow"}, "needs a rate"),
         ({"action": "slow", "rate": "0/s"}, "is no rate"),
         ({"length": "long"}, "is no age"),
         ({"length": "99d"}, "must end"),

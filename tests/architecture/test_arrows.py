@@ -23,7 +23,7 @@ ROWS = (
     "workflows schedules recovery",
     "batches bulk",
     "dead discards retention fuses lost pending",
-    "emails effects checkpoints steps metrics relay causes callbacks policies",
+    "emails effects checkpoints steps metrics relay causes callbacks sheets",
     "enqueueing",
     "uniques",
     "runs markers",

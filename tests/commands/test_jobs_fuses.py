@@ -56,9 +56,9 @@ def test_a_dry_run_adds_none() -> None:
     ("arguments", "status", "why"),
     [
         (["add", "tests.sample.add"], 2, "Say why"),
-        (["add", "tests.sample.ad", "--reason", "x"], 1, "Did you mean"),
-        (["add", "tests.sample.add", "--action", "slow", "--reason", "x"], 1, "is no rate"),
-        (["add", "tests.sample.add", "--where", "middle=1", "--reason", "x"], 1, "has no argument"),
+        (["add", "tests.sample.ad", "--reason", "x"], 2, "Did you mean"),
+        (["add", "tests.sample.add", "--action", "slow", "--reason", "x"], 2, "needs a rate"),
+        (["add", "tests.sample.add", "--where", "middle=1", "--reason", "x"], 2, "has no argument"),
         (["lift", "4711"], 2, "There is no fuse 4711"),
     ],
 )

@@ -88,7 +88,7 @@ def test_what_cannot_be_matched_exactly_is_refused(where, why):
     [
         ("holt", "", 60, 'Did you mean "hold"'),
         ("hold", "5/s", 60, "goes with slow only"),
-        ("slow", "", 60, "is no rate"),
+        ("slow", "", 60, "needs a rate"),
         ("hold", "", 0, "must end"),
         ("hold", "", 31 * 86_400, "must end"),
         ("hold", "", float("inf"), "must end"),

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from jobs import fuses
-from jobs.errors import BrokerUnavailable, JobsError
+from jobs.errors import BadFuse, BrokerUnavailable, JobsError, NotAddable, UnknownJob
 from jobs.management.acting import actor
 from jobs.management.options import read
 from jobs.management.reaching import needs_database
@@ -64,7 +64,8 @@ class Command(BaseCommand):
         try:
             verb(options)
         except JobsError as error:
-            raise CommandError(str(error), returncode=_REFUSED) from error
+            misuse = isinstance(error, (BadFuse, UnknownJob)) and not isinstance(error, NotAddable)
+            raise CommandError(str(error), returncode=_MISUSE if misuse else _REFUSED) from error
 
     def _list(self, options: dict[str, Any]) -> None:
         there = list(fuses.active().order_by("pk"))

@@ -9,12 +9,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from jobs import policies, registry
+from jobs import registry, sheets
 from jobs.errors import UnknownJob
-from jobs.policies import Sheet, Table
 from jobs.policy.backoff import described
 from jobs.policy.spans import in_words
 from jobs.registry import Job
+from jobs.sheets import Sheet, Table
 
 _MISUSE = 2
 
@@ -32,10 +32,10 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         jobs = [_job(options["job"])] if options["job"] else [registry.get(name) for name in registry.names()]
         if options["as_json"]:
-            told = [policies.as_dict(job) for job in jobs]
+            told = [sheets.as_dict(job) for job in jobs]
             self.stdout.write(json.dumps(told[0] if options["job"] else told, default=str))
         elif options["job"]:
-            self.stdout.writelines(f"{line}\n" for line in _sheet(policies.sheet(jobs[0])))
+            self.stdout.writelines(f"{line}\n" for line in _sheet(sheets.sheet(jobs[0])))
         else:
             self.stdout.writelines(f"{line}\n" for line in _list(jobs))
 
@@ -82,4 +82,4 @@ def _line(job: Job[..., Any]) -> tuple[str, ...]:
     retry = job.options.retry
     written, _ = described(retry.backoff)
     rules = f", and {len(retry.rules)} rule{'' if len(retry.rules) == 1 else 's'}" if retry.rules else ""
-    return job.name, job.options.queue, str(retry.attempts), in_words(policies.longest(job)), f"{written}{rules}"
+    return job.name, job.options.queue, str(retry.attempts), in_words(sheets.longest(job)), f"{written}{rules}"
