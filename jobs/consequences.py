@@ -5,6 +5,6 @@ from __future__ import annotations
 from jobs import batches
 
 
-def follow() -> int:
-    """See to all that is ripe. Returns how much was."""
-    return batches.follow()
+def follow(*, again: bool = True) -> int:
+    """See to all that is ripe. Returns how much was. `again` is whether what could not be done before is tried too."""
+    return batches.follow(again=again)

@@ -36,9 +36,10 @@ def matching(
     batch: int | None = None,
     older_than: timedelta | None = None,
     run_ids: Iterable[Any] | None = None,
+    batches: Iterable[int] | None = None,
 ) -> QuerySet[DeadJob]:
     """Dead jobs that nobody has resolved, oldest first. `error` is a part of the error's class or message, `batch` the
-    key of the one whose members they are.
+    key of the one whose members they are, `batches` those of several.
     """
     open_ones = DeadJob.objects.filter(resolution="")
     found = narrowed(open_ones, error=error, name=name, queue=queue, reason=reason, cause=cause, run__batch=batch)
@@ -46,6 +47,8 @@ def matching(
         found = found.filter(died_at__lt=timezone.now() - older_than)
     if run_ids is not None:
         found = found.filter(run__in=list(run_ids))
+    if batches is not None:
+        found = found.filter(run__batch__in=list(batches))
     return found.order_by("pk")
 
 

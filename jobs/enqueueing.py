@@ -41,7 +41,7 @@ def enqueue(job: Job[Any, Any], calls: Iterable[Call | Bound], placing: Placing)
     asking = drafts.ask(job, placing)
     slices = asking.slices(calls)
     using = router.db_for_write(JobRun)
-    if elsewhere := _open_elsewhere(using):
+    if elsewhere := open_elsewhere(using):
         return _store_later(asking, slices, using=using, after=elsewhere)
     return _store(asking, slices, using=using)
 
@@ -169,7 +169,7 @@ def _handle(asking: Asking, count: int, **facts: Any) -> Runs:
     return Runs(asking.job.name, asking.queue, uuid.UUID(int=asking.first), count, asking.due_at, **facts)
 
 
-def _open_elsewhere(using: str) -> list[str]:
+def open_elsewhere(using: str) -> list[str]:
     """The other databases that have a transaction open, if this one has none."""
     if connections[using].in_atomic_block and outbox.is_in_transaction(connections[using]):
         return []
@@ -205,7 +205,8 @@ def _write(asking: Asking, drafts: Sequence[Draft], using: str, *, watch: bool) 
             _watch(asking, drafts, written, using)
         equal = written.equal
     if asking.batch is not None:
-        BatchSlice.objects.using(using).create(batch_id=asking.batch, members=len(runs) - len(equal))
+        members = len(runs) - len(equal)
+        BatchSlice.objects.using(using).create(batch_id=asking.batch, members=members, due_at=asking.due_at)
     return equal
 
 

@@ -60,6 +60,14 @@ class BadSchedule(BadOptions):
     """A schedule cannot be like that, or there is one of its name already."""
 
 
+class BadBatch(JobsError):
+    """A batch cannot be like that, or cannot do that now."""
+
+
+class BatchFilled(BadBatch):
+    """No more members can be added to the batch from outside."""
+
+
 class FailpointsRefused(JobsError):
     """`JOBS_FAILPOINT` is set where no test runs."""
 
@@ -201,6 +209,10 @@ class ServerNotFound(JobsError):
 
 class DiscardJob(Exception):
     """Raise it in a job to end the run quietly: there is nothing to do any more."""
+
+
+class BatchCancelled(DiscardJob):
+    """Somebody cancelled the batch to which members are added; a job that lets it pass ends quietly."""
 
 
 class RetryLater(Exception):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from uuid import UUID
 
-from jobs import bulk, causes, effects, emails, fuses, metrics, retention
+from jobs import batches, bulk, causes, effects, emails, fuses, metrics, retention
 from jobs.errors import PutOffJob
 from jobs.policy.backoff import exponential
 from jobs.policy.retry import RetryPolicy
@@ -45,3 +46,22 @@ def run_bulk(number: int, bulk_id: int, round: int) -> None:
     """Let some of a bulk action go. Between them the run waits in Redis and holds no thread."""
     if seconds := bulk.turn(bulk_id):
         raise PutOffJob(seconds, f"bulk action {bulk_id} looks again")
+
+
+def waiting_members(batch_id: int, members: int, cursor: str | None) -> Iterator[tuple[str, list[UUID]]]:
+    """The members that wait, some at a time; the batches within it are cancelled first."""
+    batches.take_back_nested(batch_id)
+    while keys := batches.waiting(batch_id, cursor):
+        cursor = str(keys[-1])
+        yield cursor, keys
+
+
+@job(
+    iterates=waiting_members,
+    unique="args",
+    timeout=3600,
+    retry=RetryPolicy(attempts=20, backoff=exponential(first=2, cap=60)),
+)
+def cancel_batch(keys: list[UUID], batch_id: int, members: int) -> None:
+    """Take back the members of a batch that was cancelled. `members` is how many there were when it was asked for."""
+    batches.take_back(batch_id, keys)

@@ -1,5 +1,37 @@
-"""Batches: runs that belong together, and what follows when they have ended."""
+"""Batches: runs that belong together, and what follows when they have ended.
 
+Fill one by `batch` or `start`, add to it from its members by `current`, look at it by `get` and `progress`, and deal
+with it by `cancel` and `retry_failed`.
+"""
+
+from jobs.batches.calling import Callback
+from jobs.batches.cancelling import cancel, take_back, take_back_nested, waiting
+from jobs.batches.filling import Filling, OpenBatch, batch, current, start
 from jobs.batches.following import follow
+from jobs.batches.looking import Progress, get, progress
+from jobs.batches.operating import retry_failed, tree
+from jobs.errors import BadBatch, BatchCancelled, BatchFilled
+from jobs.policy.ended_batch import EndedBatch
 
-__all__ = ["follow"]
+__all__ = [
+    "BadBatch",
+    "BatchCancelled",
+    "BatchFilled",
+    "Callback",
+    "EndedBatch",
+    "Filling",
+    "OpenBatch",
+    "Progress",
+    "batch",
+    "cancel",
+    "current",
+    "follow",
+    "get",
+    "progress",
+    "retry_failed",
+    "start",
+    "take_back",
+    "take_back_nested",
+    "tree",
+    "waiting",
+]

@@ -13,37 +13,43 @@ import logging
 from datetime import datetime
 
 from django.db import InterfaceError, OperationalError, router, transaction
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q
 from django.utils import timezone
 
+from jobs.batches import calling, cancelling
 from jobs.errors import JobsError
 from jobs.models import Batch, BatchSlice
 from jobs.models.batches import OPEN_BATCH_STATES, BatchState
 from jobs.policy import batch as policy
 from jobs.policy.batch import Standing
-from jobs.registry import Prepared
 
 logger = logging.getLogger(__name__)
 
 _AT_ONCE = 100
 
 
-def follow() -> int:
-    """See to the batches that are ripe. Returns how many of them had what should follow; the others are tried again.
+def follow(*, again: bool = True) -> int:
+    """See to the batches that are ripe. Returns how many of them had what should follow; the others are tried again,
+    unless `again` is false.
 
     Raises the database's errors only where it is away.
     """
-    ripe = Batch.objects.filter(ripe=True).order_by("pk").values_list("pk", flat=True)[:_AT_ONCE]
-    return sum([_guarded(pk) for pk in ripe])
+    ripe = Batch.objects.filter(ripe=True).order_by("pk").values_list("pk", flat=True)
+    done = sum([_guarded(pk) for pk in ripe.filter(trouble="")[:_AT_ONCE]])
+    if again:
+        # Those that cannot be helped must not keep the others from their turn.
+        done += sum([_guarded(pk) for pk in ripe.exclude(trouble="")])
+    return done
 
 
-def fold(batch: Batch) -> None:
-    """Add to a locked batch's total what its slices say."""
+def fold(batch: Batch) -> int:
+    """Add to a locked batch's total what its slices say. Returns by how much it grew."""
     fresh = BatchSlice.objects.filter(batch=batch, folded=False)
     found = dict(fresh.values_list("pk", "members"))
     if found:
         batch.total += sum(found.values())
         BatchSlice.objects.filter(pk__in=found).update(folded=True)
+    return sum(found.values())
 
 
 def standing_of(batch: Batch) -> Standing:
@@ -52,7 +58,8 @@ def standing_of(batch: Batch) -> Standing:
     nested = Batch.objects.filter(within=batch).aggregate(
         open=Count("pk", filter=within),
         unwell=Count("pk", filter=~within & ~Q(state=BatchState.SUCCEEDED)),
-        dead=Sum("dead"),
+        failed=Count("pk", filter=Q(state=BatchState.FAILED)),
+        dead=Count("pk", filter=Q(death_told_at__isnull=False)),
     )
     return Standing(
         total=batch.total,
@@ -61,9 +68,11 @@ def standing_of(batch: Batch) -> Standing:
         discarded=batch.discarded,
         cancelled=batch.cancelled,
         is_sealed=batch.sealed_at is not None,
+        is_cancelled=batch.cancelled_at is not None,
         nested_open=nested["open"],
         nested_unwell=nested["unwell"],
-        nested_dead=nested["dead"] or 0,
+        nested_failed=nested["failed"],
+        nested_dead=nested["dead"],
     )
 
 
@@ -83,16 +92,19 @@ def _follow(pk: int) -> bool:
         batch = _locked(pk)
         if batch is None or not batch.ripe:
             return False
-        fold(batch)
+        if fold(batch) and batch.cancelled_at:
+            # They were added while it was cancelled.
+            cancelling.ask(batch)
         now = timezone.now()
         standing = standing_of(batch)
-        before, batch.state = batch.state, policy.state_of(standing)
+        before = batch.state, batch.death_told_at
+        batch.state = policy.state_of(standing)
         batch.ended_at = None if batch.state in OPEN_BATCH_STATES else batch.ended_at or now
         troubles = [trouble for event in policy.due(standing) if (trouble := _tell(batch, event, now))]
         _note(batch, troubles)
         batch.ripe = bool(troubles)
         batch.save()
-        if batch.within_id and batch.state != before:
+        if batch.within_id and (batch.state, batch.death_told_at) != before:
             Batch.objects.filter(pk=batch.within_id).update(ripe=True)
     return not troubles
 
@@ -100,7 +112,8 @@ def _follow(pk: int) -> bool:
 def _locked(pk: int) -> Batch | None:
     """The batch, locked together with the one that it is within: always the outer one first."""
     outer = Batch.objects.filter(pk=pk).values_list("within", flat=True).first()
-    rows = Batch.objects.select_for_update().filter(pk__in=[pk, *filter(None, [outer])]).order_by("pk")
+    # Not their keys: whoever adds a slice, or a batch within, looks at those as it commits.
+    rows = Batch.objects.select_for_update(no_key=True).filter(pk__in=[pk, *filter(None, [outer])]).order_by("pk")
     return next((row for row in rows if row.pk == pk), None)
 
 
@@ -108,11 +121,11 @@ def _tell(batch: Batch, event: str, now: datetime) -> str:
     """Enqueue the callback of an event unless it was told of; returns why that cannot be, empty where it was done."""
     if getattr(batch, f"{event}_told_at"):
         return ""
-    prepared = getattr(batch, f"on_{event}")
-    if prepared is not None:
+    callback = getattr(batch, f"on_{event}")
+    if callback is not None:
         try:
             with transaction.atomic(using=router.db_for_write(Batch)):
-                Prepared.of(prepared).enqueue(parent=batch.parent, correlation=batch.correlation)
+                calling.enqueue(callback, batch, event, now)
         except JobsError as error:
             return f"on_{event} cannot be enqueued: {error}"
     setattr(batch, f"{event}_told_at", now)

@@ -25,7 +25,8 @@ class Batch(models.Model):
 
     The four ends change in the transaction that changes a member's row. `total` is what of its slices has been folded
     in: those that the process which adds them has just written may be missing. `sealed_at` is when no more were to
-    come but from members. `ripe` says that something may follow; `batches.follow` looks, and takes it away.
+    come but from members, `cancelled_at` when the rest was taken back, of which some may run on. `ripe` says that
+    something may follow; `batches.follow` looks, and takes it away.
     """
 
     name = models.CharField(_("name"), max_length=200)
@@ -52,6 +53,8 @@ class Batch(models.Model):
     death_told_at = models.DateTimeField(null=True)
 
     ripe = models.BooleanField(default=False)
+    cancelled_at = models.DateTimeField(_("cancelled at"), null=True)
+    why = models.CharField(_("why"), max_length=500, blank=True, db_default="", help_text="Why it was cancelled")
     trouble = models.CharField(max_length=500, blank=True, help_text="Why what should follow has not yet")
 
     parent = models.UUIDField(_("made by run"), null=True)
@@ -78,17 +81,24 @@ class Batch(models.Model):
         """How many members have come to an end."""
         return self.succeeded + self.dead + self.discarded + self.cancelled
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended."""
+        return self.state in OPEN_BATCH_STATES
+
 
 class BatchSlice(models.Model):
     """So many members that were added to a batch, written in their transaction.
 
     Whoever adds members does not touch the batch's row: its lock would hold up what is recorded meanwhile. `key` says
-    which slice it is, so that none is added twice.
+    which slice it is, so that none is added twice; its members are in the rows that are written with it. `due_at` is
+    when they may start, where that is later.
     """
 
     batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="slices")
     key = models.CharField(max_length=200, null=True)
     members = models.PositiveIntegerField()
+    due_at = models.DateTimeField(null=True)
     folded = models.BooleanField(default=False, help_text="Whether the batch's total has it")
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -109,6 +109,10 @@ class JobRun(models.Model):
             models.Index(fields=["queue", "-id"], name="jobs_run_queue"),
             models.Index(fields=["state", "ended_at"], name="jobs_run_ended"),
             models.Index(fields=["batch", "-id"], name="jobs_run_batch", condition=Q(batch__isnull=False)),
+            # How many members are in a state, and how many ended lately.
+            models.Index(
+                fields=["batch", "state", "ended_at"], name="jobs_run_batch_state", condition=Q(batch__isnull=False)
+            ),
             models.Index(
                 fields=["id"],
                 name="jobs_run_unpushed",

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Standing:
-    """A batch's counts. `total` is all members there are; `nested` how many batches stand within it, of which
-    `nested_open` have not ended, `nested_unwell` have ended otherwise than well, and `nested_dead` have a dead member.
+    """A batch's counts. `total` is all members there are.
+
+    Of the batches that stand within it, `nested_open` have not ended, `nested_unwell` have ended otherwise than well,
+    `nested_failed` of these with something dead in them, and in `nested_dead` something has died at some time.
     """
 
     total: int = 0
@@ -18,8 +20,10 @@ class Standing:
     discarded: int = 0
     cancelled: int = 0
     is_sealed: bool = False
+    is_cancelled: bool = False
     nested_open: int = 0
     nested_unwell: int = 0
+    nested_failed: int = 0
     nested_dead: int = 0
 
     @property
@@ -33,8 +37,8 @@ class Standing:
 
     @property
     def is_well(self) -> bool:
-        """Whether all have succeeded, or found nothing to do."""
-        return self.is_complete and not (self.dead or self.cancelled or self.nested_unwell)
+        """Whether all have succeeded, or found nothing to do, and nobody cancelled it."""
+        return self.is_complete and not (self.is_cancelled or self.dead or self.cancelled or self.nested_unwell)
 
 
 def state_of(standing: Standing) -> str:
@@ -44,6 +48,8 @@ def state_of(standing: Standing) -> str:
     'running'
     >>> state_of(Standing(total=3, succeeded=2, dead=1, is_sealed=True))
     'failed'
+    >>> state_of(Standing(total=3, succeeded=2, dead=1, is_sealed=True, is_cancelled=True))
+    'cancelled'
     """
     if not standing.is_sealed:
         return "filling"
@@ -51,7 +57,8 @@ def state_of(standing: Standing) -> str:
         return "running"
     if standing.is_well:
         return "succeeded"
-    return "failed" if standing.dead or standing.nested_dead else "cancelled"
+    has_failed = standing.dead or standing.nested_failed
+    return "failed" if has_failed and not standing.is_cancelled else "cancelled"
 
 
 def due(standing: Standing) -> Iterator[str]:

@@ -119,8 +119,9 @@ class Recording:
         self._reconcile_if_needed()
         self._record()
         now = time.monotonic()
-        if members.take_changed() or now >= self._follow_at:
-            self._follow(now)
+        is_time = now >= self._follow_at
+        if members.take_changed() or is_time:
+            self._follow(now, again=is_time)
         if now >= self._relay_at:
             self._relay(now)
         if now >= self._sweep_at:
@@ -162,11 +163,14 @@ class Recording:
             log = logger.error if self._relay_failures == 1 else logger.debug
             log("what was left behind is not pushed for now: %s", error, exc_info=not _is_outage(error))
 
-    def _follow(self, now: float) -> None:
-        """See to what follows of what was recorded. Its failures are its own, as the relay's are."""
+    def _follow(self, now: float, *, again: bool) -> None:
+        """See to what follows of what was recorded. Its failures are its own, as the relay's are.
+
+        `again` is whether to see to what could not be done before.
+        """
         self._follow_at = now + _FOLLOW_SECONDS
         try:
-            consequences.follow()
+            consequences.follow(again=again)
         except Exception as error:
             logger.error("what follows of ended runs waits: %s", error, exc_info=not _is_outage(error))
 
