@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, router, transaction
@@ -26,6 +26,8 @@ from jobs.schedules import asking, rows
 from jobs.schedules.rows import note, said, terms_of
 
 _LONGEST_NAME = 200
+# A page that has been open for longer is not about a second click.
+_LATELY = timedelta(hours=1)
 
 
 def add(name: str, terms: Mapping[str, Any], *, actor: str, reason: str = "", address: str = "") -> Schedule:
@@ -33,10 +35,7 @@ def add(name: str, terms: Mapping[str, Any], *, actor: str, reason: str = "", ad
 
     Raises `BadSchedule` for what cannot be or where there is one of this name, and `UnknownJob`.
     """
-    if not isinstance(name, str) or not 0 < len(name.strip()) <= _LONGEST_NAME or not name.isprintable():
-        raise BadSchedule(f"name={name!r}: pass a printable text of 1 to {_LONGEST_NAME} characters")
-    if name in timetable.declared():
-        raise BadSchedule(f'The code declares a schedule "{name}". Choose another name.')
+    check_name(name)
     told = changed(_blank(terms), {key: terms[key] for key in terms if key not in _NEEDED})
     rows.check(told)
     schedule = new_row(name, told, actor=actor, now=timezone.now())
@@ -45,8 +44,18 @@ def add(name: str, terms: Mapping[str, Any], *, actor: str, reason: str = "", ad
             schedule.save(force_insert=True)
             note(schedule, "add", before={}, after=told.as_json(), actor=actor, reason=reason, address=address)
     except IntegrityError as error:
-        raise BadSchedule(f'There is a schedule "{name}" already. Edit that one, or choose another name.') from error
+        raise BadSchedule(_there_is(name)) from error
     return schedule
+
+
+def check_name(name: str) -> None:
+    """Raises `BadSchedule` where nobody can add a schedule of this name."""
+    if not isinstance(name, str) or not 0 < len(name.strip()) <= _LONGEST_NAME or not name.isprintable():
+        raise BadSchedule(f"name={name!r}: pass a printable text of 1 to {_LONGEST_NAME} characters")
+    if name in timetable.declared():
+        raise BadSchedule(f'The code declares a schedule "{name}". Choose another name.')
+    if Schedule.objects.filter(name=name).exists():
+        raise BadSchedule(_there_is(name))
 
 
 def edit(
@@ -119,14 +128,18 @@ def resume(schedule: Schedule, *, actor: str, reason: str = "", address: str = "
     schedule.refresh_from_db()
 
 
-def run_now(schedule: Schedule, *, actor: str, reason: str = "", address: str = "") -> ScheduleTick:
+def run_now(
+    schedule: Schedule, *, actor: str, reason: str = "", address: str = "", seen: int | None = None
+) -> ScheduleTick:
     """Ask for one run at once, whether or not the schedule is paused or a run of it is pending. Returns its tick.
 
-    Raises `NotRunnable` where this code cannot ask for it, and `StaleSchedule`.
+    `seen` is the latest tick by hand that was looked at, 0 for none: where there is a later one, a second click changes
+    nothing. Raises `NotRunnable` for that, and where this code cannot ask for the run; and `StaleSchedule`.
     """
     now = timezone.now()
     with transaction.atomic(using=router.db_for_write(Schedule)):
         row = rows.lock(schedule)
+        _check_none_since(row, seen, now=now)
         try:
             tick = asking.ask(row, terms_of(row), now, now=now, by_hand=actor)
         except JobsError as error:
@@ -186,6 +199,21 @@ def terms_of_anyhow(schedule: Schedule) -> dict[str, Any]:
     return {name: getattr(schedule, name) for name in FIELDS}
 
 
+def latest_by_hand(schedule: Schedule, *, now: datetime) -> ScheduleTick | None:
+    """The tick of who ran it by hand last, within the last hour."""
+    lately = ScheduleTick.objects.filter(schedule=schedule, due_at__gt=now - _LATELY)
+    return lately.exclude(by_hand="").order_by("-pk").first()
+
+
+def _check_none_since(row: Schedule, seen: int | None, *, now: datetime) -> None:
+    latest = latest_by_hand(row, now=now) if seen is not None else None
+    if latest is not None and latest.pk > (seen or 0):
+        raise NotRunnable(
+            f"{latest.by_hand} has run the schedule {row.name} since you looked. Look at its ticks, and run it again "
+            "from there if it still needs to."
+        )
+
+
 def _pause(row: Schedule, *, by: str, reason: str, until: datetime | None, now: datetime) -> None:
     row.paused_at, row.paused_by = now, by[:200]
     row.paused_reason, row.paused_until = mask_text(reason)[:500], until
@@ -221,6 +249,10 @@ def mark_edited(row: Schedule, names: list[str], *, actor: str, now: datetime) -
             row.edited.pop(name, None)
         else:
             row.edited[name] = {"by": actor[:200], "at": now.isoformat()}
+
+
+def _there_is(name: str) -> str:
+    return f'There is a schedule "{name}" already. Edit that one, or choose another name.'
 
 
 _NEEDED = ("job", "expression", "timezone")

@@ -5,7 +5,7 @@ Whoever changes a row holds its lock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ from django.db.models import Min
 from django.utils import timezone
 
 from jobs import audit, conf, drafts, registry, timetable
-from jobs.errors import BadSchedule, StaleSchedule, did_you_mean
+from jobs.errors import BadSchedule, JobsError, StaleSchedule, did_you_mean
 from jobs.models import Schedule, ScheduleEdit, ScheduleTick
 from jobs.models.schedules import TickState
 from jobs.policy.redaction import MASK, mask_text
@@ -44,12 +44,35 @@ def lock(schedule: Schedule, *, revision: int | None = None) -> Schedule:
 
 def check(terms: Terms) -> None:
     """Raises `BadSchedule` or `UnknownJob` where runs could not be asked for by this code with these terms."""
-    timetable.check_fit(registry.get(terms.job), terms)
-    if terms.queue and terms.queue not in conf.queue_names():
-        known = conf.queue_names()
-        raise BadSchedule(f'There is no queue "{terms.queue}".{did_you_mean(terms.queue, known)} There are {known}.')
-    if terms.on_late:
-        registry.get(terms.on_late)
+    for _name, error in problems(terms):
+        raise error
+
+
+def problems(terms: Terms) -> Iterator[tuple[str, JobsError]]:
+    """Why this code could not ask for runs with these terms, each with the term that is wrong."""
+    checks: dict[str, Callable[[], object]] = {
+        "job": lambda: registry.get(terms.job),
+        "arguments": lambda: _check_arguments(terms),
+        "queue": lambda: _check_queue(terms.queue),
+        "on_late": lambda: terms.on_late and registry.get(terms.on_late),
+    }
+    for name, checked in checks.items():
+        try:
+            checked()
+        except JobsError as error:
+            yield name, error
+
+
+def _check_arguments(terms: Terms) -> None:
+    # A job that nobody knows is said by itself.
+    if job := registry.find(terms.job):
+        timetable.check_fit(job, terms)
+
+
+def _check_queue(queue: str) -> None:
+    known = conf.queue_names()
+    if queue and queue not in known:
+        raise BadSchedule(f'There is no queue "{queue}".{did_you_mean(queue, known)} There are {", ".join(known)}.')
 
 
 def put(schedule: Schedule, terms: Mapping[str, Any], *, now: datetime) -> None:

@@ -70,6 +70,7 @@ OTHER_DOORS_WITH_REASON = {
 }
 POLICY_NAMES_WITH_REASON = {
     ("jobs.policy.cron", "croniter"): "it reads the fields of cron expressions, and is as pure as what asks it",
+    ("jobs.policy.cron_words", "cron_descriptor"): "it knows the words of thirty languages for what is due when",
 }
 READS_ENVIRONMENT_WITH_REASON = {
     "jobs.failpoints": "a test names a place to one process of many; refused unless the settings allow it",
