@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from jobs import batches
+from jobs import batches, workflows
 
 
 def follow(*, again: bool = True) -> int:
     """See to all that is ripe. Returns how much was. `again` is whether what could not be done before is tried too."""
-    return batches.follow(again=again)
+    # In this order: what a batch came to is what its workflow goes by.
+    return batches.follow(again=again) + workflows.follow()

@@ -68,6 +68,10 @@ class BatchFilled(BadBatch):
     """No more members can be added to the batch from outside."""
 
 
+class BadWorkflow(JobsError):
+    """The steps of a workflow do not fit together."""
+
+
 class FailpointsRefused(JobsError):
     """`JOBS_FAILPOINT` is set where no test runs."""
 
@@ -90,6 +94,10 @@ class JobExpired(JobsError):
 
 class NoCurrentRun(JobsError):
     """`current_run()` was called outside a job."""
+
+
+class NoCurrentStep(NoCurrentRun):
+    """`workflows.current()` was called outside a run of a workflow's step."""
 
 
 # Verbs that refuse.
@@ -132,7 +140,7 @@ class NotPausable(JobsError):
 
 
 class NotResumable(JobsError):
-    """The schedule is not paused, or the code has it no more."""
+    """It is not paused or cancelled, or the code has it no more."""
 
 
 class NotRunnable(JobsError):
@@ -151,6 +159,14 @@ class StaleSchedule(JobsError):
     """Somebody changed the schedule meanwhile, or removed it."""
 
 
+class NotRetryable(JobsError):
+    """The step has not ended, or what comes after it has not."""
+
+
+class NotSkippable(JobsError):
+    """The step is under way, is done, or was skipped."""
+
+
 class LockHeld(JobsError):
     """Another one holds the lock."""
 
@@ -165,6 +181,10 @@ class NotReleasable(JobsError):
 
 class NeedsAPerson(JobsError):
     """What no retry can mend: a run that raises it is buried at once, unless a rule of its policy says otherwise."""
+
+
+class ResultNotKept(NeedsAPerson):
+    """The result of a step is needed, and was not kept."""
 
 
 class EmailInDoubt(NeedsAPerson):

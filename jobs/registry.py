@@ -166,7 +166,7 @@ class Placed(Generic[P]):
     def enqueue_at(self, when: datetime, *args: P.args, **kwargs: P.kwargs) -> Any:
         return replace(self, placing=replace(self.placing, at=_aware(when))).enqueue(*args, **kwargs)
 
-    def enqueue_many(self, calls: Iterable[Call]) -> Sequence[Any]:
+    def enqueue_many(self, calls: Iterable[Call | Bound]) -> Sequence[Any]:
         return _door().enqueue(self.job, calls, self.placing)
 
     def prepare(self, *args: P.args, **kwargs: P.kwargs) -> Prepared:

@@ -8,6 +8,7 @@
 | `job_requeued` | the job's name | `dead_job` |
 | `job_fused` | the job's name | `fuse` (a `Fuse` that was added) |
 | `circuit_changed` | the circuit's name | `before`, `after`: "closed", "open" or "half-open" |
+| `workflow_stalled` | the workflow's name | `workflow`, `recovered`: the steps that were begun again |
 """
 
 from django.dispatch import Signal
@@ -18,3 +19,4 @@ job_buried = Signal()
 job_requeued = Signal()
 job_fused = Signal()
 circuit_changed = Signal()
+workflow_stalled = Signal()

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from jobs.batches import calling, cancelling
 from jobs.errors import JobsError
-from jobs.models import Batch, BatchSlice
+from jobs.models import Batch, BatchSlice, Workflow
 from jobs.models.batches import OPEN_BATCH_STATES, BatchState
 from jobs.policy import batch as policy
 from jobs.policy.batch import Standing
@@ -106,12 +106,20 @@ def _follow(pk: int) -> bool:
         batch.save()
         if batch.within_id and (batch.state, batch.death_told_at) != before:
             Batch.objects.filter(pk=batch.within_id).update(ripe=True)
+        if batch.workflow_id and batch.state != before:
+            Workflow.objects.filter(pk=batch.workflow_id).update(ripe_at=now)
     return not troubles
 
 
 def _locked(pk: int) -> Batch | None:
-    """The batch, locked together with the one that it is within: always the outer one first."""
-    outer = Batch.objects.filter(pk=pk).values_list("within", flat=True).first()
+    """The batch, locked together with the one that it is within: always the outer one first.
+
+    None also while somebody holds the workflow whose step it is, which everybody locks before batches: the batch stays
+    ripe, and waits for nobody.
+    """
+    outer, workflow = Batch.objects.filter(pk=pk).values_list("within", "workflow").first() or (None, None)
+    if workflow and not Workflow.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=workflow).exists():
+        return None
     # Not their keys: whoever adds a slice, or a batch within, looks at those as it commits.
     rows = Batch.objects.select_for_update(no_key=True).filter(pk__in=[pk, *filter(None, [outer])]).order_by("pk")
     return next((row for row in rows if row.pk == pk), None)

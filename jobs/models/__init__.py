@@ -1,6 +1,6 @@
 """The tables: what must not be lost. Rows are changed by `runs`, `dead`, `causes`, `bulk`, `recovery`, `emails`,
-`effects`, `checkpoints`, `metrics`, `steps`, `fuses`, `members`, `batches`, `schedules`, `relay` and `recorder`
-only."""
+`effects`, `checkpoints`, `metrics`, `steps`, `fuses`, `members`, `batches`, `workflows`, `schedules`, `relay` and
+`recorder` only."""
 
 from jobs.models.audit import AuditEntry
 from jobs.models.batches import Batch, BatchSlice
@@ -20,6 +20,7 @@ from jobs.models.schedules import Schedule, ScheduleCode, ScheduleEdit, Schedule
 from jobs.models.shared import CircuitsAndLocks
 from jobs.models.steps import JobStep
 from jobs.models.uniques import UniqueHold
+from jobs.models.workflows import Workflow, WorkflowStep
 
 __all__ = [
     "AuditEntry",
@@ -46,4 +47,6 @@ __all__ = [
     "ScheduleTick",
     "SentEmail",
     "UniqueHold",
+    "Workflow",
+    "WorkflowStep",
 ]

@@ -26,7 +26,8 @@ class Batch(models.Model):
     The four ends change in the transaction that changes a member's row. `total` is what of its slices has been folded
     in: those that the process which adds them has just written may be missing. `sealed_at` is when no more were to
     come but from members, `cancelled_at` when the rest was taken back, of which some may run on. `ripe` says that
-    something may follow; `batches.follow` looks, and takes it away.
+    something may follow; `batches.follow` looks, and takes it away. `workflow` is the one whose step it is: lists of
+    batches leave such ones out.
     """
 
     name = models.CharField(_("name"), max_length=200)
@@ -35,6 +36,9 @@ class Batch(models.Model):
     )
     within = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, related_name="nested", verbose_name=_("within")
+    )
+    workflow = models.ForeignKey(
+        "jobs.Workflow", on_delete=models.CASCADE, null=True, related_name="batches", verbose_name=_("workflow")
     )
     state = models.CharField(_("state"), max_length=10, choices=BatchState.choices, default=BatchState.FILLING)
 
