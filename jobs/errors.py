@@ -203,8 +203,8 @@ class StepNotKept(NeedsAPerson):
     """The step was done, and what it gave is not plain JSON, or too large."""
 
 
-class FileChanged(NeedsAPerson):
-    """The file that a run goes through is not the one that it began with."""
+class SourceChanged(NeedsAPerson):
+    """What a run goes through is not what it began with, so its cursor leads nowhere."""
 
 
 # The surroundings.

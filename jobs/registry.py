@@ -248,7 +248,9 @@ def job(
     `name` is the module's path without a trailing `.jobs`, and the function's name; give one to keep it
     over a move. `iterates` makes it a job of many items, which goes on where it was after a stop or a crash: a
     function of the same arguments and `cursor` that yields pairs of cursor and item, from behind `cursor` on, which
-    is None at first. The job's function is called with each item, before its arguments. `limits` is a list of
+    is None at first. The job's function is called with each item, before its arguments. `time_slice` is the timedelta
+    after which such a run makes room for others, and `total` a function of its arguments that gives the number of its
+    items, for the progress. `limits` is a list of
     `at_once(…)` and `per_window(…)`: runs beyond them wait, and hold neither a thread nor burn an attempt.
 
     `expires` is a timedelta from when a run is due: it is not started after that, and `expired` says whether it is

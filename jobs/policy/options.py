@@ -17,6 +17,9 @@ from jobs.policy.retry import Bury, Discard, GiveUp, RetryPolicy
 # Called with the job's arguments and `cursor`; gives pairs of a cursor and an item.
 Iterates = Callable[..., Iterable[tuple[Any, Any]]]
 
+# Called with the job's arguments: how many items there are, None where nobody knows.
+Total = Callable[..., int | None]
+
 # Far above what one attempt should take, and far below where dates and timers end.
 LONGEST_TIMEOUT_SECONDS = 30 * 86_400
 
@@ -46,12 +49,15 @@ class Options(TypedDict, total=False):
     on_death: str | Named | None
     on_failure: str | Named | None
     limits: Sequence[Limit]
+    time_slice: timedelta | None
+    total: Total | None
 
 
 @dataclass(frozen=True)
 class JobOptions:
     """A job's options. `timeout` is in seconds for one attempt; `unique` is None for a job that is not; `fuse` None
-    is no rule. `on_death` and `on_failure` are names of jobs, empty for none.
+    is no rule. `on_death` and `on_failure` are names of jobs, empty for none. `time_slice` and `total` are of one that
+    iterates.
     """
 
     queue: str
@@ -69,6 +75,8 @@ class JobOptions:
     on_death: str = ""
     on_failure: str = ""
     limits: tuple[Limit, ...] = ()
+    time_slice: timedelta | None = None
+    total: Total | None = None
 
 
 def build(function: Callable[..., Any], name: str, given: Options, *, iterates: Iterates | None = None) -> JobOptions:
@@ -94,6 +102,8 @@ def build(function: Callable[..., Any], name: str, given: Options, *, iterates: 
         on_death=_callback(given.get("on_death"), "on_death", name),
         on_failure=_callback(given.get("on_failure"), "on_failure", name),
         limits=limits.check(given.get("limits", ()), parameters, job=name),
+        time_slice=_time_slice(given, iterates, name),
+        total=_total(given, iterates, parameters, name),
     )
 
 
@@ -195,6 +205,36 @@ def _callback(given: str | Named | None, option: str, name: str) -> str:
     if not isinstance(known_as, str) or not known_as:
         raise BadOptions(f"{name}: {option}={given!r}: pass a job, or the name of one")
     return known_as
+
+
+def _time_slice(given: Options, iterates: Iterates | None, name: str) -> timedelta | None:
+    time_slice, timeout = given.get("time_slice"), given.get("timeout")
+    if time_slice is None:
+        return None
+    if iterates is None:
+        raise BadOptions(f"{name}: time_slice is for a job that iterates; another one asks current_run().stopping()")
+    if not isinstance(time_slice, timedelta) or time_slice <= timedelta(0):
+        raise BadOptions(f"{name}: time_slice={time_slice!r}: pass a timedelta above 0, such as timedelta(minutes=1)")
+    if timeout is not None and time_slice.total_seconds() >= timeout:
+        raise BadOptions(
+            f"{name}: time_slice={time_slice} is as long as its timeout of {timeout:g} s, which would strike before: "
+            "leave time for the longest item"
+        )
+    return time_slice
+
+
+def _total(given: Options, iterates: Iterates | None, parameters: list[str], name: str) -> Total | None:
+    total = given.get("total")
+    if total is None:
+        # Our own iterators know it.
+        return getattr(iterates, "total", None)
+    if iterates is None:
+        raise BadOptions(f"{name}: total is for a job that iterates; another one calls current_run().progress(…)")
+    if not callable(total) or inspect.iscoroutinefunction(total):
+        raise BadOptions(f"{name}: total={total!r}: pass a plain function of the job's arguments that gives a number")
+    if list(inspect.signature(total).parameters) != parameters:
+        raise BadOptions(f"{name}: total must take the job's arguments: ({', '.join(parameters)})")
+    return total
 
 
 def signature_of(function: Callable[..., Any], iterates: Iterates | None) -> inspect.Signature:

@@ -31,7 +31,7 @@ from jobs.broker.waiting import Waiting
 from jobs.errors import BrokerUnavailable, JobTimedOut
 from jobs.policy.backoff import exponential
 from jobs.policy.outcome import Interrupted, Outcome, TimedOut
-from jobs.worker import deadlines, entries, lifecycle, orders
+from jobs.worker import deadlines, entries, iteration, lifecycle, orders
 from jobs.worker.ending import Ending
 from jobs.worker.hand import Hand
 from jobs.worker.options import WorkerOptions
@@ -53,6 +53,8 @@ _ANNOUNCED_AFTER_SECONDS = 0.5
 _STUCK_SECONDS = 5.0
 # What a job that looks at `stopping()` gets to end by itself once its run is to be stopped.
 _STOP_GRACE_SECONDS = 1.0
+# The same for one that iterates: it ends between two items.
+_ITEM_GRACE_SECONDS = 10.0
 # How often to look for runs that this process holds and does not know of.
 _HELD_LOOK_SECONDS = 10.0
 # How long until claims that are paused are tried again.
@@ -216,7 +218,9 @@ class Child:
         long = [claim for claim, since in self._hand.at_work() if since < now - _ANNOUNCED_AFTER_SECONDS]
         found = stops.orders(long)
         orders.note(found)
-        self._hand.stop_attempts(found.keys(), grace=_STOP_GRACE_SECONDS)
+        iterating = {claim.token for claim in long if claim.token in found and iteration.is_of(claim.name)}
+        self._hand.stop_attempts(found.keys() - iterating, grace=_STOP_GRACE_SECONDS)
+        self._hand.stop_attempts(iterating, grace=_ITEM_GRACE_SECONDS)
 
     def _renew(self) -> None:
         """Keep the lease while there is no room to claim: the supervisor does it too, and may be gone."""

@@ -15,14 +15,26 @@ from collections.abc import Generator, Iterable
 from contextlib import closing
 from typing import Any
 
+from jobs import registry
 from jobs.checkpoints import Checkpoint, Keeper
 from jobs.context import CurrentRun, current_run
 from jobs.errors import BadOptions, BrokerUnavailable, HandBackJob
 from jobs.registry import Job
+from jobs.worker.item_count import ItemCount
 
 # Long enough that going on costs nothing, short enough that what waits behind it gets its turn.
 SLICE_SECONDS = 300.0
+# What waits gets its turn meanwhile: a second, or a tenth of a slice that is shorter than ten.
+_PAUSE_SECONDS, _PAUSE_SHARE = 1.0, 0.1
 _RECONNECT_SECONDS = 1.0
+
+
+class SliceOver(HandBackJob):
+    """The run has had its time, and goes on in `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("its time slice is over")
+        self.seconds = seconds
 
 
 def iterate(job: Job[Any, Any], bound: inspect.BoundArguments, keeper: Keeper) -> int:
@@ -33,8 +45,10 @@ def iterate(job: Job[Any, Any], bound: inspect.BoundArguments, keeper: Keeper) -
     """
     bound.apply_defaults()
     run = current_run()
-    until = time.monotonic() + min(SLICE_SECONDS, run.timeout / 2)
+    slice_seconds = _slice_seconds(job, run)
+    until = time.monotonic() + slice_seconds
     checkpoint = keeper.load()
+    count = ItemCount(job, bound, run, checkpoint)
     assert job.options.iterates is not None
     pairs = job.options.iterates(*bound.args, **bound.kwargs, cursor=checkpoint.cursor)
     try:
@@ -45,12 +59,29 @@ def iterate(job: Job[Any, Any], bound: inspect.BoundArguments, keeper: Keeper) -
                 job.function(item, *bound.args, **bound.kwargs)
                 checkpoint = following
                 _keep(checkpoint, keeper, run)
-                if run.stopping() or time.monotonic() > until:
+                count.note(checkpoint)
+                if run.stopping():
                     raise HandBackJob
+                if time.monotonic() > until:
+                    raise SliceOver(min(_PAUSE_SECONDS, _PAUSE_SHARE * slice_seconds))
+        count.end()
         return checkpoint.items
-    except BaseException:
+    except BaseException as error:
         keeper.flush()
+        count.end(cut_off_by=error)
         raise
+
+
+def is_of(name: str) -> bool:
+    """Whether the job of this name iterates."""
+    job = registry.find(name)
+    return job is not None and job.options.iterates is not None
+
+
+def _slice_seconds(job: Job[Any, Any], run: CurrentRun) -> float:
+    if job.options.time_slice is not None:
+        return job.options.time_slice.total_seconds()
+    return min(SLICE_SECONDS, run.timeout / 2)
 
 
 def _checked(pairs: Iterable[Any], name: str) -> Generator[tuple[Any, Any], None, None]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import OperationalError
 
-from jobs import RetryPolicy, checkpoints, context, fixed, job
+from jobs import RetryPolicy, checkpoints, context, fixed, job, progress
 from jobs.broker.connection import client
 from jobs.broker.settle import settle
 from jobs.checkpoints import Checkpoint, StoredKeeper
@@ -18,7 +19,7 @@ from jobs.errors import ArgumentsNotJSON, BadOptions, BrokerUnavailable, HandBac
 from jobs.models import DeadJob, JobCheckpoint
 from jobs.registry import Job
 from jobs.testing import drain, inline
-from jobs.worker import iteration, lifecycle, stopping
+from jobs.worker import item_count, iteration, lifecycle, stopping
 from jobs.worker.desk import Drawers
 from tests.engine import OTHER, WORKER, claim, hash_of, work_off
 
@@ -119,8 +120,8 @@ def test_a_stop_hands_the_run_back_after_the_item_and_burns_no_attempt(walk, end
     assert (run.row().attempts, run.row().state) == (1, "succeeded")
 
 
-def test_a_time_slice_makes_room_for_others_and_burns_no_attempt(walk, monkeypatch):
-    monkeypatch.setattr(iteration, "SLICE_SECONDS", -1.0)
+def test_a_time_slice_makes_room_for_others_and_burns_no_attempt(make_job):
+    walk = Walk(make_job, time_slice=timedelta(microseconds=1))
     run = walk.job.enqueue()
     assert drain(due=True).counts == {"put off": 5, "done": 1}
     assert walk.items == [1, 2, 3, 4, 5]
@@ -134,6 +135,36 @@ def test_a_slice_is_half_of_a_short_time_limit(make_job, monkeypatch):
     walk.job.enqueue()
     settlement = lifecycle.attempt(claim()[0], worker=WORKER.name)
     assert (walk.items, settlement.where) == ([1, 2], "later")
+
+
+def test_after_its_time_slice_a_run_stands_behind_what_waits(make_job):
+    others: list[int] = []
+    other = make_job(others.append, name="tests.other")
+    walk = Walk(make_job, time_slice=timedelta(microseconds=1))
+    walk.job.enqueue()
+    for number in (1, 2):
+        other.enqueue(number)
+    seen: list[int] = []
+    walk.at[2] = lambda: seen.extend(others)
+    drain(due=True)
+    assert seen == [1, 2]
+    assert walk.items == [1, 2, 3, 4, 5]
+
+
+def pause_after(make_job: Callable[..., Job[..., Any]], monkeypatch: pytest.MonkeyPatch, length: timedelta) -> float:
+    """How long a run waits after a time slice of this length."""
+    walk = Walk(make_job, time_slice=length, timeout=86_400)
+    late = iteration.time.monotonic() + length.total_seconds() + 1
+    walk.at[1] = lambda: monkeypatch.setattr(iteration.time, "monotonic", lambda: late)
+    walk.job.enqueue()
+    settlement = lifecycle.attempt(claim()[0], worker=WORKER.name)
+    assert (walk.items, settlement.where, settlement.entry["outcome"]) == ([1], "later", "interrupted")
+    return settlement.wait_seconds
+
+
+@pytest.mark.parametrize(("length", "pause"), [(timedelta(hours=1), 1.0), (timedelta(seconds=2), 0.2)])
+def test_the_pause_after_a_time_slice_is_a_second_or_a_tenth_of_it(make_job, monkeypatch, length, pause):
+    assert pause_after(make_job, monkeypatch, length) == pytest.approx(pause)
 
 
 def test_a_time_limit_in_an_item_burns_an_attempt_and_goes_on_there(walk):
@@ -378,6 +409,80 @@ async def _items_later(cursor: object) -> Any:
 def test_what_cannot_iterate_is_refused_when_it_is_defined(function, iterates, cure):
     with pytest.raises(BadOptions, match=cure):
         job(name="tests.wrong", iterates=iterates)(function)
+
+
+@pytest.mark.parametrize(
+    ("options", "cure"),
+    [
+        ({"time_slice": 60}, "pass a timedelta"),
+        ({"time_slice": timedelta(0)}, "pass a timedelta"),
+        ({"time_slice": timedelta(seconds=60), "timeout": 60}, "leave time for the longest item"),
+        ({"total": 7}, "a plain function"),
+        ({"total": lambda year: 7}, r"the job's arguments: \(\)"),
+    ],
+)
+def test_what_cannot_be_of_a_job_that_iterates_is_refused_when_it_is_defined(options, cure):
+    with pytest.raises(BadOptions, match=cure):
+        job(name="tests.wrong", iterates=lambda cursor: [], **options)(lambda item: None)
+
+
+@pytest.mark.parametrize("options", [{"time_slice": timedelta(seconds=1)}, {"total": lambda: 7}])
+def test_a_job_that_does_not_iterate_has_neither_slices_nor_a_total(options):
+    with pytest.raises(BadOptions, match="is for a job that iterates"):
+        job(name="tests.wrong", **options)(lambda: None)
+
+
+# Its progress.
+
+
+@pytest.fixture
+def told_at_once(monkeypatch) -> None:
+    """A run that has gone on for more than a moment."""
+    monkeypatch.setattr(item_count, "_QUIET_SECONDS", -1.0)
+
+
+@pytest.mark.usefixtures("told_at_once")
+def test_it_reports_by_itself_how_far_it_is(make_job):
+    walk = Walk(make_job, total=lambda start=1: 5)
+    walk.at[3] = lambda: 1 / 0
+    run = walk.job.enqueue()
+    work_off()
+    assert str(progress.of(run.row())) == "2 of 5 (40 %)"
+    drain(due=True)
+    assert str(progress.of(run.row())) == "5 of 5 (100 %)"
+
+
+def test_a_run_that_failed_at_once_says_how_far_it_came(make_job):
+    walk = Walk(make_job, total=lambda start=1: 5, retry=1)
+    walk.at[3] = lambda: 1 / 0
+    run = walk.job.enqueue()
+    work_off()
+    assert (run.state, str(progress.of(run.row()))) == ("dead", "2 of 5 (40 %)")
+
+
+def test_a_short_iteration_reports_nothing_and_counts_nothing(make_job):
+    counted: list[int] = []
+    walk = Walk(make_job, total=lambda start=1: counted.append(start))
+    run = walk.job.enqueue()
+    work_off()
+    assert counted == []
+    assert progress.of(run.row()) is None
+
+
+@pytest.mark.usefixtures("told_at_once")
+@pytest.mark.parametrize("total", [None, lambda start=1: None, lambda start=1: -1, lambda start=1: 1 / 0])
+def test_without_a_total_it_says_what_is_done(make_job, total):
+    walk = Walk(make_job, total=total)
+    run = walk.job.enqueue()
+    work_off()
+    assert (run.state, str(progress.of(run.row()))) == ("succeeded", "5")
+
+
+@pytest.mark.usefixtures("told_at_once")
+def test_more_items_than_there_were_at_first_are_the_total(make_job):
+    run = Walk(make_job, total=lambda start=1: 3).job.enqueue()
+    work_off()
+    assert str(progress.of(run.row())) == "5 of 5 (100 %)"
 
 
 def test_the_item_is_no_argument_that_may_be_named(make_job):
