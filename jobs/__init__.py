@@ -21,6 +21,7 @@ from jobs.policy import jitter
 from jobs.policy.backoff import delays, exponential, fixed, linear, polynomial
 from jobs.policy.failed_run import FailedRun
 from jobs.policy.fusing import FuseRule
+from jobs.policy.late_tick import LateTick
 from jobs.policy.limits import at_once, per_window
 from jobs.policy.retry import Bury, Discard, RetryPolicy
 from jobs.policy.scheduling import all_up_to
@@ -41,6 +42,7 @@ __all__ = [
     "Job",
     "JobStopped",
     "JobTimedOut",
+    "LateTick",
     "LockHeld",
     "LockLost",
     "Prepared",

@@ -24,7 +24,7 @@ from jobs.registry import Bound, Job, Placing
 logger = logging.getLogger(__name__)
 
 # What all runs carry that a callback brought about, as what it all began with.
-_MARK = "callback of "
+MARK = "callback of "
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Callback:
     @property
     def placing(self) -> Placing:
         began_with = self.run.correlation or str(self.run.pk)
-        return Placing(parent=self.run.pk, correlation=f"{_MARK}{began_with}"[:100])
+        return Placing(parent=self.run.pk, correlation=f"{MARK}{began_with}"[:100])
 
     def calls(self) -> list[Bound]:
         """The call, and one without the arguments of the run, where they are too large to be passed on."""
@@ -47,7 +47,7 @@ class Callback:
 
 def due(run: JobRun, settled: Mapping[str, Any], *, at: datetime) -> list[Callback]:
     """The callbacks of an attempt, of which the journal says `settled`."""
-    if settled["verdict"] not in ("retry", "bury") or run.correlation.startswith(_MARK):
+    if settled["verdict"] not in ("retry", "bury") or run.correlation.startswith(MARK):
         return []
     names = list(_names(run.name, settled))
     if not names:

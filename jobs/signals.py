@@ -9,6 +9,7 @@
 | `job_fused` | the job's name | `fuse` (a `Fuse` that was added) |
 | `circuit_changed` | the circuit's name | `before`, `after`: "closed", "open" or "half-open" |
 | `workflow_stalled` | the workflow's name | `workflow`, `recovered`: the steps that were begun again |
+| `schedule_late` | the schedule's name | `facts` (a `LateTick`) |
 """
 
 from django.dispatch import Signal
@@ -20,3 +21,4 @@ job_requeued = Signal()
 job_fused = Signal()
 circuit_changed = Signal()
 workflow_stalled = Signal()
+schedule_late = Signal()

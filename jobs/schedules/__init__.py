@@ -8,18 +8,49 @@
 see, `lateness` what is told of what did not start.
 """
 
+from jobs.schedules.keeping import is_anything_prunable, prune
+from jobs.schedules.looking import (
+    Drift,
+    DueTime,
+    Finding,
+    Line,
+    drift,
+    findings,
+    in_words,
+    lines,
+    next_times,
+    upcoming,
+)
 from jobs.schedules.operating import add, edit, pause, remove, resume, revert, run_now
 from jobs.schedules.rows import shown_arguments, shown_terms, terms_of
+from jobs.schedules.syncing import ALIVE_SECONDS, follow_code, sync
+from jobs.schedules.ticking import tick
 
 __all__ = [
+    "ALIVE_SECONDS",
+    "Drift",
+    "DueTime",
+    "Finding",
+    "Line",
     "add",
+    "drift",
     "edit",
+    "findings",
+    "follow_code",
+    "in_words",
+    "is_anything_prunable",
+    "lines",
+    "next_times",
     "pause",
+    "prune",
     "remove",
     "resume",
     "revert",
     "run_now",
     "shown_arguments",
     "shown_terms",
+    "sync",
     "terms_of",
+    "tick",
+    "upcoming",
 ]

@@ -46,7 +46,9 @@ def ask(schedule: Schedule, terms: Terms, due: datetime, *, now: datetime, by_ha
 def enqueue(tick: ScheduleTick, schedule: Schedule, terms: Terms, *, now: datetime) -> None:
     """Ask for the run of a tick that is there. Raises a `JobsError` as `ask` does."""
     jitter = timedelta(0) if tick.by_hand else scheduling.jitter_of(schedule.name, tick.due_at, terms.jitter)
-    tick.asked_at, tick.state, tick.why = now, TickState.ASKED, ""
+    # One that waited for the run before it has its time from now on, and is told as late once at the most.
+    since = now if tick.state == TickState.WAITING else tick.due_at + jitter
+    tick.asked_at, tick.state, tick.why, tick.late_at = now, TickState.ASKED, "", None
     try:
         run = _run(terms, tick.due_at, at=tick.due_at + jitter)
         tick.run = run.id
@@ -55,8 +57,8 @@ def enqueue(tick: ScheduleTick, schedule: Schedule, terms: Terms, *, now: dateti
     except AlreadyPending as error:
         tick.run = getattr(error.run, "id", None)
         tick.state, tick.why = TickState.SKIPPED, _EQUAL
-    late_after = timedelta(seconds=late_seconds(terms))
-    tick.late_at = tick.due_at + jitter + late_after if tick.state == TickState.ASKED else None
+    if tick.state == TickState.ASKED and tick.late_told_at is None:
+        tick.late_at = since + timedelta(seconds=late_seconds(terms))
     tick.save()
     if failpoints.armed:
         failpoints.reach("before_tick_commit")

@@ -32,6 +32,7 @@ from jobs import (
     recovery,
     registry,
     retention,
+    schedules,
 )
 from jobs.broker import journal
 from jobs.errors import BrokerUnavailable
@@ -41,6 +42,7 @@ from jobs.relay import relay
 from jobs.sweeping import Sweep
 from jobs.uniques import holds
 from jobs.worker.stopping import on_stop
+from jobs.worker.ticker import Ticker
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +69,8 @@ _GATHER_SECONDS = 0.02
 _RELAY_SHARE = 0.2
 # How long a stopping process goes on storing what is there.
 LAST_WORDS_SECONDS = 10.0
+# How long it then waits for the thread that ticks.
+_LAST_TICK_SECONDS = 2.0
 # How often the same entries may fail before they are looked at one by one.
 _PATIENCE = 3
 _OUTAGES = (BrokerUnavailable, DatabaseError, InterfaceError)
@@ -96,12 +100,16 @@ class Recording:
         self._bulk_at = 0.0
         self._follow_at = 0.0
         self._recovery_at = 0.0
+        self._ticker = Ticker()
 
     def run(self) -> None:
         on_stop(self._on_stop)
+        self._ticker.start()
         while not self._stopping.is_set():
             self.turn()
+        self._ticker.stop()
         self._guarded(self._finish)
+        self._ticker.join(_LAST_TICK_SECONDS)
         connections.close_all()
 
     def turn(self) -> None:
@@ -287,7 +295,7 @@ def _position() -> str:
         return "(unknown)"
 
 
-_ROOMS = (retention, bulk, causes, effects, emails, fuses, holds, metrics)
+_ROOMS = (retention, bulk, causes, effects, emails, fuses, holds, metrics, schedules)
 
 
 def _is_anything_prunable() -> bool:
