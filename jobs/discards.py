@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -36,19 +36,23 @@ def undoable(
     error: str | None = None,
     reason: str | None = None,
     batch: int | None = None,
+    batches: Iterable[int] | None = None,
     bulk: int | None = None,
     within: timedelta | None = None,
 ) -> QuerySet[DeadJob]:
     """Dead jobs that people have discarded and can have back, the first discarded first.
 
     `error` is a part of the error's class or message, `reason` why it died, `batch` the key of the one whose members
-    they are. `bulk` is the key of the bulk action that discarded it, `within` how long ago it was at the most.
+    they are, `batches` those of several. `bulk` is the key of the bulk action that discarded it, `within` how long ago
+    it was at the most.
     """
     days = timedelta(days=conf.get().UNDO_DAYS)
     since = timezone.now() - (days if within is None else min(days, within))
     discarded = DeadJob.objects.filter(resolution=Resolution.DISCARDED, resolved_at__gt=since)
     columns = {"name": name, "queue": queue, "reason": reason, "cause": cause, "run__batch": batch, "bulk": bulk}
     found = narrowed(discarded, error=error, **columns)
+    if batches is not None:
+        found = found.filter(run__batch__in=list(batches))
     return found.order_by("pk")
 
 

@@ -6,17 +6,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
-from jobs.admin import access
+from jobs import batches
+from jobs.admin import access, acting
+from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.keyset import COUNT_CAP, capped_counts, key_or_none, page_of
+from jobs.batches import Progress
 from jobs.models import AuditEntry, Batch, BatchSlice, JobRun, RunState
-from jobs.models.batches import OPEN_BATCH_STATES, BatchState
+from jobs.models.batches import BatchState
 from jobs.models.runs import PENDING_STATES
 
 SHOWN_SLICES = 5
@@ -38,32 +43,18 @@ class Callback:
 
 @dataclass
 class Shown:
-    """A batch as its pages show it, from its own counts: no member is looked at."""
+    """A batch as its pages show it, from its own counts: no member is looked at but those that ended lately."""
 
     batch: Batch
-    # Members of slices that its total does not have yet.
-    fresh: int = 0
-    nested_count: int = 0
+    progress: Progress
     nested: list[Shown] = field(default_factory=list)
-
-    @property
-    def total(self) -> int:
-        return self.batch.total + self.fresh
-
-    @property
-    def pending(self) -> int:
-        return max(self.total - self.batch.ended, 0)
-
-    @property
-    def is_open(self) -> bool:
-        return self.batch.state in OPEN_BATCH_STATES
 
     @property
     def counts(self) -> Iterator[tuple[str, int, str]]:
         """(state, how many members, the list of these) of each end that there is."""
-        for state in (RunState.SUCCEEDED, RunState.DEAD, RunState.DISCARDED, RunState.CANCELLED):
-            if count := getattr(self.batch, state.value):
-                yield state.value, count, self.dead_members if state == RunState.DEAD else self.members(state.value)
+        for state, count in self.progress.counts.items():
+            if count:
+                yield state, count, self.dead_members if state == RunState.DEAD else self.members(state)
 
     @property
     def pending_members(self) -> str:
@@ -84,6 +75,46 @@ class Shown:
         found = [(event, getattr(self.batch, name), getattr(self.batch, f"{event}_told_at")) for event, name in _EVENTS]
         return [Callback(event, prepared.get("job", ""), at) for event, prepared, at in found if prepared]
 
+    def tree(self) -> Iterator[Shown]:
+        """It and all that is shown within it."""
+        yield self
+        for each in self.nested:
+            yield from each.tree()
+
+
+def _is_cancellable(batch: Batch) -> bool:
+    return batch.is_open and batch.cancelled_at is None
+
+
+def _cancelled(batch: Batch) -> str:
+    pending = sum(each.progress.pending for each in _tree(batch)[0].tree())
+    text = ngettext(
+        "Cancelled: what waits of %(count)s pending member is being taken back.",
+        "Cancelled: what waits of %(count)s pending members is being taken back.",
+        pending,
+    )
+    return text % {"count": number_format(pending, force_grouping=True)}
+
+
+ACTIONS = acting.named(
+    Action(
+        name="cancel",
+        recorded="batch cancel",
+        permission=access.CANCEL,
+        label=gettext_lazy("Cancel the rest"),
+        verb=batches.cancel,
+        done=_cancelled,
+        question=gettext_lazy("Cancel the rest of this batch?"),
+        consequence=gettext_lazy(
+            "Those that wait never run, and none can be added any more; what runs goes on to its end. "
+            "Then the batch has ended, as cancelled. This cannot be undone."
+        ),
+        button=gettext_lazy("Cancel the rest"),
+        destroys=True,
+        fits=_is_cancellable,
+    ),
+)
+
 
 class BatchAdmin(ConsoleAdmin):
     """Batches: how far each is, what follows of it, and what keeps that from following."""
@@ -92,6 +123,7 @@ class BatchAdmin(ConsoleAdmin):
         return [
             ("", self.list_page, "changelist", False),
             ("<int:pk>/", self.batch_page, "change", False),
+            ("<int:pk>/<slug:name>/", self.action_page, "act", True),
         ]
 
     def list_page(self, request: HttpRequest) -> HttpResponse:
@@ -109,12 +141,12 @@ class BatchAdmin(ConsoleAdmin):
             asked=asked,
             page=page,
             rows=rows,
-            is_live=any(each.is_open for each in rows),
+            is_live=any(each.batch.is_open for each in rows),
             states=_state_counts(),
         )
 
     def batch_page(self, request: HttpRequest, pk: int) -> HttpResponse:
-        batch = get_object_or_404(Batch.objects.select_related("within"), pk=key_or_none(str(pk), int))
+        batch = _batch(pk)
         tree, more_nested = _tree(batch)
         return self.page(
             request,
@@ -123,10 +155,49 @@ class BatchAdmin(ConsoleAdmin):
             batch=batch,
             shown=tree,
             more_nested=more_nested,
+            retries=_retries(tree) if access.may(request, access.REQUEUE) else "",
+            actions=acting.offered(request, ACTIONS, batch),
             has_parent=batch.parent and JobRun.objects.filter(pk=batch.parent).exists(),
             audit_entries=_audit_of(batch) if access.may(request, access.VIEW_AUDIT) else None,
             **_slices_of(batch),
         )
+
+    def action_page(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
+        return acting.act(
+            self,
+            request,
+            ACTIONS.get(name),
+            lambda: _batch(pk),
+            target=f"batch {pk}",
+            back=reverse("admin:jobs_batch_change", args=[pk]),
+            template="batch_act.html",
+            shown=_what_is_meant,
+        )
+
+
+def _batch(pk: int) -> Batch:
+    return get_object_or_404(Batch.objects.select_related("within"), pk=key_or_none(str(pk), int))
+
+
+def _what_is_meant(batch: Batch) -> dict[str, Any]:
+    """How much an action would touch."""
+    tree, is_cut = _tree(batch)
+    there = list(tree.tree())
+    return {
+        "batch": batch,
+        "shown": tree,
+        "pending": sum(each.progress.pending for each in there),
+        "nested_count": len(there) - 1,
+        "is_cut": is_cut,
+    }
+
+
+def _retries(tree: Shown) -> str:
+    """Where the dead members are retried, also of what stands within; empty where there are none."""
+    if not any(each.batch.dead for each in tree.tree()):
+        return ""
+    named = "within" if tree.nested else "batch"
+    return f"{reverse('admin:jobs_deadjob_bulk', args=['retry'])}?{named}={tree.batch.pk}"
 
 
 def _rows(asked: Mapping[str, str]) -> QuerySet[Batch]:
@@ -139,32 +210,36 @@ def _rows(asked: Mapping[str, str]) -> QuerySet[Batch]:
     return rows.filter(name__icontains=asked["name"]) if "name" in asked else rows
 
 
-def _shown(batches: Sequence[Batch]) -> list[Shown]:
-    """Batches with what is not in their rows, in the same few queries for any number of them."""
-    keys = [batch.pk for batch in batches]
-    fresh = BatchSlice.objects.filter(batch__in=keys, folded=False).values_list("batch").annotate(Sum("members"))
-    nested = Batch.objects.filter(within__in=keys).order_by().values_list("within").annotate(Count("pk"))
-    fresh_of, nested_of = dict(fresh.order_by()), dict(nested)
-    return [Shown(batch, fresh_of.get(batch.pk, 0), nested_of.get(batch.pk, 0)) for batch in batches]
+def _shown(found: Sequence[Batch]) -> list[Shown]:
+    """Batches with how they fare, in the same few queries for any number of them."""
+    fares = batches.progress_of(found)
+    return [Shown(batch, fares[batch.pk]) for batch in found]
 
 
 def _tree(batch: Batch) -> tuple[Shown, bool]:
     """A batch with those within it, and whether there are more than are shown."""
-    (top,) = _shown([batch])
-    level, room = [top], SHOWN_NESTED
+    shown = {each.batch.pk: each for each in _shown([batch, *_within(batch)])}
+    for each in shown.values():
+        if each.batch is not batch:
+            shown[each.batch.within_id or 0].nested.append(each)
+    return shown[batch.pk], _is_cut(shown[batch.pk])
+
+
+def _within(batch: Batch) -> list[Batch]:
+    """Those within it, and within those, level by level, as many as are shown."""
+    found: list[Batch] = []
+    level = [batch]
     for _depth in range(SHOWN_DEPTH):
-        outer = {each.batch.pk: each for each in level if each.nested_count}
-        if not outer or not room:
+        rows = Batch.objects.filter(within__in=[each.pk for each in level]).order_by("pk")
+        level = list(rows[: SHOWN_NESTED - len(found)])
+        found += level
+        if not level or len(found) == SHOWN_NESTED:
             break
-        found = list(Batch.objects.filter(within__in=outer).order_by("pk")[:room])
-        level, room = _shown(found), room - len(found)
-        for each in level:
-            outer[each.batch.within_id or 0].nested.append(each)
-    return top, _is_cut(top)
+    return found
 
 
 def _is_cut(shown: Shown) -> bool:
-    return len(shown.nested) < shown.nested_count or any(_is_cut(each) for each in shown.nested)
+    return len(shown.nested) < shown.progress.nested or any(_is_cut(each) for each in shown.nested)
 
 
 def _slices_of(batch: Batch) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from django.http import QueryDict
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from jobs import bulk, conf, dead, registry
+from jobs import batches, bulk, conf, dead, registry
 from jobs.admin.keyset import PAGE_SIZE, key_or_none
 from jobs.admin.search import parse_iso
 from jobs.errors import did_you_mean
@@ -21,7 +21,7 @@ from jobs.models.dead import DeathReason, Resolution, narrowed
 from jobs.policy.ages import parse_age
 
 OPEN, DISCARDED, RESOLVED = "open", "discarded", "resolved"
-FIELDS = ("job", "queue", "death", "error", "cause", "batch", "older_than", "bulk", "shown")
+FIELDS = ("job", "queue", "death", "error", "cause", "batch", "within", "older_than", "bulk", "shown")
 # What is asked of the jobs that wait for a person, and of those that are dealt with, and never of the others.
 _OF_OPEN, _OF_RESOLVED = "older_than", "bulk"
 
@@ -35,6 +35,7 @@ class DeadFilter:
     notes: list[str] = field(default_factory=list)
     older_than: timedelta | None = None
     cause: FailureCause | None = None
+    # The one whose members are asked for; by `within`, also the members of those within it.
     batch: Batch | None = None
     bulk: int | None = None
 
@@ -97,7 +98,8 @@ class DeadFilter:
             "reason": self.asked.get("death"),
             "error": self.asked.get("error"),
             "cause": self.cause.pk if self.cause else None,
-            "batch": self.batch.pk if self.batch else None,
+            "batch": self.batch.pk if self.batch and "batch" in self.asked else None,
+            "batches": batches.tree(self.batch) if self.batch and "within" in self.asked else None,
         }
 
     def query(self) -> str:
@@ -109,7 +111,9 @@ class DeadFilter:
         if self.is_discarded:
             rows = rows.filter(resolution=Resolution.DISCARDED)
         words = self.words_of_discarded()
-        return narrowed(rows, run__batch=words.pop("batch"), **words)
+        within = words.pop("batches")
+        rows = narrowed(rows, run__batch=words.pop("batch"), **words)
+        return rows if within is None else rows.filter(run__batch__in=within)
 
     def _read_age(self) -> None:
         try:
@@ -124,7 +128,7 @@ class DeadFilter:
                 self.problems.append(_('There is no cause "%(value)s" any more.') % {"value": text})
 
     def _read_batch(self) -> None:
-        if text := self.asked.get("batch"):
+        if text := self.asked.get("within") or self.asked.get("batch"):
             self.batch = Batch.objects.filter(pk=key_or_none(text, int)).only("name").first()
             if self.batch is None:
                 self.problems.append(_('There is no batch "%(value)s" any more.') % {"value": text})

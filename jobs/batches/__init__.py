@@ -8,7 +8,7 @@ from jobs.batches.calling import Callback
 from jobs.batches.cancelling import cancel, take_back, take_back_nested, waiting
 from jobs.batches.filling import Filling, OpenBatch, batch, current, start
 from jobs.batches.following import follow
-from jobs.batches.looking import Progress, get, progress
+from jobs.batches.looking import Progress, get, progress, progress_of
 from jobs.batches.operating import retry_failed, tree
 from jobs.errors import BadBatch, BatchCancelled, BatchFilled
 from jobs.policy.ended_batch import EndedBatch
@@ -28,6 +28,7 @@ __all__ = [
     "follow",
     "get",
     "progress",
+    "progress_of",
     "retry_failed",
     "start",
     "take_back",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Sum
+from django.db.models import Count, Max, Sum
 from django.utils import timezone
 
 from jobs.errors import BadBatch
@@ -62,50 +62,77 @@ def get(which: int | str) -> Batch:
 def progress(batch: Batch) -> Progress:
     """How a batch fares now; what is within it is not counted."""
     row = Batch.objects.get(pk=batch.pk)
+    fares = progress_of([row])[row.pk]
+    return replace(fares, counts={**_pending(row), **fares.counts})
+
+
+def progress_of(rows: Sequence[Batch]) -> dict[int, Progress]:
+    """How several batches fare, by their keys, in the same few queries for any number, and no member looked at but
+    those that ended lately: `counts` has no states of those that wait.
+    """
     now = timezone.now()
-    total = total_of(row)
-    counts = _counts(row)
-    rate = _rate(row, now)
-    return Progress(
-        batch=row.pk,
-        name=row.name,
-        state=row.state,
-        total=total,
-        done=min(row.ended, total),
-        counts=counts,
-        rate=rate,
-        seconds_left=_seconds_left(row, total - row.ended, rate, now),
-        nested=Batch.objects.filter(within=row).count(),
-        trouble=row.trouble,
-    )
+    keys = [row.pk for row in rows]
+    fresh = _unfolded(keys)
+    rates = _rates([row for row in rows if row.is_open], now)
+    latest = _latest_due(keys, now)
+    nested = Batch.objects.filter(within__in=keys).order_by().values_list("within").annotate(Count("pk"))
+    nested_of: dict[int | None, int] = dict(nested)
+    found = {}
+    for row in rows:
+        total, rate = row.total + fresh.get(row.pk, 0), rates.get(row.pk, 0.0)
+        found[row.pk] = Progress(
+            batch=row.pk,
+            name=row.name,
+            state=row.state,
+            total=total,
+            done=min(row.ended, total),
+            counts={state.value: getattr(row, state.value) for state in ENDED_STATES},
+            rate=rate,
+            seconds_left=_seconds_left(row, total - row.ended, rate, latest.get(row.pk), now),
+            nested=nested_of.get(row.pk, 0),
+            trouble=row.trouble,
+        )
+    return found
 
 
 def total_of(batch: Batch) -> int:
     """How many members there are, also those that the row does not have yet."""
-    unfolded = BatchSlice.objects.filter(batch=batch, folded=False).aggregate(count=Sum("members"))["count"]
-    return batch.total + (unfolded or 0)
+    return batch.total + _unfolded([batch.pk]).get(batch.pk, 0)
 
 
-def _counts(batch: Batch) -> dict[str, int]:
+def _unfolded(keys: Sequence[int]) -> dict[int, int]:
+    rows = BatchSlice.objects.filter(batch__in=keys, folded=False).order_by()
+    return dict(rows.values_list("batch").annotate(Sum("members")))
+
+
+def _latest_due(keys: Sequence[int], now: datetime) -> dict[int, datetime]:
+    rows = BatchSlice.objects.filter(batch__in=keys, due_at__gt=now).order_by()
+    return dict(rows.values_list("batch").annotate(Max("due_at")))
+
+
+def _pending(batch: Batch) -> dict[str, int]:
     waiting = JobRun.objects.filter(batch=batch.pk, state__in=PENDING_STATES).order_by()
     found = dict(waiting.values_list("state").annotate(Count("pk"))) if batch.is_open else {}
-    ended = {state.value: getattr(batch, state.value) for state in ENDED_STATES}
-    return {**{state.value: found.get(state, 0) for state in PENDING_STATES}, **ended}
+    return {state.value: found.get(state, 0) for state in PENDING_STATES}
 
 
-def _rate(batch: Batch, now: datetime) -> float:
-    if not batch.is_open:
-        return 0.0
-    lately = JobRun.objects.filter(batch=batch.pk, state__in=ENDED_STATES, ended_at__gt=now - _LATELY)
+def _rates(rows: Sequence[Batch], now: datetime) -> dict[int | None, float]:
+    ended = JobRun.objects.filter(
+        batch__in=[row.pk for row in rows], state__in=ENDED_STATES, ended_at__gt=now - _LATELY
+    )
+    count_of = dict(ended.order_by().values_list("batch").annotate(Count("pk")))
+    return {row.pk: _rate(row, count_of.get(row.pk, 0), now) for row in rows}
+
+
+def _rate(batch: Batch, ended: int, now: datetime) -> float:
     seconds = min(_LATELY, now - batch.created_at).total_seconds()
-    return round(lately.count() / max(1.0, seconds), 3)
+    return round(ended / max(1.0, seconds), 3)
 
 
-def _seconds_left(batch: Batch, pending: int, rate: float, now: datetime) -> float | None:
+def _seconds_left(batch: Batch, pending: int, rate: float, latest_due: datetime | None, now: datetime) -> float | None:
     if not batch.is_open or pending <= 0:
         return 0.0 if not batch.is_open else None
-    latest = BatchSlice.objects.filter(batch=batch, due_at__gt=now).order_by("-due_at").first()
-    until_due = (latest.due_at - now).total_seconds() if latest and latest.due_at else 0.0
+    until_due = (latest_due - now).total_seconds() if latest_due else 0.0
     if not rate:
         return until_due or None
     return round(max(pending / rate, until_due), 1)

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from jobs import conf, discards
+from jobs.batches import Progress
 from jobs.models import BulkAction, DeadJob, FailureCause, Fuse, RunState
 from jobs.models.batches import BatchState
 from jobs.models.bulk import BulkState
@@ -23,6 +24,7 @@ from jobs.models.causes import CauseState
 from jobs.models.fuses import FuseAction
 from jobs.models.markers import Marker
 from jobs.policy import causes, redaction
+from jobs.policy.rates import rate_in_words
 from jobs.retention import kept_until as kept_for_age_until
 
 register = template.Library()
@@ -152,6 +154,16 @@ def batch_state(value: str) -> SafeString:
         shape,
         state.label,
     )
+
+
+@register.simple_tag
+def pace_left(progress: Progress) -> str:
+    """How fast a batch's members end, and how long the rest takes at that rate: `41/s, about 4 h left`."""
+    rate = rate_in_words(progress.rate) if progress.rate else _("none ended in the last minute")
+    if progress.seconds_left is None:
+        return rate
+    left = length(timedelta(seconds=max(1, progress.seconds_left)), parts=1)
+    return _("%(rate)s, about %(left)s left") % {"rate": rate, "left": left}
 
 
 @register.simple_tag
