@@ -17,11 +17,13 @@ from jobs.uniques import holds
 def prune_runs(day: str) -> dict[str, int]:
     """Delete ended runs that are older than `JOBS["KEEP_DAYS"]` says, and dead ones beyond `JOBS["KEEP_DEAD"]`; effects
     that nobody can ask for again, markers of e-mails whose life is over, periods of unique jobs that are, causes of
-    long ago, fuses and bulk actions that ended long ago, ticks of schedules, and figures of more than two weeks.
+    long ago, fuses, bulk actions and batches that ended long ago, ticks of schedules, and figures of more than two
+    weeks.
 
     `day` makes it one run a day; where there are too many dead jobs, it also has the hour.
     """
     return retention.prune() | {
+        "batches": batches.prune(),
         "bulk actions": bulk.prune(),
         "causes": causes.prune(),
         "effects": effects.prune(),

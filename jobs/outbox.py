@@ -35,7 +35,7 @@ class Outbox:
     """
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
-        self._spools: list[Spool] = []
+        self._parcels: Spool | None = None
         self._connection = connection
         self._raises = not connection.in_atomic_block
         # Django makes another list when a savepoint is rolled back, and takes from this one what it calls.
@@ -44,7 +44,12 @@ class Outbox:
         self._may_be_rolled_back = False
 
     def take(self, parcels: Spool) -> None:
-        self._spools.append(parcels)
+        if self._parcels is None:
+            self._parcels = parcels
+        else:
+            # Into one, for each keeps some in memory.
+            for kept in parcels:
+                self._parcels.add(kept, characters=Parcel(*kept).characters)
         # Nobody else can know of any of these runs before the commit, and that is later than this.
         self._latest_taken = time.monotonic()
 
@@ -105,7 +110,7 @@ class Outbox:
     def _batches(self) -> Iterator[list[Parcel]]:
         batch: list[Parcel] = []
         runs = characters = 0
-        for parcel in (Parcel(*kept) for spool in self._spools for kept in spool):
+        for parcel in (Parcel(*kept) for kept in self._parcels or ()):
             batch.append(parcel)
             runs, characters = runs + parcel.size, characters + parcel.characters
             if runs >= _RUNS_AT_ONCE or characters >= _CHARACTERS_AT_ONCE:

@@ -6,8 +6,10 @@ with it by `cancel` and `retry_failed`.
 
 from jobs.batches.calling import Callback
 from jobs.batches.cancelling import cancel, take_back, take_back_nested, waiting
+from jobs.batches.checking import Difference, check, check_all, repair
 from jobs.batches.filling import Filling, OpenBatch, batch, current, start
 from jobs.batches.following import follow
+from jobs.batches.keeping import is_anything_prunable, look_after, prune
 from jobs.batches.looking import Progress, get, progress, progress_of
 from jobs.batches.operating import retry_failed, tree
 from jobs.errors import BadBatch, BatchCancelled, BatchFilled
@@ -18,17 +20,24 @@ __all__ = [
     "BatchCancelled",
     "BatchFilled",
     "Callback",
+    "Difference",
     "EndedBatch",
     "Filling",
     "OpenBatch",
     "Progress",
     "batch",
     "cancel",
+    "check",
+    "check_all",
     "current",
     "follow",
     "get",
+    "is_anything_prunable",
+    "look_after",
     "progress",
     "progress_of",
+    "prune",
+    "repair",
     "retry_failed",
     "start",
     "take_back",

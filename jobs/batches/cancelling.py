@@ -8,6 +8,7 @@ from django.db import router, transaction
 from django.utils import timezone
 
 from jobs import audit, conf, pending, registry
+from jobs.batches.folding import fold
 from jobs.errors import BadBatch
 from jobs.models import Batch, JobRun
 from jobs.models.batches import OPEN_BATCH_STATES
@@ -34,11 +35,12 @@ def mark(pk: int, *, actor: str, reason: str = "", address: str = "") -> None:
             was = "was cancelled already" if batch.cancelled_at else f"has ended ({batch.get_state_display()})"
             raise BadBatch(f"Batch {pk} {was}: there is nothing to cancel.")
         before = batch.state
+        fold(batch)
         batch.cancelled_at = timezone.now()
         batch.sealed_at = batch.sealed_at or batch.cancelled_at
         batch.why = f"{actor}: {reason}"[:500] if reason else f"by {actor}"[:500]
         batch.ripe = True
-        batch.save(update_fields=["cancelled_at", "sealed_at", "why", "ripe"])
+        batch.save(update_fields=["total", "cancelled_at", "sealed_at", "why", "ripe"])
         audit.record(
             actor=actor,
             action="batch cancel",

@@ -10,20 +10,26 @@ So a callback is enqueued once, whoever dies in between, and one that cannot be 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from django.db import InterfaceError, OperationalError, router, transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
 from jobs.batches import calling, cancelling
+from jobs.batches.folding import fold
 from jobs.errors import JobsError
-from jobs.models import Batch, BatchSlice, Workflow
+from jobs.models import Batch, Workflow
 from jobs.models.batches import OPEN_BATCH_STATES, BatchState
 from jobs.policy import batch as policy
 from jobs.policy.batch import Standing
 
 logger = logging.getLogger(__name__)
+
+# Enqueues a callback, of this event at this time, or says why it cannot be.
+Tell = Callable[[dict[str, Any], Batch, str, datetime], str]
 
 _AT_ONCE = 100
 
@@ -40,16 +46,6 @@ def follow(*, again: bool = True) -> int:
         # Those that cannot be helped must not keep the others from their turn.
         done += sum([_guarded(pk) for pk in ripe.exclude(trouble="")])
     return done
-
-
-def fold(batch: Batch) -> int:
-    """Add to a locked batch's total what its slices say. Returns by how much it grew."""
-    fresh = BatchSlice.objects.filter(batch=batch, folded=False)
-    found = dict(fresh.values_list("pk", "members"))
-    if found:
-        batch.total += sum(found.values())
-        BatchSlice.objects.filter(pk__in=found).update(folded=True)
-    return sum(found.values())
 
 
 def standing_of(batch: Batch) -> Standing:
@@ -76,6 +72,23 @@ def standing_of(batch: Batch) -> Standing:
     )
 
 
+def advance(batch: Batch, standing: Standing, *, tell: Tell) -> list[str]:
+    """Set the state that the counts make, and tell what is due and was not told. Returns why some could not be."""
+    now = timezone.now()
+    batch.state = policy.state_of(standing)
+    batch.ended_at = None if batch.is_open else batch.ended_at or now
+    troubles = []
+    for event in policy.due(standing):
+        callback = getattr(batch, f"on_{event}")
+        if getattr(batch, f"{event}_told_at"):
+            continue
+        if callback is not None and (trouble := tell(callback, batch, event, now)):
+            troubles.append(trouble)
+            continue
+        setattr(batch, f"{event}_told_at", now)
+    return troubles
+
+
 def _guarded(pk: int) -> bool:
     try:
         return _follow(pk)
@@ -95,19 +108,15 @@ def _follow(pk: int) -> bool:
         if fold(batch) and batch.cancelled_at:
             # They were added while it was cancelled.
             cancelling.ask(batch)
-        now = timezone.now()
-        standing = standing_of(batch)
         before = batch.state, batch.death_told_at
-        batch.state = policy.state_of(standing)
-        batch.ended_at = None if batch.state in OPEN_BATCH_STATES else batch.ended_at or now
-        troubles = [trouble for event in policy.due(standing) if (trouble := _tell(batch, event, now))]
+        troubles = advance(batch, standing_of(batch), tell=_enqueue)
         _note(batch, troubles)
         batch.ripe = bool(troubles)
         batch.save()
         if batch.within_id and (batch.state, batch.death_told_at) != before:
             Batch.objects.filter(pk=batch.within_id).update(ripe=True)
         if batch.workflow_id and batch.state != before:
-            Workflow.objects.filter(pk=batch.workflow_id).update(ripe_at=now)
+            Workflow.objects.filter(pk=batch.workflow_id).update(ripe_at=timezone.now())
     return not troubles
 
 
@@ -125,18 +134,12 @@ def _locked(pk: int) -> Batch | None:
     return next((row for row in rows if row.pk == pk), None)
 
 
-def _tell(batch: Batch, event: str, now: datetime) -> str:
-    """Enqueue the callback of an event unless it was told of; returns why that cannot be, empty where it was done."""
-    if getattr(batch, f"{event}_told_at"):
-        return ""
-    callback = getattr(batch, f"on_{event}")
-    if callback is not None:
-        try:
-            with transaction.atomic(using=router.db_for_write(Batch)):
-                calling.enqueue(callback, batch, event, now)
-        except JobsError as error:
-            return f"on_{event} cannot be enqueued: {error}"
-    setattr(batch, f"{event}_told_at", now)
+def _enqueue(callback: dict[str, Any], batch: Batch, event: str, now: datetime) -> str:
+    try:
+        with transaction.atomic(using=router.db_for_write(Batch)):
+            calling.enqueue(callback, batch, event, now)
+    except JobsError as error:
+        return f"on_{event} cannot be enqueued: {error}"
     return ""
 
 

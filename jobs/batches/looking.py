@@ -23,7 +23,7 @@ class Progress:
     """How a batch fares now.
 
     `counts` are the members by state, of all states. `rate` is how many ended in a second of the last minute.
-    `seconds_left` is what is left at that rate, and at least until the last slice is due; None where none ended lately.
+    `seconds_left` is what is left at that rate, and at least until the last slice is due; None where nobody can say.
     `nested` is how many batches stand within it.
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 
@@ -69,3 +69,18 @@ def due(standing: Standing) -> Iterator[str]:
         yield "complete"
     if standing.is_well:
         yield "success"
+
+
+def is_exact(counted: Mapping[str, int], found: Mapping[str, int]) -> bool:
+    """Whether a batch's counts can be those of its members. Members that ended may have no row any more; those that
+    are "pending" have one.
+
+    >>> is_exact({"pending": 1, "succeeded": 2}, {"pending": 1, "succeeded": 1})
+    True
+    >>> is_exact({"pending": 0, "succeeded": 2}, {"pending": 1, "succeeded": 1})
+    False
+    """
+    ends = {*counted, *found} - {"pending"}
+    if counted.get("pending", 0) != found.get("pending", 0):
+        return False
+    return all(found.get(end, 0) <= counted.get(end, 0) for end in ends)

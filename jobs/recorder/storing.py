@@ -25,7 +25,7 @@ from django.db import (
     transaction,
 )
 
-from jobs import failpoints
+from jobs import failpoints, members
 from jobs.broker import journal
 from jobs.broker.journal import Entry
 from jobs.metrics import Minutes
@@ -172,7 +172,8 @@ def _move(after: str, to: str) -> None:
 
 def _write(entries: Sequence[Entry]) -> None:
     minutes = Minutes()
-    others = successes.store(entries, minutes)
-    if others:
-        changes.store(others, minutes)
+    with members.gathering():
+        others = successes.store(entries, minutes)
+        if others:
+            changes.store(others, minutes)
     minutes.write()

@@ -6,6 +6,7 @@ a worker would. Fixtures for pytest are in `jobs.testing.plugin`; the guide is d
 
 from jobs.testing.asked import Enqueued
 from jobs.testing.attempts import Attempt, Attempts
+from jobs.testing.batching import FakeBatch
 from jobs.testing.draining import drain
 from jobs.testing.faking import FakeJobs, fake
 from jobs.testing.guarding import TooManyRuns
@@ -16,6 +17,7 @@ __all__ = [
     "Attempt",
     "Attempts",
     "Enqueued",
+    "FakeBatch",
     "FakeJobs",
     "InlineJobs",
     "NotATestServer",

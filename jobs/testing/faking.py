@@ -14,14 +14,20 @@ from jobs.handles import run_of
 from jobs.models import JobRun
 from jobs.registry import Bound, Call, Job, Placing
 from jobs.testing.asked import Enqueued, Expected, enqueued_from, expect
+from jobs.testing.batching import FakeBatch, FakeBooks, kept_by
 from jobs.testing.doors import opened, stands
 
 
 class FakeJobs:
-    """What was enqueued since `fake()` began: `enqueued` lists it, oldest first."""
+    """What was enqueued since `fake()` began: `enqueued` lists it, oldest first, and `batches` the batches."""
 
     def __init__(self) -> None:
         self.enqueued: list[Enqueued] = []
+        self._books = FakeBooks()
+
+    @property
+    def batches(self) -> list[FakeBatch]:
+        return self._books.batches
 
     def assert_enqueued(
         self,
@@ -72,6 +78,18 @@ class FakeJobs:
         if self._as_expected(expected):
             raise AssertionError(f"{expected} was enqueued.\n{self._listed()}")
 
+    def assert_batch(self, name: str, /, *, size: int | None = None, key: str | None = None) -> FakeBatch:
+        """Fail unless a batch of this name was filled, with so many members and this key; returns the first.
+
+        jobs.assert_batch("Newsletter May", size=3, key="newsletter:17").enqueued
+        """
+        __tracebackhide__ = True
+        for batch in self.batches:
+            fits = size in (None, len(batch.enqueued)) and key in (None, batch.key)
+            if batch.name == name and batch.is_filled and fits:
+                return batch
+        raise AssertionError(f"{name!r} was not filled so. There are {self.batches!r}.")
+
     def clear(self) -> None:
         """Forget what was enqueued so far."""
         self.enqueued.clear()
@@ -114,10 +132,10 @@ def fake() -> Iterator[FakeJobs]:
 
     Arguments are bound and refused as in production. A run is recorded when it is asked for, also in a transaction
     that is rolled back later. It has no row: `run.row()` raises `JobRun.DoesNotExist`. An equal run of a unique
-    job is not recorded twice, since nothing ends here.
+    job is not recorded twice, since nothing ends here. A batch has no row either, and calls nobody back.
     """
     jobs = FakeJobs()
-    with circuits.set_aside(), opened(_FakeDoor(jobs)):
+    with circuits.set_aside(), opened(_FakeDoor(jobs)), kept_by(jobs._books):
         yield jobs
 
 
@@ -137,5 +155,8 @@ class _FakeDoor:
             self._jobs.enqueued[:] = [one for one in self._jobs.enqueued if one.id != equal.pk]
         if row.unique_key:
             self._pending[row.unique_key] = row
-        self._jobs.enqueued.append(enqueued_from(row, job))
+        enqueued = enqueued_from(row, job)
+        self._jobs.enqueued.append(enqueued)
+        if row.batch_id:
+            self._jobs._books.of(row.batch_id).enqueued.append(enqueued)
         return run_of(row)

@@ -24,7 +24,8 @@ from jobs.handles import run_of
 from jobs.models import JobRun
 from jobs.registry import Bound, Call, Job, Placing
 from jobs.testing.asked import Enqueued, enqueued_from
-from jobs.testing.attempts import Attempts, attempt_of
+from jobs.testing.attempts import Attempt, Attempts, attempt_of
+from jobs.testing.batching import FakeBatch, InlineBooks, kept_by
 from jobs.testing.committing import AfterCommit
 from jobs.testing.doors import opened, stands
 from jobs.testing.guarding import MAX_RUNS, check_room, raise_if_not_of_jobs
@@ -54,9 +55,9 @@ class _Waiting:
 
 
 class InlineJobs:
-    """What has run since `inline()` began, as `attempts`, and what is scheduled."""
+    """What has run since `inline()` began, as `attempts`, what is scheduled, and the `batches`."""
 
-    def __init__(self, *, errors: Errors, max_runs: int) -> None:
+    def __init__(self, *, errors: Errors, max_runs: int, commits: AfterCommit) -> None:
         self.attempts = Attempts()
         self._errors = errors
         self._max_runs = max_runs
@@ -68,6 +69,14 @@ class InlineJobs:
         self._replaced: set[uuid.UUID] = set()
         # Of unique jobs, by key. Weak, so that a run which a rollback drops is pending no more.
         self._pending: weakref.WeakValueDictionary[str, _Waiting] = weakref.WeakValueDictionary()
+        self._books = InlineBooks(
+            after_commit=commits.call, running=lambda: self._running.row if self._running is not None else None
+        )
+
+    @property
+    def batches(self) -> list[FakeBatch]:
+        """The batches that were made; `row` has their counts."""
+        return self._books.batches
 
     @property
     def scheduled(self) -> list[Enqueued]:
@@ -97,6 +106,8 @@ class InlineJobs:
     def _take(self, waiting: Sequence[_Waiting]) -> None:
         """Run what may start now, and keep the rest."""
         there = [one for one in waiting if one.row.pk not in self._replaced]
+        for one in there:
+            self._books.added(one.row)
         self._scheduled += [one for one in there if one.row.due_at is not None]
         self._run([one for one in there if one.row.due_at is None])
 
@@ -131,6 +142,8 @@ class InlineJobs:
         if attempt.failed and attempt.error is not None and self._errors == "raise":
             raise attempt.error
         self._call_back(waiting.row, settlement)
+        if end := _end_of(attempt):
+            self._books.ended(waiting.row, end)
 
     def _call_back(self, row: JobRun, settlement: Settlement) -> None:
         """Run what is enqueued for a run that died, or an attempt that failed."""
@@ -173,12 +186,13 @@ def inline(*, errors: Errors = "raise", max_runs: int = MAX_RUNS) -> Iterator[In
     through the same binding, JSON and middleware and has its `current_run()`, but no row, no retry and no time
     limit. What a job raises comes out where the run was started, and what was to run after it is dropped;
     `errors="keep"` goes on and keeps it in `attempts`. What is enqueued for later waits for `run_due`.
-    Circuits let all calls through.
+    Circuits let all calls through. Members of a batch run as they are added, and what it calls back when all have
+    ended; one that fails, with `errors="keep"`, is as dead.
     Raises `TooManyRuns` after `max_runs`.
     """
-    jobs = InlineJobs(errors=errors, max_runs=max_runs)
     commits = AfterCommit(router.db_for_write(JobRun))
-    with circuits.set_aside(), opened(_InlineDoor(jobs, commits)):
+    jobs = InlineJobs(errors=errors, max_runs=max_runs, commits=commits)
+    with circuits.set_aside(), opened(_InlineDoor(jobs, commits)), kept_by(jobs._books):
         with commits.watching():
             yield jobs
         commits.catch_up()
@@ -196,9 +210,18 @@ class _InlineDoor:
             equal = self._jobs._admit(waiting)
             if equal is None:
                 fresh.append(waiting)
+                if waiting.row.batch_id:
+                    self._jobs._books.of(waiting.row.batch_id).enqueued.append(enqueued_from(waiting.row, job))
             runs.append(run_of(equal or waiting.row, created=equal is None))
         self._commits.call(lambda: self._jobs._take(fresh))
         return runs
+
+
+def _end_of(attempt: Attempt) -> str | None:
+    """How the run of an attempt ended; None where it would go on."""
+    # There is no second attempt here.
+    ends = {"done": "succeeded", "bury": "dead", "retry": "dead", "discard": "discarded", "cancel": "cancelled"}
+    return ends.get(attempt.verdict)
 
 
 def _moment(until: datetime | timedelta | float | None) -> datetime | None:

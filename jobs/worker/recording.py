@@ -18,6 +18,7 @@ from datetime import time as time_of_day
 from django.db import DatabaseError, InterfaceError, ProgrammingError, close_old_connections, connections
 
 from jobs import (
+    batches,
     bulk,
     causes,
     conf,
@@ -202,12 +203,16 @@ class Recording:
             logger.error("fuses could not be looked at: %s", error, exc_info=not _is_outage(error))
 
     def _look_after_bulk(self, now: float) -> None:
-        """Keep bulk actions going, and ask for those that rules want. Its failures are its own too."""
+        """Keep bulk actions going, ask for those that rules want, and tell of batches that nobody fills.
+
+        Its failures are its own too.
+        """
         self._bulk_at = now + _BULK_SECONDS
         try:
             bulk.revive()
             if now >= self._recovery_at:
                 self._recovery_at = now + _RECOVERY_SECONDS
+                batches.look_after()
                 recovery.recover()
         except Exception as error:
             logger.error("bulk actions are not looked after for now: %s", error, exc_info=not _is_outage(error))
@@ -295,7 +300,7 @@ def _position() -> str:
         return "(unknown)"
 
 
-_ROOMS = (retention, bulk, causes, effects, emails, fuses, holds, metrics, schedules)
+_ROOMS = (retention, batches, bulk, causes, effects, emails, fuses, holds, metrics, schedules)
 
 
 def _is_anything_prunable() -> bool:
