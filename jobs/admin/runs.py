@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs import audit, conf, dead, discards, fuses, pending, registry, runs, sheets
-from jobs.admin import access, acting, many_runs, search
+from jobs.admin import access, acting, how_far, many_runs, search
 from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.keyset import COUNT_CAP, WINDOW, capped_counts, key_or_none, page_of
@@ -221,6 +221,7 @@ class RunAdmin(ConsoleAdmin):
         attempts = list(run.history.order_by("-ended_at", "-pk")[:SHOWN_ATTEMPTS])
         burials = list(run.burials.select_related("cause").order_by("pk"))
         children = list(JobRun.objects.filter(parent=pk).only(*_LISTED).order_by("pk")[: SHOWN_CHILDREN + 1])
+        steps = how_far.steps_of(run)
         return self.page(
             request,
             "run.html",
@@ -230,6 +231,10 @@ class RunAdmin(ConsoleAdmin):
             events=timeline(run, attempts[::-1], burials, timezone.now(), fuse, is_limited=bool(lane)),
             fuse=fuse,
             lane=lane,
+            how_far=how_far.how_far(run),
+            goes_on=how_far.goes_on(run),
+            steps=steps[-how_far.SHOWN_STEPS :],
+            more_steps=len(steps) > how_far.SHOWN_STEPS,
             may_fuse=access.may(request, access.MANAGE_FUSES),
             cause=_cause_of(attempts, burials),
             circuit=_circuit_of(run),
