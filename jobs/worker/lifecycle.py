@@ -177,7 +177,10 @@ def _concluded(
         _where(verdict, recorded=recorded),
         wait_seconds=verdict.seconds if isinstance(verdict, WAITING) else 0.0,
         entry=entry,
-        fields=_fields(claim, outcome, verdict, crashes=crashes, recorded=recorded)
+        # What is done is not claimed again: nobody would read them.
+        fields={}
+        if isinstance(verdict, Done)
+        else _fields(claim, outcome, verdict, crashes=crashes, recorded=recorded)
         | reporting.kept(claim, verdict)
         | news.remembered(claim, outcome, told=is_news)
         | bounding.noted(claim, policy, verdict),
@@ -304,6 +307,8 @@ def _fields(
 
 
 def _log(claim: Claim, outcome: Outcome, verdict: Verdict, *, shown: str, is_news: bool) -> None:
+    if isinstance(verdict, Done):
+        return
     facts = {"verdict": verdict.name}
     if isinstance(verdict, Bury):
         _tell(logging.ERROR, claim, "%s is dead (%s): %s", verdict.reason, shown, **facts)
