@@ -35,6 +35,7 @@ MANY_RUNS = acting.named(
         recorded="bulk run_now ask",
         permission=access.RESCHEDULE,
         label=gettext_lazy("Run all now…"),
+        button=gettext_lazy("Run now:"),
         verb=partial(bulk_actions.ask, verb=BulkVerb.RUN_NOW),
         question=gettext_lazy("Run these now?"),
         consequence=gettext_lazy("Those that are due later, or wait for their next try, go to their queues at once."),
@@ -44,6 +45,7 @@ MANY_RUNS = acting.named(
         recorded="bulk cancel ask",
         permission=access.CANCEL,
         label=gettext_lazy("Cancel all…"),
+        button=gettext_lazy("Cancel"),
         verb=partial(bulk_actions.ask, verb=BulkVerb.CANCEL),
         question=gettext_lazy("Cancel these runs?"),
         consequence=gettext_lazy(
@@ -117,6 +119,7 @@ def _preview(
         count=count,
         limit=MOST if len(keys) > MOST else None,
         many=count > MANY,
+        grouped_by=_("By job, queue and state"),
         groups=_groups(rows.filter(pk__lte=keys[count - 1])) if keys else [],
         samples=list(JobRun.objects.filter(pk__in=keys[:SHOWN_SAMPLES]).defer("payload", "result").order_by("pk")),
         form=form,

@@ -10,23 +10,32 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from jobs import bulk, conf, discards
 from jobs.admin import access, acting, bulk_actions
+from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin
 from jobs.admin.dead_filter import DISCARDED, DeadFilter
 from jobs.admin.keyset import key_or_none
 from jobs.models import DeadJob
 from jobs.models.bulk import BulkVerb
 
+UNDO = Action(
+    name="undo",
+    recorded="undo discard",
+    permission=access.DISCARD,
+    label=gettext_lazy("Undo"),
+    verb=discards.undo_all,
+    consequence=gettext_lazy("Each is dead again, as it was. None runs by that: what is to run is retried afterwards."),
+)
 # More are left to a worker.
 AT_ONCE = 500
 
 
 def undo_page(console: ConsoleAdmin, request: HttpRequest) -> HttpResponse:
     """Show what would come back, on GET; do it, on POST, to no more than what was shown."""
-    if refused := access.refusal(request, access.DISCARD, action="undo discard", target="dead jobs"):
+    if refused := access.refusal(request, UNDO.permission, action=UNDO.recorded, target="dead jobs"):
         return refused
     asked = DeadFilter.read(request.POST if request.method == "POST" else request.GET, shown=DISCARDED)
     up_to = key_or_none(request.POST.get("up_to"), int)
@@ -41,8 +50,10 @@ def undo_page(console: ConsoleAdmin, request: HttpRequest) -> HttpResponse:
         request,
         "undo.html",
         title=title % {"count": count} if count else _("Nothing to do"),
+        action=UNDO,
         asked=asked,
         count=count,
+        grouped_by=_("By job, queue and error"),
         up_to=newest,
         groups=list(groups.order_by("-count", "name")[:20]),
         days=conf.get().UNDO_DAYS,
@@ -57,7 +68,7 @@ def _do(request: HttpRequest, asked: DeadFilter, up_to: int) -> HttpResponse:
     if chosen[: AT_ONCE + 1].count() > AT_ONCE:
         return bulk_actions.ask(request, BulkVerb.UNDO, bulk.Selection(words), up_to=up_to)
     told = {**asked.asked, "all up to": up_to}
-    tally = discards.undo_all(chosen, reason=acting.reason_of(request), filter=told, **access.who(request))
+    tally = UNDO.verb(chosen, reason=acting.reason_of(request), filter=told, **access.who(request))
     text = ngettext("%(count)d run is dead again.", "%(count)d runs are dead again.", tally.done)
     messages.success(request, text % {"count": tally.done})
     acting.tell_left(request, tally.left)
