@@ -12,7 +12,7 @@ from django.db import IntegrityError, router, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from jobs import audit, conf, runs
+from jobs import audit, burials, conf, runs
 from jobs.broker.push import forget_failed, push
 from jobs.enqueueing import message_of
 from jobs.errors import BrokerUnavailable, NotDiscardable, NotRequeueable
@@ -22,7 +22,6 @@ from jobs.models.runs import PENDING_STATES
 from jobs.policy.tally import Tally
 from jobs.signals import job_requeued
 
-_AT_ONCE = 500
 Progress = Callable[[int], None]
 
 
@@ -118,25 +117,11 @@ def _resolve_all(
     filter: dict[str, Any] | None,
 ) -> Tally:
     tally = Tally()
-    for keys in _chunks(chosen, limit):
+    for keys in burials.chunks(chosen, limit):
         tally.add(resolve(keys, resolution, actor=actor, reason=reason, address=address, filter=filter))
         if progress is not None:
             progress(tally.done + tally.left.total())
     return tally
-
-
-def _chunks(chosen: QuerySet[DeadJob], limit: int | None) -> Iterable[list[int]]:
-    newest = DeadJob.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-    after, rest = 0, limit
-    while rest is None or rest > 0:
-        most = _AT_ONCE if rest is None else min(_AT_ONCE, rest)
-        ahead = chosen.filter(pk__gt=after, pk__lte=newest).order_by("pk")
-        keys = list(ahead.values_list("pk", flat=True)[:most])
-        if not keys:
-            return
-        yield keys
-        after = keys[-1]
-        rest = None if rest is None else rest - len(keys)
 
 
 def resolve(
@@ -178,13 +163,7 @@ def _resolve_together(
 ) -> Tally:
     using = router.db_for_write(JobRun)
     with transaction.atomic(using=using):
-        run_ids = DeadJob.objects.filter(pk__in=keys).values_list("run_id", flat=True)
-        # Runs before burials, as everybody locks them.
-        locked = {row.pk: row for row in runs.lock(run_ids)}
-        dead_jobs = list(DeadJob.objects.select_for_update().filter(pk__in=keys).order_by("pk"))
-        for dead_job in dead_jobs:
-            dead_job.run = locked[dead_job.run_id]
-        fit, left = _sort_out(dead_jobs, keys, resolution)
+        fit, left = _sort_out(burials.lock(keys), keys, resolution)
         if fit:
             _mark(fit, resolution, actor=actor, note=reason, bulk=bulk)
             _audit(fit, resolution, actor=actor, reason=reason, address=address, filter=filter)

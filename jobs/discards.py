@@ -11,13 +11,11 @@ from django.db import router, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from jobs import audit, conf, runs
+from jobs import audit, burials, conf, runs
 from jobs.errors import NotUndoable
 from jobs.models import DeadJob, FailureCause, JobRun, RunState
 from jobs.models.dead import Resolution, narrowed
 from jobs.policy.tally import Tally
-
-_AT_ONCE = 500
 
 
 def undo_until(dead_job: DeadJob) -> datetime | None:
@@ -76,14 +74,9 @@ def undo_all(
     filter: dict[str, Any] | None = None,
 ) -> Tally:
     """Make the chosen discarded runs dead again, in chunks that each commit with their audit row."""
-    tally, after = Tally(), 0
-    while limit is None or tally.done + tally.left.total() < limit:
-        rest = _AT_ONCE if limit is None else min(_AT_ONCE, limit - tally.done - tally.left.total())
-        keys = list(chosen.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:rest])
-        if not keys:
-            break
+    tally = Tally()
+    for keys in burials.chunks(chosen, limit):
         tally.add(undo_many(keys, actor=actor, reason=reason, address=address, filter=filter))
-        after = keys[-1]
     return tally
 
 
@@ -93,31 +86,29 @@ def undo_many(
     """Make the discarded runs of these dead jobs dead again, together and with one audit row."""
     using = router.db_for_write(JobRun)
     with transaction.atomic(using=using):
-        run_ids = DeadJob.objects.filter(pk__in=keys).values_list("run_id", flat=True)
-        # Runs before burials, as everybody locks them.
-        locked = {row.pk: row for row in runs.lock(run_ids)}
-        dead_jobs = list(DeadJob.objects.select_for_update().filter(pk__in=keys).order_by("pk"))
-        fit, left = _sort_out(dead_jobs, locked)
+        dead_jobs = burials.lock(keys)
+        fit, left = _sort_out(dead_jobs)
         if gone := len(keys) - len(dead_jobs):
             left["removed by retention"] = gone
         if fit:
-            _bring_back(fit, locked)
+            _bring_back(fit)
             _audit(fit, actor=actor, reason=reason, address=address, filter=filter)
     return Tally(len(fit), left)
 
 
-def _sort_out(dead_jobs: Sequence[DeadJob], locked: dict[Any, JobRun]) -> tuple[list[DeadJob], Counter[str]]:
+def _sort_out(dead_jobs: Sequence[DeadJob]) -> tuple[list[DeadJob], Counter[str]]:
     left: Counter[str] = Counter()
     fit = []
     for dead_job in dead_jobs:
-        if why := _why_not(dead_job, locked[dead_job.run_id]):
+        if why := _why_not(dead_job):
             left[why] += 1
         else:
             fit.append(dead_job)
     return fit, left
 
 
-def _why_not(dead_job: DeadJob, run: JobRun) -> str:
+def _why_not(dead_job: DeadJob) -> str:
+    run = dead_job.run
     if dead_job.resolution != Resolution.DISCARDED:
         return f"it was {dead_job.get_resolution_display()}" if dead_job.resolution else "it was not discarded"
     if run.state != RunState.DISCARDED or run.life != dead_job.life:
@@ -127,9 +118,9 @@ def _why_not(dead_job: DeadJob, run: JobRun) -> str:
     return ""
 
 
-def _bring_back(dead_jobs: Sequence[DeadJob], locked: dict[Any, JobRun]) -> None:
+def _bring_back(dead_jobs: Sequence[DeadJob]) -> None:
     now = timezone.now()
-    rows = [locked[dead_job.run_id] for dead_job in dead_jobs]
+    rows = [dead_job.run for dead_job in dead_jobs]
     for row in rows:
         # From now on, so that retention by age does not take tonight what was brought back today.
         runs.undo_discard(row, at=now)

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from jobs import audit, dead, recorder, registry
+from jobs import audit, burials, dead, recorder, registry
 from jobs.broker import keys
 from jobs.broker.connection import client
 from jobs.broker.embedded import EmbeddedServer
@@ -286,7 +286,7 @@ def test_chosen_runs_are_found():
 
 
 def test_many_are_requeued_in_chunks_with_a_trace_each(monkeypatch):
-    monkeypatch.setattr(dead, "_AT_ONCE", 3)
+    monkeypatch.setattr(burials, "_AT_ONCE", 3)
     for _ in range(8):
         a_dead_run()
     looked_at: list[int] = []
@@ -300,14 +300,14 @@ def test_many_are_requeued_in_chunks_with_a_trace_each(monkeypatch):
 
 @pytest.mark.parametrize(("limit", "done"), [(None, 8), (0, 0), (1, 1), (5, 5), (100, 8)])
 def test_no_more_than_the_limit_and_the_oldest_first(monkeypatch, limit, done):
-    monkeypatch.setattr(dead, "_AT_ONCE", 3)
+    monkeypatch.setattr(burials, "_AT_ONCE", 3)
     buried = [a_dead_run() for _ in range(8)]
     assert dead.discard_all(dead.matching(), actor="ann", reason="x", limit=limit).done == done
     assert [one.pk for one in dead.matching()] == [one.pk for one in buried[done:]]
 
 
 def test_progress_that_raises_ends_the_work_and_keeps_what_is_done(monkeypatch):
-    monkeypatch.setattr(dead, "_AT_ONCE", 3)
+    monkeypatch.setattr(burials, "_AT_ONCE", 3)
     for _ in range(8):
         a_dead_run()
 
@@ -320,7 +320,7 @@ def test_progress_that_raises_ends_the_work_and_keeps_what_is_done(monkeypatch):
 
 
 def test_those_that_die_meanwhile_stay_out(monkeypatch):
-    monkeypatch.setattr(dead, "_AT_ONCE", 2)
+    monkeypatch.setattr(burials, "_AT_ONCE", 2)
     for _ in range(4):
         a_dead_run()
     tally = dead.requeue_all(dead.matching(), actor="ann", progress=lambda count: a_dead_run())

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from jobs import dead, discards, recorder
+from jobs import burials, dead, discards, recorder
 from jobs.errors import NotUndoable
 from jobs.models import AuditEntry, DeadJob, JobRun, RunState
 from jobs.registry import Job
@@ -89,7 +89,7 @@ def test_a_second_undo_changes_nothing() -> None:
 
 
 def test_many_are_undone_in_chunks_with_an_audit_row_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(discards, "_AT_ONCE", 2)
+    monkeypatch.setattr(burials, "_AT_ONCE", 2)
     for number in range(5):
         discarded(queue="low" if number == 4 else "default")
     tally = discards.undo_all(discards.undoable(queue="default"), actor="ann", limit=3)

@@ -26,7 +26,7 @@ ROWS = (
     "dead discards retention fuses lost pending",
     "emails effects checkpoints steps iterators metrics relay causes callbacks sheets",
     "enqueueing",
-    "uniques",
+    "uniques burials",
     "runs markers",
     "circuits locks",
     "audit renewals members",
