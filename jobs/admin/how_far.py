@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from jobs import progress
 from jobs.models import JobRun, JobStep, RunState
 from jobs.models.runs import PENDING_STATES
-from jobs.policy.progress import Progress
-from jobs.policy.rates import rate_in_words
+from jobs.policy.progress import Progress, pace
 from jobs.policy.spans import in_words
 
 # More would bury what matters; the page says when there is more.
@@ -30,8 +29,7 @@ class HowFar:
     @property
     def rate(self) -> str:
         """Of what runs: `12/s`; empty where it is not known, or as good as none."""
-        rate = self.told.rate if self.is_running else None
-        return rate_in_words(rate) if rate and rate > 1e-4 else ""
+        return pace(self.told.rate) if self.is_running else ""
 
     @property
     def left(self) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.errors import BadOptions
+from jobs.policy.rates import rate_in_words
 from jobs.policy.storable import LATEST_MS
 
 LONGEST_MESSAGE = 200
@@ -18,6 +19,8 @@ _LARGEST = 2.0**53
 # The rate is that of the latest minute: what was slow an hour ago does not count.
 _WINDOW_SECONDS = 60.0
 _SAMPLE_SECONDS = 1.0
+# One in an hour, about.
+_SLOWEST = 1 / 4000
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,17 @@ def number(value: float) -> str:
     ('1,234,567', '0.25')
     """
     return f"{round(value, 2):,.2f}".rstrip("0").rstrip(".")
+
+
+def pace(rate: float | None) -> str:
+    """A rate as people read it; empty for none that is worth telling.
+
+    >>> pace(12.0), pace(0.5), pace(120345.6), pace(1e-9), pace(None)
+    ('12/s', '30/min', '120,346/s', '', '')
+    """
+    if not rate or rate < _SLOWEST:
+        return ""
+    return f"{number(round(rate))}/s" if rate >= 1000 else rate_in_words(rate)
 
 
 def read(text: str | None) -> Progress | None:

@@ -40,6 +40,7 @@ from jobs import (
 )
 from jobs.circuits import Circuit
 from jobs.emails import send_once
+from jobs.iterators import items_of
 from jobs.models import SentEmail
 from tests.sample import carrier
 from tests.sample.carrier import MalformedAddress, NoSuchParcel
@@ -182,6 +183,28 @@ def numbers(count: int, pause: float, cursor: int | None) -> Iterator[tuple[int,
 def walk(number: int, count: int, pause: float) -> None:
     note(f"item {number} {os.getpid()}")
     time.sleep(pause)
+
+
+@job(iterates=items_of(lambda count: range(1, count + 1)), time_slice=timedelta(seconds=2), retry=5)
+def march(number: int, count: int) -> None:
+    note(f"item {number}")
+
+
+@job(iterates=items_of(lambda count, pause: range(1, count + 1)))
+def plod(number: int, count: int, pause: float) -> None:
+    note(f"begun {number}")
+    time.sleep(pause)
+    note(f"done {number}")
+
+
+@job(retry=RetryPolicy(attempts=10, backoff=QUICK))
+def book_trip(pause: float) -> None:
+    """Two steps; what was booked is told outside."""
+    run = current_run()
+    for step in ("flight", "hotel"):
+        run.step(step, lambda step=step: note(f"booked {step}"))
+        note(f"after {step} {os.getpid()}")
+        time.sleep(pause)
 
 
 @job(retry=RetryPolicy(attempts=10, backoff=QUICK))

@@ -17,8 +17,7 @@ from jobs.management.options import read
 from jobs.management.reaching import needs_database
 from jobs.models import JobRun, RunState
 from jobs.models.runs import PENDING_STATES
-from jobs.policy.progress import Progress
-from jobs.policy.rates import rate_in_words
+from jobs.policy.progress import Progress, pace
 from jobs.policy.spans import in_words
 
 _MISUSE = 2
@@ -117,10 +116,10 @@ def _bar(told: Progress) -> str:
 
 
 def _pace(told: Progress) -> list[str]:
-    if not told.rate:
+    if not (rate := pace(told.rate)):
         return []
     left = told.seconds_left
-    return [rate_in_words(told.rate), *([] if left is None else [f"{in_words(round(left))} to go"])]
+    return [rate, *([] if left is None else [f"{in_words(round(left))} to go"])]
 
 
 def _as_json(row: JobRun, told: Progress | None) -> str:
