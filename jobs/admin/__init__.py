@@ -13,6 +13,7 @@ from jobs.admin.fuses import FuseAdmin
 from jobs.admin.markers import EffectAdmin, SentEmailAdmin
 from jobs.admin.recovery_rules import RecoveryRuleAdmin
 from jobs.admin.runs import RunAdmin
+from jobs.admin.schedules import ScheduleAdmin
 from jobs.models import (
     AuditEntry,
     Batch,
@@ -24,6 +25,7 @@ from jobs.models import (
     Fuse,
     JobRun,
     RecoveryRule,
+    Schedule,
     SentEmail,
 )
 
@@ -33,6 +35,7 @@ admin.site.register(FailureCause, FailureCauseAdmin)
 admin.site.register(Batch, BatchAdmin)
 admin.site.register(BulkAction, BulkActionAdmin)
 admin.site.register(RecoveryRule, RecoveryRuleAdmin)
+admin.site.register(Schedule, ScheduleAdmin)
 admin.site.register(Fuse, FuseAdmin)
 admin.site.register(CircuitsAndLocks, CircuitsAndLocksAdmin)
 admin.site.register(Effect, EffectAdmin)

@@ -21,6 +21,7 @@ _SECTIONS = (
     ("admin:jobs_deadjob_changelist", _("Dead jobs"), access.VIEW_CONSOLE),
     ("admin:jobs_failurecause_changelist", _("Failures"), access.VIEW_CONSOLE),
     ("admin:jobs_batch_changelist", _("Batches"), access.VIEW_CONSOLE),
+    ("admin:jobs_schedule_changelist", _("Schedules"), access.VIEW_CONSOLE),
     ("admin:jobs_bulkaction_changelist", _("Bulk actions"), access.VIEW_CONSOLE),
     ("admin:jobs_fuse_changelist", _("Fuses"), access.VIEW_CONSOLE),
     ("admin:jobs_circuitsandlocks_changelist", _("Circuits and locks"), access.VIEW_CONSOLE),

@@ -170,6 +170,12 @@ def zone_of(name: str) -> ZoneInfo:
         ) from error
 
 
+@functools.cache
+def zones() -> list[str]:
+    """The time zones that this system knows, by name."""
+    return sorted(available_timezones())
+
+
 def _fields(expression: str) -> str:
     if not isinstance(expression, str) or not 0 < len(expression) <= _LONGEST:
         raise BadSchedule(f"{expression!r} is no cron expression. {_CURE}")
