@@ -22,7 +22,7 @@ from jobs.errors import BadSchedule
 from jobs.models import Schedule, ScheduleEdit
 from jobs.policy.ages import parse_age
 from jobs.policy.cron import zone_of
-from jobs.schedules import operating, rows, standing
+from jobs.schedules import operating, rows
 
 LIST = "admin:jobs_schedule_changelist"
 ONE = "admin:jobs_schedule_change"
@@ -33,7 +33,7 @@ latest_by_hand = operating.latest_by_hand
 def _follow(schedule: Schedule, **words: Any) -> None:
     """Take back each term that differs from the code's."""
     code = schedule.code or {}
-    schedules.edit(schedule, {one.term: code[one.term] for one in standing.drift_of(schedule)}, **words)
+    schedules.edit(schedule, {one.term: code[one.term] for one in schedules.drift(schedule)}, **words)
 
 
 def _is_removable(schedule: Schedule) -> bool:
@@ -95,7 +95,7 @@ ACTIONS = acting.named(
         ),
         button=gettext_lazy("Follow the code"),
         wants_why=True,
-        fits=lambda schedule: bool(standing.drift_of(schedule)),
+        fits=lambda schedule: bool(schedules.drift(schedule)),
     ),
     Action(
         name="remove",
@@ -123,7 +123,7 @@ REVERT = Action(
     verb=schedules.revert,
     done=gettext_lazy("Reverted: it says again what it said before that edit."),
     question=gettext_lazy("Revert this edit?"),
-    consequence=gettext_lazy("The terms below get their earlier values. What was changed in others stays."),
+    consequence=gettext_lazy("These terms get their earlier values. What was changed in others stays."),
     button=gettext_lazy("Revert the edit"),
     wants_why=True,
     fits=lambda edit: is_revertable(edit, edit.schedule),

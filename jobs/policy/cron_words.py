@@ -23,15 +23,26 @@ _LOCALES = (
 class DueTime:
     """A due time by the clock of its zone, and what is odd about it there.
 
-    `set_by`: how far the clock was set since the due time before, below zero for back. `is_leapt`: the clock leaps over
-    the time that the expression says, and this is right after. `is_twice`: the clock shows it twice, and this is the
-    first.
+    `change`: by how much the clock was set since the due time before, below zero for back. `is_leapt`: the clock leaps
+    over the time that the expression says, and this is right after. `is_twice`: the clock shows it twice, and this is
+    the first.
     """
 
     at: datetime
-    set_by: timedelta = _NONE
+    change: timedelta = _NONE
     is_leapt: bool = False
     is_twice: bool = False
+
+    @property
+    def note(self) -> str:
+        """What to know of it, empty where the clock does nothing about it."""
+        minutes = abs(self.change) // timedelta(minutes=1)
+        notes = (
+            (bool(self.change), f"clock {'forward' if self.change > _NONE else 'back'} {minutes} min"),
+            (self.is_leapt, "right after the leap over the time that is said"),
+            (self.is_twice, "the first of two that the clock shows"),
+        )
+        return ", ".join(text for holds, text in notes if holds)
 
 
 def in_words(expression: str, language: str = "en") -> str:
@@ -65,12 +76,12 @@ def due_times(cron: Cron, after: datetime, count: int) -> list[DueTime]:
 
 def _seen(cron: Cron, before: datetime, due: datetime) -> DueTime:
     local = due.astimezone(cron.zone)
-    set_by = _offset(local) - _offset(before.astimezone(cron.zone))
+    change = _offset(local) - _offset(before.astimezone(cron.zone))
     if cron.is_interval:
-        return DueTime(local, set_by)
+        return DueTime(local, change)
     wall = local.replace(tzinfo=UTC, fold=0)
     is_said = Cron(cron.expression, "UTC").next(wall - _SECOND) == wall
-    return DueTime(local, set_by, is_leapt=not is_said, is_twice=is_said and _is_twice(local))
+    return DueTime(local, change, is_leapt=not is_said, is_twice=is_said and _is_twice(local))
 
 
 def _is_twice(local: datetime) -> bool:

@@ -12,6 +12,7 @@ from functools import partial
 from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, OperationalError, router, transaction
+from django.db.models import Q, QuerySet
 
 from jobs import callbacks, conf, enqueueing, registry
 from jobs.errors import JobsError
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 NOBODY_LOOKED = "no worker looked in time"
 NOT_STARTED = "its run has not started"
+# How far back ticks are looked at for runs that have not started.
+OPEN_LATE = timedelta(days=7)
 
 
 def look(schedule: Schedule, terms: Terms, *, now: datetime) -> None:
@@ -54,6 +57,21 @@ def unstarted(runs: Iterable[UUID]) -> set[UUID]:
     """Those of the runs that have neither begun nor ended without that."""
     waiting = JobRun.objects.filter(pk__in=list(runs), state__in=PENDING_STATES, attempts=0, life=0)
     return set(waiting.filter(started_at__isnull=True).values_list("pk", flat=True))
+
+
+def is_late(tick: ScheduleTick, run: JobRun | None, *, now: datetime) -> bool:
+    """Whether the run of this due time has not started for too long, and may start yet."""
+    if tick.state != TickState.ASKED or run is None or run.state not in PENDING_STATES:
+        return False
+    has_begun = run.attempts or run.life or run.started_at
+    return not has_begun and (tick.late_told_at is not None or (tick.late_at is not None and tick.late_at <= now))
+
+
+def late(*, now: datetime) -> QuerySet[ScheduleTick]:
+    """The due times of which `is_late` holds."""
+    unstarted = JobRun.objects.filter(state__in=PENDING_STATES, attempts=0, life=0, started_at__isnull=True)
+    told = Q(late_told_at__isnull=False, due_at__gte=now - OPEN_LATE) | Q(late_at__lte=now)
+    return ScheduleTick.objects.filter(told, state=TickState.ASKED, run__in=unstarted.values("pk"))
 
 
 def facts_of(tick: ScheduleTick, schedule: Schedule, terms: Terms, why: str, *, now: datetime) -> LateTick:

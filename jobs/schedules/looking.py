@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
 from uuid import UUID
 
 from django.db.models import OuterRef, Subquery
@@ -15,31 +14,14 @@ from jobs import timetable
 from jobs.errors import BadSchedule, JobsError
 from jobs.models import JobRun, Schedule, ScheduleTick
 from jobs.models.schedules import TickState
-from jobs.policy import cron
+from jobs.policy.cron import Cron
+from jobs.policy.cron_words import DueTime, due_times, in_words
 from jobs.policy.scheduling import FIELDS
 from jobs.schedules import lateness, operating, rows
 from jobs.schedules.asking import late_seconds
 from jobs.schedules.operating import NOT_IN_CODE
 
 NEXT = 5
-# How far back ticks are looked at for runs that have not started.
-_OPEN_LATE = timedelta(days=7)
-
-
-@dataclass(frozen=True)
-class DueTime:
-    """A due time in the schedule's zone. `change` is by how much the clock was set since the due time before it."""
-
-    at: datetime
-    change: timedelta = timedelta(0)
-
-    @property
-    def note(self) -> str:
-        """What to know of it, empty where the clock was not set."""
-        if not self.change:
-            return ""
-        minutes = abs(self.change) // timedelta(minutes=1)
-        return f"clock {'forward' if self.change > timedelta(0) else 'back'} {minutes} min"
 
 
 @dataclass(frozen=True)
@@ -60,15 +42,25 @@ class Drift:
 
 @dataclass(frozen=True)
 class Line:
-    """One schedule as lists show it. `run_state` is that of the last tick's run, empty where there is none."""
+    """One schedule as lists show it. `run` is that of the last tick, None where it is not there.
+
+    `is_late`: that run has not started for too long. `problem`: why this system cannot say when it is due.
+    """
 
     schedule: Schedule
     words: str
     next: Sequence[DueTime]
     last: ScheduleTick | None
-    run_state: str
+    run: JobRun | None
     drift: Sequence[Drift]
     waiting: int = 0
+    is_late: bool = False
+    problem: str = ""
+
+    @property
+    def run_state(self) -> str:
+        """The state of the run, empty where there is none."""
+        return self.run.state if self.run else ""
 
 
 @dataclass(frozen=True)
@@ -88,42 +80,19 @@ class _Facts:
     """What lists need beside the rows, in few queries."""
 
     last: dict[int, ScheduleTick] = field(default_factory=dict)
-    states: dict[UUID, str] = field(default_factory=dict)
+    runs: dict[UUID, JobRun] = field(default_factory=dict)
     waiting: dict[int, int] = field(default_factory=dict)
 
 
-def in_words(expression: str) -> str:
-    """The expression in words, such as "At 03:00, only on Monday". Raises `BadSchedule` for what is none."""
-    fields = cron.fields_of(expression)
-    # Its import takes a while, and only those who look need it.
-    from cron_descriptor import ExpressionDescriptor, Options
-    from cron_descriptor.Exception import FormatError, MissingFieldError, WrongArgumentError
-
-    # Named, for it warns where the system names no locale.
-    options = Options(locale_code="en_US", use_24hour_time_format=True)
-    try:
-        return ExpressionDescriptor(fields, options).get_description()
-    except (FormatError, MissingFieldError, WrongArgumentError):
-        return f"At the times of {expression}"
-
-
 def upcoming(schedule: Schedule, count: int = NEXT, *, after: datetime | None = None) -> list[DueTime]:
-    """The next due times in the schedule's zone, also of one that is paused: as if it were not."""
-    since = after or max(filter(None, (timezone.now(), schedule.last_due_at)))
+    """The next due times in the schedule's zone, from the end of its pause on; as if it had none where that is open."""
+    since = after or max(filter(None, (timezone.now(), schedule.last_due_at, schedule.paused_until)))
     return next_times(schedule.expression, schedule.timezone, count, after=since)
 
 
 def next_times(expression: str, zone: str, count: int = NEXT, *, after: datetime | None = None) -> list[DueTime]:
     """The next due times of an expression. Raises `BadSchedule`."""
-    times = cron.Cron(expression, zone)
-    before = (after or timezone.now()).astimezone(times.zone)
-    found = []
-    for due in islice(times.due_times(before), count):
-        local = due.astimezone(times.zone)
-        change = (local.utcoffset() or timedelta(0)) - (before.utcoffset() or timedelta(0))
-        found.append(DueTime(local, change))
-        before = local
-    return found
+    return due_times(Cron(expression, zone), after or timezone.now(), count)
 
 
 def drift(schedule: Schedule) -> list[Drift]:
@@ -142,11 +111,11 @@ def drift(schedule: Schedule) -> list[Drift]:
     return told
 
 
-def lines(schedules: Iterable[Schedule] | None = None) -> list[Line]:
-    """Schedules as lists show them, in three queries beside that of the rows."""
+def lines(schedules: Iterable[Schedule] | None = None, *, language: str = "en") -> list[Line]:
+    """Schedules as lists show them, in four queries beside that of the rows."""
     there = list(Schedule.objects.order_by("name") if schedules is None else schedules)
     facts = _facts(there)
-    return [_line(one, facts) for one in there]
+    return [_line(one, facts, language) for one in there]
 
 
 def findings() -> list[Finding]:
@@ -167,14 +136,17 @@ def findings() -> list[Finding]:
     return found
 
 
-def _line(schedule: Schedule, facts: _Facts) -> Line:
+def _line(schedule: Schedule, facts: _Facts, language: str) -> Line:
     last = facts.last.get(schedule.pk)
-    state = facts.states.get(last.run, "") if last and last.run else ""
+    run = facts.runs.get(last.run) if last and last.run else None
+    is_late = last is not None and lateness.is_late(last, run, now=timezone.now())
+    problem = ""
     try:
-        words, times = in_words(schedule.expression), upcoming(schedule)
+        words, times = in_words(schedule.expression, language), upcoming(schedule)
     except BadSchedule as error:
-        words, times = str(error), []
-    return Line(schedule, words, times, last, state, drift(schedule), facts.waiting.get(schedule.pk, 0))
+        problem = words = str(error)
+        times = []
+    return Line(schedule, words, times, last, run, drift(schedule), facts.waiting.get(schedule.pk, 0), is_late, problem)
 
 
 def _facts(schedules: Sequence[Schedule]) -> _Facts:
@@ -183,12 +155,12 @@ def _facts(schedules: Sequence[Schedule]) -> _Facts:
     found = Schedule.objects.filter(pk__in=keys).order_by().values_list(Subquery(latest), flat=True)
     last = {tick.schedule_id: tick for tick in ScheduleTick.objects.filter(pk__in=[key for key in found if key])}
     runs = [tick.run for tick in last.values() if tick.run]
-    states = dict(JobRun.objects.filter(pk__in=runs).values_list("pk", "state"))
+    found_runs = JobRun.objects.defer("payload", "result").in_bulk(runs)
     waiting: dict[int, int] = {}
     waits = ScheduleTick.objects.filter(schedule__in=keys, state=TickState.WAITING)
     for key in waits.values_list("schedule", flat=True):
         waiting[key] = waiting.get(key, 0) + 1
-    return _Facts(last, states, waiting)
+    return _Facts(last, found_runs, waiting)
 
 
 def _overdue(schedule: Schedule, now: datetime) -> list[Finding]:
@@ -209,7 +181,7 @@ def _not_started(schedules: Sequence[Schedule], now: datetime) -> list[Finding]:
     """Late ones whose run still waits, and due times that were missed or failed last."""
     names = {schedule.pk: schedule.name for schedule in schedules}
     late = ScheduleTick.objects.filter(
-        state__in=[TickState.ASKED, TickState.WAITING], late_told_at__isnull=False, due_at__gte=now - _OPEN_LATE
+        state__in=[TickState.ASKED, TickState.WAITING], late_told_at__isnull=False, due_at__gte=now - lateness.OPEN_LATE
     )
     found = list(late.order_by("due_at"))
     waits = lateness.unstarted([tick.run for tick in found if tick.run])

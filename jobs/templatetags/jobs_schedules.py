@@ -33,7 +33,7 @@ _STANDINGS = {
     Standing.OVER: ("—", "discarded", gettext_lazy("never due again")),
 }
 _TICKS = {
-    TickState.ASKED: ("▶", "running"),
+    TickState.ASKED: ("→", "scheduled"),
     TickState.WAITING: ("…", "scheduled"),
     TickState.SKIPPED: ("—", "discarded"),
     TickState.MISSED: ("◌", "retrying"),
@@ -85,7 +85,7 @@ def zoned(at: datetime | None, zone: str, *, ago: bool = True) -> SafeString | s
 def clock_note(due: DueTime) -> SafeString | str:
     """What the clock on the wall does about a due time."""
     notes = [
-        *([_("the clock was set %(change)s") % {"change": _set_by(due.set_by)}] if due.set_by else []),
+        *([_("the clock was set %(change)s") % {"change": _set_by(due.change)}] if due.change else []),
         *([_("the clock leaps over the time that is said: it runs right after")] if due.is_leapt else []),
         *([_("the clock shows this time twice: it runs the first time")] if due.is_twice else []),
     ]
@@ -134,9 +134,9 @@ def term_value(value: Any, name: str) -> str:
 def missed_rule(schedule: Schedule) -> str:
     """What becomes of due times that passed while no worker looked."""
     return {
-        Missed.SKIP: _("none runs that is older than %(grace)s") % {"grace": in_words(schedule.grace)},
-        Missed.ONCE: _("the latest runs"),
-        Missed.ALL: _("the latest %(most)d run") % {"most": schedule.most_missed},
+        Missed.SKIP: _("run none older than %(grace)s") % {"grace": in_words(schedule.grace)},
+        Missed.ONCE: _("run the latest"),
+        Missed.ALL: _("run each of the latest %(most)d") % {"most": schedule.most_missed},
     }[Missed(schedule.missed)]
 
 
@@ -144,8 +144,8 @@ def missed_rule(schedule: Schedule) -> str:
 def overlap_rule(schedule: Schedule) -> str:
     """What becomes of a due time while a run of the schedule is pending."""
     return {
-        Overlap.ALLOW: _("runs may overlap"),
-        Overlap.SKIP: _("skipped while one runs"),
+        Overlap.ALLOW: _("may overlap"),
+        Overlap.SKIP: _("skip while one runs"),
         Overlap.QUEUE: _("up to %(most)d wait for the one before") % {"most": schedule.most_waiting},
     }[Overlap(schedule.overlap)]
 

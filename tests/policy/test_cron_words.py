@@ -44,7 +44,7 @@ def test_what_is_no_expression_has_no_words() -> None:
 
 def marks(expression: str, after: str, *, zone: str = BERLIN) -> list[tuple[str, timedelta, bool, bool]]:
     found = due_times(Cron(expression, zone), datetime.fromisoformat(after), 3)
-    return [(f"{one.at:%d %H:%M %z}", one.set_by, one.is_leapt, one.is_twice) for one in found]
+    return [(f"{one.at:%d %H:%M %z}", one.change, one.is_leapt, one.is_twice) for one in found]
 
 
 def test_a_time_that_the_clock_leaps_over_is_marked() -> None:
