@@ -127,6 +127,7 @@ class ScheduleTick(models.Model):
         indexes = [
             models.Index(fields=["schedule", "state", "-due_at"], name="jobs_tick_state"),
             models.Index(fields=["late_at"], name="jobs_tick_late", condition=Q(late_at__isnull=False)),
+            models.Index(fields=["due_at"], name="jobs_tick_told", condition=Q(late_told_at__isnull=False)),
             models.Index(fields=["ticked_at"], name="jobs_tick_age"),
         ]
 

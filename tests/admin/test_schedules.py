@@ -174,9 +174,7 @@ def test_each_way_to_stand_is_said_and_found(viewer: Client, shown: str, word: s
         assert re.search(r"by bob until .+ in 1 h : they &lt;i&gt;move&lt;/i&gt; \(since", page)
 
 
-def test_schedules_are_found_by_name_and_job_and_come_in_pages(
-    viewer: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_schedules_are_found_by_name_and_job_and_come_in_pages(viewer: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.admin.schedules.PAGE_SIZE", 2)
     for name in "abc":
         a_schedule(f"report-{name}")
@@ -510,7 +508,10 @@ def test_a_viewer_is_refused_and_that_is_recorded(viewer: Client, name: str) -> 
     assert state()[:-1] == before
     entry = AuditEntry.objects.get(outcome="refused")
     action = {"follow": "edit"}.get(name, name)
-    assert (entry.action, entry.target) == (f"{action}_schedule", f"schedule {'weekly' if name == 'add' else 'nightly'}")
+    assert (entry.action, entry.target) == (
+        f"{action}_schedule",
+        f"schedule {'weekly' if name == 'add' else 'nightly'}",
+    )
 
 
 @pytest.mark.parametrize(
