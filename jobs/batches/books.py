@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from jobs import enqueueing, outbox
 from jobs.batches import cancelling
+from jobs.batches.looking import total_of
 from jobs.context import current_run_id
 from jobs.errors import BadBatch, BatchCancelled, BatchFilled
 from jobs.models import Batch, BatchSlice, JobRun
@@ -36,6 +37,9 @@ class Books(Protocol):
 
     def row(self, batch: Batch) -> Batch:
         """The batch as it is now."""
+
+    def pending(self, batch: Batch) -> int:
+        """How many members have not ended."""
 
     def together(self) -> AbstractContextManager[object]:
         """A block of which all is stored, or nothing."""
@@ -87,6 +91,10 @@ class Rows:
 
     def row(self, batch: Batch) -> Batch:
         return Batch.objects.get(pk=batch.pk)
+
+    def pending(self, batch: Batch) -> int:
+        row = self.row(batch)
+        return max(0, total_of(row) - row.ended)
 
     def together(self) -> AbstractContextManager[object]:
         return transaction.atomic(using=router.db_for_write(Batch))

@@ -62,6 +62,10 @@ class OpenBatch:
         """The batch's row as it is now. Raises `Batch.DoesNotExist` for one that was pruned."""
         return books().row(self._row)
 
+    def pending(self) -> int:
+        """How many members have not ended now. Costs two queries."""
+        return books().pending(self._row)
+
     def enqueue(self, job: Job[P, Any] | Placed[P], /, *args: P.args, **kwargs: P.kwargs) -> Run:
         """Add one member. Refuses what `Job.enqueue` refuses.
 

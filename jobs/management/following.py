@@ -112,7 +112,7 @@ class Follower:
         if looked <= before or now - since < 1 or not self.action.is_open:
             return ""
         pace = (looked - before) / (now - since)
-        return f", {rate_in_words(pace)}, {_duration((total - looked) / pace)} to go"
+        return f", {rate_in_words(pace)}, {duration((total - looked) / pace)} to go"
 
     def _last_words(self) -> None:
         self.action.refresh_from_db()
@@ -173,7 +173,8 @@ def _jobs(count: int) -> str:
     return f"{count:,} dead job{'' if count == 1 else 's'}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time that something takes, as people read it."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

@@ -80,6 +80,9 @@ class FakeBooks:
     def row(self, batch: Batch) -> Batch:
         return batch
 
+    def pending(self, batch: Batch) -> int:
+        return len(self.of(batch.pk).enqueued) - batch.ended
+
     def together(self) -> AbstractContextManager[object]:
         return nullcontext()
 

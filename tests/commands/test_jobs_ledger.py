@@ -12,9 +12,11 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from jobs import ledger
+from jobs.batches import batch
 from jobs.broker import keys
 from jobs.broker.connection import client
-from jobs.models import AuditEntry, JobRun, RunState
+from jobs.models import AuditEntry, Batch, JobRun, RunState
+from jobs.testing import drain
 from tests.engine import a_run, attempt_next, claim, places, work_off
 from tests.sample import jobs as sample
 
@@ -221,3 +223,17 @@ def test_many_runs_are_counted_and_the_first_are_shown():
     assert "… and 580 more" in printed
     assert run(*YES)[1] == 0
     assert client().llen(keys.queue("default")) == 600
+
+
+def test_it_proves_and_mends_the_counts_of_batches() -> None:
+    with batch("Newsletter") as b:
+        b.enqueue_many(sample.add, [(1, 2), (2, 2)])
+    drain()
+    assert run()[1] == 0
+    Batch.objects.update(succeeded=1, discarded=1)
+    printed, status = run()
+    assert f"{b.id}  Newsletter  counted 1 succeeded, 1 discarded, found 2 succeeded" in printed
+    assert (status, run("--since", "1d")[1]) == (1, 0)
+    printed, status = run(*YES)
+    assert (status, "the counts of 1 batch mended" in printed) == (0, True)
+    assert (b.row().succeeded, b.row().discarded, run()[1]) == (2, 0, 0)

@@ -15,6 +15,7 @@ from tests.docs.test_examples import QUOTES, SESSIONS
 TYPES = {"CurrentRun", "Job", "Prepared"}
 
 CALLS = {
+    "jobs.batches": ("batch", "cancel", "check", "current", "get", "progress", "repair", "retry_failed", "start"),
     "jobs.bulk": ("Selection", "ask", "pause", "resume", "stop"),
     "jobs.causes": ("ignore", "matching", "note", "open_dead", "reopen", "resolve", "snooze"),
     "jobs.circuits": ("Circuit", "circuit", "force_close", "force_open", "status", "statuses"),

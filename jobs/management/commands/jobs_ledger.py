@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
@@ -15,12 +15,13 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from jobs import ledger, registry
+from jobs import batches, ledger, registry
+from jobs.batches import Difference
 from jobs.errors import BrokerUnavailable, did_you_mean
 from jobs.ledger import Account, Finding, Range
 from jobs.management.acting import actor
 from jobs.management.reaching import UNREACHED, needs_database
-from jobs.models import JobRun
+from jobs.models import Batch, JobRun
 from jobs.policy.ages import parse_age
 
 _UNBALANCED, _MISUSE = 1, 2
@@ -50,17 +51,38 @@ class _Findings:
         return self.count - self.repaired
 
 
+class _Miscounted:
+    """Batches whose counts are not those of their members."""
+
+    def __init__(self, found: list[Difference]) -> None:
+        self.found = found
+        self.mended = 0
+
+    def mend(self, *, reason: str) -> None:
+        for one in self.found:
+            self.mended += batches.repair(Batch(pk=one.batch), actor=actor("jobs_ledger"), reason=reason)
+
+    @property
+    def left(self) -> int:
+        return len(self.found) - self.mended
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"miscounted": [vars(one) for one in self.found[:_SHOWN_AS_JSON]], "mended": self.mended}
+
+
 class Command(BaseCommand):
     """1. Count the rows by job and state.
     2. Look for each pending run in Redis, and for each run in Redis whose row has ended.
-    3. Say what does not agree; with --reissue, put back what is lost and remove what has ended.
+    3. Count the members of all batches, unless only some runs are asked for.
+    4. Say what does not agree; with --reissue, put back what is lost, remove what has ended and mend counts.
 
     Exit status: 0 it balances, 1 it does not, 2 asked wrongly, or no database or Redis to ask.
     """
 
     help = (
         "Prove that no run is lost: enqueued = succeeded + dead + discarded + cancelled + pending. "
-        "Lists the runs that are not accounted for, and with --reissue puts them back."
+        "Lists the runs that are not accounted for, and with --reissue puts them back. "
+        "Also proves that the counts of batches are those of their members."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -89,11 +111,15 @@ class Command(BaseCommand):
                 _enter(chunk, accounts)
             for chunk in _chunks(ledger.surplus(chosen)):
                 surplus.note(chunk)
+            miscounted = _Miscounted(list(batches.check_all()) if _is_of_all(options) else [])
             if not options["as_json"]:
                 self._show(accounts, lost, surplus)
-            if options["reissue"] and (lost.count or surplus.count) and self._agreed(lost, surplus, options):
+                self._show_miscounted(miscounted)
+            anything = lost.count or surplus.count or miscounted.found
+            if options["reissue"] and anything and self._agreed(lost, surplus, miscounted, options):
                 self._repair(chosen, lost, surplus, options)
-        self._conclude(accounts, lost, surplus, options)
+                miscounted.mend(reason=options["reason"])
+        self._conclude(accounts, lost, surplus, miscounted, options)
 
     def _repair(self, chosen: Range, lost: _Findings, surplus: _Findings, options: dict[str, Any]) -> None:
         words = {"actor": actor("jobs_ledger"), "reason": options["reason"], "filter": _told(options)}
@@ -105,10 +131,13 @@ class Command(BaseCommand):
             for chunk in _chunks(findings):
                 found.repaired += verb([one.id for one in chunk], **words)
 
-    def _agreed(self, lost: _Findings, surplus: _Findings, options: dict[str, Any]) -> bool:
+    def _agreed(self, lost: _Findings, surplus: _Findings, miscounted: _Miscounted, options: dict[str, Any]) -> bool:
         if not options["interactive"]:
             return True
-        question = f"Put back {lost.count:,} and remove {surplus.count:,}? A run whose end was lost runs again. [y/N] "
+        mend = f", and mend the counts of {_batches(len(miscounted.found))}" if miscounted.found else ""
+        question = (
+            f"Put back {lost.count:,}, remove {surplus.count:,}{mend}? A run whose end was lost runs again. [y/N] "
+        )
         return input(question).strip().lower() in ("y", "yes")
 
     def _show(self, accounts: dict[str, Account], lost: _Findings, surplus: _Findings) -> None:
@@ -127,19 +156,37 @@ class Command(BaseCommand):
             if found.count > len(found.first):
                 self.stdout.write(f"  … and {found.count - len(found.first):,} more")
 
+    def _show_miscounted(self, miscounted: _Miscounted) -> None:
+        if miscounted.found:
+            self.stdout.write(f"\n{_batches(len(miscounted.found))} with other counts than members:")
+        for one in miscounted.found[:_SHOWN]:
+            gone = f"; {one.gone:,} have no row, so it cannot be mended" if one.gone > 0 else ""
+            self.stdout.write(
+                f"  {one.batch}  {one.name}  counted {_counts(one.counted)}, found {_counts(one.found)}{gone}"
+            )
+        if len(miscounted.found) > _SHOWN:
+            self.stdout.write(f"  … and {len(miscounted.found) - _SHOWN:,} more")
+
     def _conclude(
-        self, accounts: dict[str, Account], lost: _Findings, surplus: _Findings, options: dict[str, Any]
+        self,
+        accounts: dict[str, Account],
+        lost: _Findings,
+        surplus: _Findings,
+        miscounted: _Miscounted,
+        options: dict[str, Any],
     ) -> None:
-        balanced = not (lost.count or surplus.count)
+        balanced = not (lost.count or surplus.count or miscounted.found)
         if options["as_json"]:
-            self.stdout.write(json.dumps(_as_json(accounts, lost, surplus, balanced=balanced), default=str))
+            told = _as_json(accounts, lost, surplus, balanced=balanced) | miscounted.as_dict()
+            self.stdout.write(json.dumps(told, default=str))
         elif balanced:
             self.stdout.write("It balances.")
-        elif lost.repaired or surplus.repaired:
-            self.stdout.write(f"{_runs(lost.repaired)} put back, {_runs(surplus.repaired)} removed.")
+        elif lost.repaired or surplus.repaired or miscounted.mended:
+            mended = f", the counts of {_batches(miscounted.mended)} mended" if miscounted.found else ""
+            self.stdout.write(f"{_runs(lost.repaired)} put back, {_runs(surplus.repaired)} removed{mended}.")
         else:
             self.stdout.write('It does not balance. Repair it with --reissue --reason "…".')
-        if lost.left > 0 or surplus.left > 0:
+        if lost.left > 0 or surplus.left > 0 or miscounted.left > 0:
             sys.exit(_UNBALANCED)
 
 
@@ -205,6 +252,19 @@ def _moment(text: str) -> datetime:
     except ValueError as error:
         cure = "Write a date, a time such as 2026-11-22T10:00, or an age such as 3d or 12h."
         raise ArgumentTypeError(f'"{text}" is no moment. {cure}') from error
+
+
+def _is_of_all(options: dict[str, Any]) -> bool:
+    """A batch may have members of other times and jobs."""
+    return not _told(options)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "none"
+
+
+def _batches(count: int) -> str:
+    return f"{count:,} batch{'' if count == 1 else 'es'}"
 
 
 def _runs(count: int) -> str:
