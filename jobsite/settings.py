@@ -31,6 +31,7 @@ env = environ.FileAwareEnv(
     PAYMENTS_WEBHOOK_SECRET=(str, ""),
     SITE_URL=(str, _running.get("SITE_URL", "http://127.0.0.1:8000")),
     OPERATORS_EMAIL=(str, "operators@example.com"),
+    NEWSLETTER_SLICE_SECONDS=(float, 5.0),
     PARTNER_CONNECT_TIMEOUT=(float, 2.0),
     PARTNER_READ_TIMEOUT=(float, 5.0),
     RELEASE=(str, ""),
@@ -138,6 +139,9 @@ DEFAULT_FROM_EMAIL = "Jobsite Shop <shop@example.com>"
 OPERATORS_EMAIL = env("OPERATORS_EMAIL")
 # What links in e-mails begin with.
 SITE_URL = env("SITE_URL")
+
+# So long after one another slices of the newsletter's letters start: mail servers take only so many at a time.
+NEWSLETTER_SLICE_SECONDS = env("NEWSLETTER_SLICE_SECONDS")
 
 PAYMENTS_URL = env("PAYMENTS_URL")
 # What the gateway signs its events with. Without it none is taken.

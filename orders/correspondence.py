@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from jobs.emails import send_once
 from orders import letters
-from orders.models import Customer, Newsletter, Order, Payment, PaymentOutcome
+from orders.models import Customer, Export, Newsletter, Order, Payment, PaymentOutcome, Stall
 
 
 def welcome(customer_id: int) -> None:
@@ -73,3 +73,18 @@ def alert_operators(order_id: int, problem: str) -> None:
     # The problem is part of the key: another refusal after a corrected address is news.
     key = f"{order.number} {problem}"[:200]
     send_once("operator_alert", settings.OPERATORS_EMAIL, key, partial(letters.operator_alert, order, problem))
+
+
+def send_export(export_id: int) -> None:
+    """Mail the link to an export's file; nothing when it was thrown away."""
+    export = Export.objects.filter(pk=export_id).exclude(file="").first()
+    if export is not None:
+        send_once("export_ready", export.email, f"export-{export.pk}", partial(letters.export_ready, export))
+
+
+def report_stall(stall_id: int) -> None:
+    """Tell the operators of an order that stands still, whatever was asked for."""
+    stall = Stall.objects.select_related("order").filter(pk=stall_id).first()
+    if stall is not None:
+        key = f"{stall.order.number} {stall.step}"
+        send_once("order_stalled", settings.OPERATORS_EMAIL, key, partial(letters.stalled, stall))

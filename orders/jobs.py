@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from jobs import Bury, RetryPolicy, at_once, exponential, job
+from collections.abc import Iterator
+from datetime import date, timedelta
+from functools import partial
+
+from django.conf import settings
+from django.utils import timezone
+
+from jobs import Bury, HandBackJob, RetryPolicy, all_up_to, at_once, cron, current_run, exponential, job
+from jobs.batches import batch
 from jobs.circuits import Circuit
 from orders import (
     charging,
     correspondence,
+    exports,
     fulfilment,
     inventory,
     invoices,
+    issues,
     lists,
+    maintenance,
     newsletter,
     payment_events,
     payments,
+    periods,
+    reports,
+    stalls,
+    stock_files,
     warehouse,
 )
 
@@ -31,6 +46,10 @@ NOTIFYING_WAREHOUSE = RetryPolicy(
 CONFIRMING = RetryPolicy(attempts=5, backoff=exponential(first=5, cap=600))
 MAKING_INVOICES = RetryPolicy(attempts=10, backoff=exponential(first=2, cap=300))
 PROCESSING_EVENTS = RetryPolicy(attempts=5, backoff=exponential(first=2, cap=60))
+# Half a day in all: a letter that comes next week is no news.
+MAILING_ISSUES = RetryPolicy(attempts=8, backoff=exponential(first=10, base=4, cap=4 * 3600))
+EXPORTING = RetryPolicy(attempts=10, backoff=exponential(first=2, cap=300))
+REPORTING = RetryPolicy(attempts=8, backoff=exponential(first=10, cap=1800), rules={periods.NotAPeriod: Bury})
 # While the list provider is down, the runs wait together and one of them looks.
 LIST_PROVIDER = Circuit("list_provider", counts=(lists.ListsUnavailable,))
 # It counts how many ask at once, and refuses those over it.
@@ -127,3 +146,149 @@ def send_newsletter_welcome(customer_id: int) -> None:
 def alert_operators(order_id: int, problem: str) -> None:
     """Tell the operators what a program cannot mend."""
     correspondence.alert_operators(order_id, problem)
+
+
+@job(queue="low", retry=MAILING_ISSUES, timeout=1800)
+def send_issue(issue_id: int) -> int:
+    """Ask for an issue's letters, so many at a time. Stopped anywhere, it goes on behind the readers it asked for."""
+    pause = timedelta(seconds=settings.NEWSLETTER_SLICE_SECONDS)
+    told = finish_issue.prepare(issue_id)
+    asked = 0
+    with batch(f"Newsletter {issue_id}", key=issues.batch_key(issue_id), on_complete=told) as letters:
+        for readers in () if letters.is_filled else issues.slices(issue_id):
+            with issues.asking(issue_id, readers):
+                calls = ((issue_id, reader) for reader in readers)
+                asked += letters.enqueue_many(deliver_issue, calls, slice=issues.SLICE_READERS, every=pause)
+            if current_run().stopping():
+                raise HandBackJob
+    return asked
+
+
+# Not where the letters about orders wait: ten thousand would be in their way.
+@job(queue="low", retry=MAILING_ISSUES, timeout=60)
+def deliver_issue(issue_id: int, customer_id: int) -> None:
+    """Send an issue to one reader, once. Who has left meanwhile gets none, and the run is discarded."""
+    issues.deliver(issue_id, customer_id)
+
+
+@job(queue="low", timeout=60)
+def finish_issue(issue_id: int) -> None:
+    """Keep what came of an issue."""
+    issues.finish(issue_id)
+
+
+@cron("0 9 * * thu")
+@job(queue="low", timeout=60)
+def send_weekly_issue() -> None:
+    """Begin to send the issue whose turn it is, if one is ready."""
+    issues.send_next(on_sending=send_issue.enqueue)
+
+
+@job(queue="low", retry=EXPORTING, timeout=600)
+def cut_export(export_id: int) -> None:
+    """Ask for the parts of an export: a batch, filled in one transaction, that has the file built at its end."""
+
+    def ask(slices: Iterator[exports.Slice]) -> None:
+        built, missing = build_export.prepare(export_id), note_missing_parts.prepare(export_id)
+        with batch(
+            f"Export {export_id}", key=f"orders-export-{export_id}", on_success=built, on_death=missing
+        ) as parts:
+            parts.enqueue_many(write_export_part, slices)
+
+    exports.cut(export_id, on_cut=ask)
+
+
+@job(queue="low", retry=EXPORTING, timeout=120)
+def write_export_part(export_id: int, position: int, first: int, last: int) -> int:
+    """Write the lines of one slice, once."""
+    return exports.write_part(export_id, position, first, last)
+
+
+@job(queue="low", retry=EXPORTING, timeout=1800)
+def build_export(export_id: int) -> None:
+    """Build the file of an export, once, and have the link mailed."""
+    exports.build(export_id, on_built=mail_export.enqueue)
+
+
+@job(queue="low", timeout=60)
+def note_missing_parts(export_id: int) -> None:
+    """Show on the office's page that a part could not be written."""
+    exports.note_problem(export_id, "A part could not be written; somebody has to look at its run.")
+
+
+@job(queue="mailers", timeout=60)
+def mail_export(export_id: int) -> None:
+    """Mail the link to an export's file, once."""
+    correspondence.send_export(export_id)
+
+
+@job(queue="low", retry=REPORTING, timeout=600)
+def make_monthly_report(month: str) -> None:
+    """Make the report of a month, such as "2026-05"."""
+    reports.make_monthly(month)
+
+
+@cron("0 2 * * *", arguments={"today": "{day}"}, missed=all_up_to(7))
+@job(queue="low", retry=REPORTING, timeout=600)
+def make_daily_report(today: str) -> None:
+    """Make the report of the day before `today`, such as "2026-05-17", and delete those of more than 30 days ago."""
+    run, day = current_run(), periods.day(today).first
+    run.step("report", lambda: reports.make_daily((day - timedelta(days=1)).isoformat()).pk)
+    run.step("prune", lambda: reports.prune_daily(day))
+
+
+@cron("30 3 * * *", arguments={"today": "{day}"}, missed=all_up_to(7))
+@job(queue="low", timeout=1800)
+def maintain(today: str) -> dict[str, dict[str, int]]:
+    """Do what a day such as "2026-06-01" has: daily work, weekly work on Mondays, monthly work on the first."""
+    day = date.fromisoformat(today)
+    done = {}
+    for duty in maintenance.duties(day):
+        work = partial(maintenance.do, duty, day, on_month_over=_report)
+        # What asks for a run commits together with the step, so that a later attempt asks for no second one.
+        done[str(duty)] = current_run().step(duty, work, atomic=duty == maintenance.Duty.MONTHLY)
+    return done
+
+
+def _report(month: str) -> None:
+    make_monthly_report.enqueue(month)
+
+
+@cron("*/10 * * * *", overlap="skip")
+@job(queue="low", retry=3, timeout=300)
+def recover_stalled_orders() -> int:
+    """Ask again for what orders have been missing for an hour, and nobody is at."""
+    return stalls.recover(RECOVERY, timezone.now())
+
+
+@job(queue="mailers", timeout=60)
+def alert_stalled(stall_id: int) -> None:
+    """Tell the operators of an order that stands still, whatever was asked for."""
+    correspondence.report_stall(stall_id)
+
+
+RECOVERY = stalls.Recovery(
+    asks={
+        "processing": process_order.enqueue,
+        "payment": charge_order.enqueue,
+        "stock": update_inventory.enqueue,
+        "warehouse": notify_warehouse.enqueue,
+        "confirmation": send_order_confirmation.enqueue,
+        "invoice": make_invoice.enqueue,
+    },
+    on_given_up=alert_stalled.enqueue,
+)
+
+
+def chunks_of_stock_file(stock_file_id: int, cursor: int | None) -> Iterator[tuple[int, stock_files.Chunk]]:
+    """What is left of a stock file. Its row knows better than the cursor what was taken in."""
+    for chunk in stock_files.chunks(stock_file_id):
+        yield chunk.end, chunk
+
+
+@job(queue="low", retry=EXPORTING, timeout=3600, iterates=chunks_of_stock_file)
+def import_stock(chunk: stock_files.Chunk, stock_file_id: int) -> None:
+    """Take a stock file in, chunk by chunk, each line once."""
+    kept = stock_files.take_in(stock_file_id, chunk)
+    if kept is not None:
+        current_run().progress(kept.position, kept.size, unit="bytes")

@@ -10,8 +10,8 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from orders import invoices, newsletter
-from orders.models import Customer, Order, Payment
+from orders import exports, invoices, newsletter
+from orders.models import Customer, Export, Issue, Order, Payment, Stall
 
 
 def welcome(customer: Customer) -> EmailMultiAlternatives:
@@ -67,6 +67,46 @@ def operator_alert(order: Order, problem: str) -> EmailMultiAlternatives:
         order=order,
         problem=problem,
         admin_url=_absolute(reverse("admin:orders_order_change", args=[order.pk])),
+    )
+
+
+def newsletter_issue(issue: Issue, reader: Customer) -> EmailMultiAlternatives:
+    leave_url = _absolute(reverse("newsletter_leave", args=[newsletter.leaving_token(reader)]))
+    letter = _letter(
+        "newsletter_issue",
+        to=reader.email,
+        subject=issue.subject,
+        about=f"issue-{issue.pk}-customer-{reader.pk}",
+        issue=issue,
+        customer=reader,
+        leave_url=leave_url,
+    )
+    # Mail programs show a button for it.
+    letter.extra_headers["List-Unsubscribe"] = f"<{leave_url}>"
+    return letter
+
+
+def export_ready(export: Export) -> EmailMultiAlternatives:
+    return _letter(
+        "export_ready",
+        to=export.email,
+        subject=f"Your export of orders, {export.first_day} to {export.last_day}",
+        about=f"export-{export.pk}",
+        export=export,
+        file_url=_absolute(reverse("staff_export_file", args=[export.pk, exports.token(export)])),
+        days=exports.LINK_LIFE.days,
+    )
+
+
+def stalled(stall: Stall) -> EmailMultiAlternatives:
+    return _letter(
+        "order_stalled",
+        to=settings.OPERATORS_EMAIL,
+        subject=f"Order {stall.order.number} stands still",
+        about=f"{stall.order.number}-{stall.step.replace(' ', '-')}",
+        stall=stall,
+        order=stall.order,
+        admin_url=_absolute(reverse("admin:orders_order_change", args=[stall.order_id])),
     )
 
 

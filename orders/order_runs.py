@@ -9,7 +9,7 @@ from uuid import UUID
 from django.urls import reverse
 
 from jobs.models import JobRun
-from jobs.models.runs import RunState
+from jobs.models.runs import PENDING_STATES, RunState
 from orders.models import Order, OrderRun
 
 # Asked by the shop, asked by those, asked by these: the shop's jobs go no deeper.
@@ -41,6 +41,7 @@ class RunLine:
     attempts: int
     max_attempts: int
     url: str
+    id: UUID
 
     @property
     def is_dead(self) -> bool:
@@ -50,6 +51,11 @@ class RunLine:
     def is_given_up(self) -> bool:
         """Whether somebody, or the job itself, has ended it without success."""
         return self.state in (RunState.DISCARDED, RunState.CANCELLED)
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether it has not ended."""
+        return self.state in PENDING_STATES
 
     @property
     def is_retrying(self) -> bool:
@@ -96,4 +102,5 @@ def _line(run: JobRun) -> RunLine:
         attempts=run.attempts,
         max_attempts=run.max_attempts,
         url=reverse("admin:jobs_jobrun_change", args=[run.pk]),
+        id=run.pk,
     )

@@ -53,6 +53,7 @@ DOORS = (
     "jobs",
     "jobs.batches",
     "jobs.circuits",
+    "jobs.dead",
     "jobs.effects",
     "jobs.emails",
     "jobs.iterators",

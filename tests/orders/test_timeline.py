@@ -1,5 +1,7 @@
 """What an order's page says of an order, as a table."""
 
+import uuid
+
 import pytest
 from django.utils import timezone
 
@@ -61,5 +63,12 @@ def _order(**facts) -> Order:
 
 def _run(state: str) -> RunLine:
     return RunLine(
-        job="charge_order", queue="critical", state=state, tone="working", attempts=3, max_attempts=10, url="/"
+        job="charge_order",
+        queue="critical",
+        state=state,
+        tone="working",
+        attempts=3,
+        max_attempts=10,
+        url="/",
+        id=uuid.uuid4(),
     )
