@@ -14,6 +14,7 @@ from jobs.admin.markers import EffectAdmin, SentEmailAdmin
 from jobs.admin.recovery_rules import RecoveryRuleAdmin
 from jobs.admin.runs import RunAdmin
 from jobs.admin.schedules import ScheduleAdmin
+from jobs.admin.workflows import WorkflowAdmin
 from jobs.models import (
     AuditEntry,
     Batch,
@@ -27,12 +28,14 @@ from jobs.models import (
     RecoveryRule,
     Schedule,
     SentEmail,
+    Workflow,
 )
 
 admin.site.register(JobRun, RunAdmin)
 admin.site.register(DeadJob, DeadJobAdmin)
 admin.site.register(FailureCause, FailureCauseAdmin)
 admin.site.register(Batch, BatchAdmin)
+admin.site.register(Workflow, WorkflowAdmin)
 admin.site.register(BulkAction, BulkActionAdmin)
 admin.site.register(RecoveryRule, RecoveryRuleAdmin)
 admin.site.register(Schedule, ScheduleAdmin)

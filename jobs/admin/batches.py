@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
@@ -11,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.formats import number_format
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -20,7 +22,7 @@ from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.keyset import COUNT_CAP, capped_counts, key_or_none, page_of
 from jobs.batches import Progress
-from jobs.models import AuditEntry, Batch, BatchSlice, JobRun, RunState
+from jobs.models import AuditEntry, Batch, BatchSlice, JobRun, RunState, Workflow, WorkflowStep
 from jobs.models.batches import BatchState
 from jobs.models.runs import PENDING_STATES
 
@@ -29,16 +31,30 @@ SHOWN_AUDIT = 20
 # A tree is shown so deep and with so many branches, and says so when there are more.
 SHOWN_DEPTH = 4
 SHOWN_NESTED = 100
-_EVENTS = (("death", "on_death"), ("complete", "on_complete"), ("success", "on_success"))
+_EVENTS = {
+    "death": gettext_lazy("when one dies"),
+    "complete": gettext_lazy("when all have ended"),
+    "success": gettext_lazy("when all have succeeded"),
+}
 
 
 @dataclass(frozen=True)
 class Callback:
-    """What is enqueued when something happened to a batch, and when it was."""
+    """A job that is enqueued when something happens, and when it was."""
 
-    event: str
+    when: str | Promise
     job: str
-    told_at: Any
+    told_at: datetime | None
+
+
+def callbacks_of(row: Batch | Workflow, events: Mapping[str, str | Promise]) -> list[Callback]:
+    """The callbacks of a row for these events, in their order. Their arguments may be secret, and are left out."""
+    prepared = {event: getattr(row, f"on_{event}") for event in events}
+    return [
+        Callback(when, prepared[event].get("job", ""), getattr(row, f"{event}_told_at", None))
+        for event, when in events.items()
+        if prepared[event]
+    ]
 
 
 @dataclass
@@ -72,8 +88,7 @@ class Shown:
 
     @property
     def callbacks(self) -> list[Callback]:
-        found = [(event, getattr(self.batch, name), getattr(self.batch, f"{event}_told_at")) for event, name in _EVENTS]
-        return [Callback(event, prepared.get("job", ""), at) for event, prepared, at in found if prepared]
+        return callbacks_of(self.batch, _EVENTS)
 
     def tree(self) -> Iterator[Shown]:
         """It and all that is shown within it."""
@@ -157,6 +172,9 @@ class BatchAdmin(ConsoleAdmin):
             more_nested=more_nested,
             retries=_retries(tree) if access.may(request, access.REQUEUE) else "",
             actions=acting.offered(request, ACTIONS, batch),
+            step=WorkflowStep.objects.select_related("workflow").filter(batch=pk).first()
+            if batch.workflow_id
+            else None,
             has_parent=batch.parent and JobRun.objects.filter(pk=batch.parent).exists(),
             audit_entries=_audit_of(batch) if access.may(request, access.VIEW_AUDIT) else None,
             **_slices_of(batch),
@@ -201,8 +219,8 @@ def _retries(tree: Shown) -> str:
 
 
 def _rows(asked: Mapping[str, str]) -> QuerySet[Batch]:
-    """Those asked for; with nothing asked for, those that stand within no other."""
-    rows = Batch.objects.all()
+    """Those asked for; with nothing asked for, those that stand within no other. Steps have pages of their own."""
+    rows = Batch.objects.filter(workflow__isnull=True)
     if not asked:
         return rows.filter(within__isnull=True)
     if state := asked.get("state"):
@@ -258,7 +276,8 @@ def _audit_of(batch: Batch) -> list[AuditEntry]:
 
 def _state_counts() -> list[dict[str, Any]]:
     counts = capped_counts(
-        {state.value: Batch.objects.filter(state=state) for state in BatchState}, on=Batch.objects.all()
+        {state.value: Batch.objects.filter(state=state, workflow__isnull=True) for state in BatchState},
+        on=Batch.objects.all(),
     )
     return [
         {"state": state, "count": min(counts[state.value], COUNT_CAP), "more": counts[state.value] > COUNT_CAP}

@@ -23,7 +23,7 @@ from jobs.admin.lane_line import lane_line
 from jobs.admin.run_filter import RunFilter, find_run
 from jobs.admin.timeline import timeline
 from jobs.errors import CircuitOpen, LockHeld
-from jobs.models import AuditEntry, Batch, DeadJob, FailureCause, JobAttempt, JobRun, RunState
+from jobs.models import AuditEntry, Batch, DeadJob, FailureCause, JobAttempt, JobRun, RunState, WorkflowStep
 from jobs.sheets import Sheet
 
 # More would bury what matters; the page says when there is more.
@@ -236,6 +236,7 @@ class RunAdmin(ConsoleAdmin):
             steps=steps[-how_far.SHOWN_STEPS :],
             more_steps=len(steps) > how_far.SHOWN_STEPS,
             may_fuse=access.may(request, access.MANAGE_FUSES),
+            **_belongs_to(run),
             cause=_cause_of(attempts, burials),
             circuit=_circuit_of(run),
             waits_for_another=run.error_class in _WAITS_FOR_ANOTHER,
@@ -277,6 +278,13 @@ class RunAdmin(ConsoleAdmin):
             template="run_act.html",
             shown=lambda run: {"run": run, "burial": _open(run.burials.all())},
         )
+
+
+def _belongs_to(run: JobRun) -> dict[str, Any]:
+    """The batch whose member it is, and the step of a workflow that this batch is."""
+    batch = Batch.objects.filter(pk=run.batch_id).first() if run.batch_id else None
+    steps = WorkflowStep.objects.select_related("workflow")
+    return {"batch": batch, "step": steps.filter(batch=batch).first() if batch and batch.workflow_id else None}
 
 
 def _batch_asked(asked: RunFilter) -> Batch | None:

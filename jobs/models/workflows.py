@@ -83,6 +83,7 @@ class Workflow(models.Model):
         verbose_name_plural = _("workflows")
         ordering = ["-id"]
         default_permissions = ()
+        permissions = [("manage_workflow", "Can retry and skip steps of workflows, and cancel and resume them")]
         indexes = [
             models.Index(fields=["ripe_at"], name="jobs_workflow_ripe", condition=Q(ripe_at__isnull=False)),
             models.Index(fields=["stalls_at"], name="jobs_workflow_stalls", condition=Q(state="running")),

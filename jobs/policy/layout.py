@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-# In pixels: a box holds some 22 letters, and six of them fit a desk's window.
+# In pixels: a box holds some 20 letters, and five of them fit a desk's window, with lines between them.
 BOX_WIDTH, BOX_HEIGHT = 176, 48
 GAP, ROW_GAP, MARGIN = 20, 44, 8
 # What an edge takes of a row that it passes.
 LANE = 12
-MOST_IN_A_ROW = 6
+MOST_IN_A_ROW = 5
 # More than so many change little.
 _SWEEPS = 8
 

@@ -9,6 +9,7 @@ from typing import Any
 from django import template
 from django.template.context import RequestContext
 from django.utils import formats, timezone
+from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -23,6 +24,7 @@ from jobs.models.bulk import BulkState
 from jobs.models.causes import CauseState
 from jobs.models.fuses import FuseAction
 from jobs.models.markers import Marker
+from jobs.models.workflows import StepState, WorkflowState
 from jobs.policy import causes, redaction
 from jobs.policy.rates import rate_in_words
 from jobs.retention import kept_until as kept_for_age_until
@@ -62,6 +64,22 @@ _BATCH_SHAPES = {
     BatchState.SUCCEEDED: ("✓", RunState.SUCCEEDED),
     BatchState.FAILED: ("✕", RunState.DEAD),
     BatchState.CANCELLED: ("⊘", RunState.CANCELLED),
+}
+_WORKFLOW_SHAPES: dict[str, tuple[str, RunState, str | Promise]] = {
+    WorkflowState.RUNNING: ("▶", RunState.RUNNING, WorkflowState.RUNNING.label),
+    WorkflowState.SUCCEEDED: ("✓", RunState.SUCCEEDED, WorkflowState.SUCCEEDED.label),
+    WorkflowState.FAILED: ("✕", RunState.DEAD, WorkflowState.FAILED.label),
+    WorkflowState.CANCELLED: ("⊘", RunState.CANCELLED, WorkflowState.CANCELLED.label),
+    "stalled": ("!", RunState.RETRYING, gettext_lazy("stalled")),
+}
+_STEP_SHAPES = {
+    StepState.WAITING: "…",
+    StepState.RUNNING: "▶",
+    StepState.SUCCEEDED: "✓",
+    StepState.FAILED: "✕",
+    StepState.SKIPPED: "—",
+    StepState.BLOCKED: "■",
+    StepState.CANCELLED: "⊘",
 }
 _FUSE_SHAPES = {FuseAction.HOLD: "‖", FuseAction.SLOW: "◔", FuseAction.DISCARD: "—"}
 _PHASES = {
@@ -154,6 +172,41 @@ def batch_state(value: str) -> SafeString:
         shape,
         state.label,
     )
+
+
+@register.simple_tag
+def workflow_state(value: str) -> SafeString:
+    """Where a workflow is, or that it has stalled, with a shape beside it."""
+    shape, look, word = _WORKFLOW_SHAPES[value]
+    return format_html(
+        '<span class="jobs-state jobs-state-{}"><span aria-hidden="true">{}</span> {}</span>', look.value, shape, word
+    )
+
+
+@register.simple_tag
+def step_state(value: str) -> SafeString:
+    """Where a step of a workflow is, with a shape beside it."""
+    state = StepState(value)
+    return format_html(
+        '<span class="jobs-state jobs-step-{}"><span aria-hidden="true">{}</span> {}</span>',
+        state.value,
+        _STEP_SHAPES[state],
+        state.label,
+    )
+
+
+@register.simple_tag
+def step_shape(value: str) -> str:
+    """The shape that stands beside the state of a step."""
+    return _STEP_SHAPES[StepState(value)]
+
+
+@register.simple_tag
+def took(began: datetime | None, ended: datetime | None) -> str:
+    """How long something took, or has taken so far."""
+    if began is None:
+        return "—"
+    return milliseconds(int(((ended or timezone.now()) - began).total_seconds() * 1000))
 
 
 @register.simple_tag

@@ -12,7 +12,17 @@ import pytest
 
 from jobs import failpoints, signals
 from jobs.conf import Conf
-from jobs.models import AuditEntry, CircuitsAndLocks, Effect, FailureCause, Fuse, JobRun, RecoveryRule, Schedule
+from jobs.models import (
+    AuditEntry,
+    CircuitsAndLocks,
+    Effect,
+    FailureCause,
+    Fuse,
+    JobRun,
+    RecoveryRule,
+    Schedule,
+    Workflow,
+)
 from jobs.models.dead import DeathReason
 from jobs.models.runs import RunState
 from jobs.policy.options import Options
@@ -66,7 +76,17 @@ def test_every_check_is_told() -> None:
 def test_every_permission_is_told() -> None:
     made = {
         f"jobs.{name}"
-        for model in (JobRun, FailureCause, RecoveryRule, AuditEntry, Effect, Fuse, CircuitsAndLocks, Schedule)
+        for model in (
+            JobRun,
+            FailureCause,
+            RecoveryRule,
+            AuditEntry,
+            Effect,
+            Fuse,
+            CircuitsAndLocks,
+            Schedule,
+            Workflow,
+        )
         for name, _ in model._meta.permissions
     }
     assert set(first_column("operations.md", header="permission")) == made

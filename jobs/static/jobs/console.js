@@ -29,6 +29,13 @@
     show();
   };
 
+  /* Whoever has moved a wide table or graph to one side finds it there. */
+  const keepScroll = (part, fresh) => {
+    const before = [...part.querySelectorAll(".jobs-scroll")].map((each) => each.scrollLeft);
+    part.replaceWith(fresh);
+    fresh.querySelectorAll(".jobs-scroll").forEach((each, place) => { each.scrollLeft = before[place] || 0; });
+  };
+
   /* What goes on by itself is asked for again, while somebody looks, until it goes on no more. */
   const refresh = (part) => {
     const seconds = Number(part.dataset.refresh);
@@ -41,7 +48,7 @@
           const page = new DOMParser().parseFromString(await answer.text(), "text/html");
           const fresh = answer.ok && page.getElementById(part.id);
           if (fresh && !fresh.dataset.refresh) return location.reload();
-          if (fresh) { part.replaceWith(fresh); next = fresh; }
+          if (fresh) { keepScroll(part, fresh); next = fresh; }
         } catch { /* The next time may do. */ }
       }
       refresh(next);

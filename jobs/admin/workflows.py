@@ -1,0 +1,368 @@
+"""The pages about workflows: the list, one workflow with its graph and its steps, and what can be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from jobs import workflows
+from jobs.admin import access, acting
+from jobs.admin.acting import Action
+from jobs.admin.batches import callbacks_of
+from jobs.admin.console import ConsoleAdmin, View
+from jobs.admin.graph import drawing
+from jobs.admin.keyset import COUNT_CAP, capped_counts, key_or_none, page_of
+from jobs.models import AuditEntry, JobRun, Workflow, WorkflowStep
+from jobs.models.workflows import Decided, StepState, WorkflowState
+from jobs.policy import references
+from jobs.policy.graph import ANY, END, FAILURE, Node, downstream
+
+SHOWN_AUDIT = 20
+# A larger graph tells nobody anything; its steps are in the table.
+DRAWN_STEPS = 100
+SHOWN_STEPS = 100
+STALLED = "stalled"
+_EVENTS = {
+    "success": gettext_lazy("when it has succeeded"),
+    "failure": gettext_lazy("when it has failed"),
+    "complete": gettext_lazy("when it has ended"),
+    "stall": gettext_lazy("each time it stalls"),
+}
+_DONE = (StepState.SUCCEEDED, StepState.SKIPPED)
+_RETRYABLE = (StepState.SUCCEEDED, StepState.FAILED, StepState.SKIPPED)
+_SKIPPABLE = (StepState.WAITING, StepState.FAILED, StepState.SKIPPED, StepState.BLOCKED)
+
+
+@dataclass
+class Shown:
+    """A workflow as the list shows it: how many of its steps are in which state."""
+
+    workflow: Workflow
+    counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def done(self) -> int:
+        """Steps that need nothing more."""
+        return sum(self.counts.get(state, 0) for state in _DONE)
+
+    @property
+    def is_open(self) -> bool:
+        return self.workflow.state == WorkflowState.RUNNING
+
+    @property
+    def is_stalled(self) -> bool:
+        return self.is_open and self.workflow.stalled_at is not None
+
+    @property
+    def by_state(self) -> list[tuple[str, int]]:
+        return [(state.value, self.counts[state.value]) for state in StepState if self.counts.get(state.value)]
+
+
+@dataclass(frozen=True)
+class ShownStep:
+    """A step as its row shows it: what it waits for, its run where it has a single one, and what can be done."""
+
+    step: WorkflowStep
+    run: JobRun | None
+    actions: list[Action]
+
+    @property
+    def waits_for(self) -> list[tuple[str, str]]:
+        """(step, what is waited for in it) in words."""
+        words = {FAILURE: _("its failure"), END: _("its end")}
+        return [(name, words.get(wanted, "")) for name, wanted in self.step.after]
+
+    @property
+    def needs_any(self) -> bool:
+        return self.step.needs == ANY and len(self.step.after) > 1
+
+    @property
+    def conditions(self) -> list[str]:
+        return [references.in_words(condition) for condition in self.step.when]
+
+    @property
+    def anchor(self) -> str:
+        return _anchor(self.step)
+
+
+def _fits_resuming(workflow: Workflow) -> bool:
+    return bool(workflow.cancelled_at or workflow.trouble or workflow.stalled_at)
+
+
+def _fits_retrying(step: WorkflowStep) -> bool:
+    return step.workflow.cancelled_at is None and step.state in _RETRYABLE
+
+
+def _fits_skipping(step: WorkflowStep) -> bool:
+    return step.workflow.cancelled_at is None and step.decided != Decided.PASSED and step.state in _SKIPPABLE
+
+
+ACTIONS = acting.named(
+    Action(
+        name="resume",
+        recorded="resume workflow",
+        permission=access.WORKFLOWS,
+        label=gettext_lazy("Resume"),
+        verb=workflows.resume,
+        done=gettext_lazy("Resumed: it goes on where it was."),
+        question=gettext_lazy("Go on with this workflow?"),
+        consequence=gettext_lazy(
+            "What was cancelled with it begins anew; what stalled or is in trouble is looked at now. "
+            "What has succeeded stays."
+        ),
+        button=gettext_lazy("Resume the workflow"),
+        fits=_fits_resuming,
+    ),
+    Action(
+        name="cancel",
+        recorded="cancel workflow",
+        permission=access.WORKFLOWS,
+        label=gettext_lazy("Cancel"),
+        verb=workflows.cancel,
+        done=gettext_lazy("Cancelled: nothing more of it begins, and what runs is being stopped."),
+        question=gettext_lazy("Cancel this workflow?"),
+        consequence=gettext_lazy(
+            "No further step begins, runs that wait are taken back, and those that run are stopped. "
+            "What has been done is not undone. It can be resumed later."
+        ),
+        button=gettext_lazy("Cancel the workflow"),
+        destroys=True,
+        fits=lambda workflow: workflow.state == WorkflowState.RUNNING,
+    ),
+)
+STEP_ACTIONS = acting.named(
+    Action(
+        name="retry",
+        recorded="retry step",
+        permission=access.WORKFLOWS,
+        label=gettext_lazy("Retry from here"),
+        verb=lambda step, **who: workflows.retry_from(step.workflow, step.name, **who),
+        done=lambda step: _('"%(step)s" is done anew, and what comes after it follows.') % {"step": step.name},
+        question=lambda step: _('Retry from "%(step)s"?') % {"step": step.name},
+        consequence=gettext_lazy(
+            "Its dead runs get a new life, and those that succeeded stay; without dead ones it is done anew, also when "
+            "it has succeeded. All that comes after it begins anew when its turn comes."
+        ),
+        button=gettext_lazy("Retry from this step"),
+        wants_why=True,
+        fits=_fits_retrying,
+    ),
+    Action(
+        name="skip",
+        recorded="skip step",
+        permission=access.WORKFLOWS,
+        label=gettext_lazy("Skip"),
+        verb=lambda step, **who: workflows.skip(step.workflow, step.name, **who),
+        done=lambda step: _('"%(step)s" is skipped: those after it go on.') % {"step": step.name},
+        question=lambda step: _('Skip "%(step)s"?') % {"step": step.name},
+        consequence=gettext_lazy(
+            "Its work stays undone, and its dead runs are discarded. Those after it go on as if it had succeeded, and "
+            "get nothing for its result."
+        ),
+        button=gettext_lazy("Skip the step"),
+        destroys=True,
+        fits=_fits_skipping,
+    ),
+)
+
+
+class WorkflowAdmin(ConsoleAdmin):
+    """Workflows: how far each is, what has stalled, what each step waits for."""
+
+    def routes(self) -> Iterable[tuple[str, View, str, bool]]:
+        return [
+            ("", self.list_page, "changelist", False),
+            ("<int:pk>/", self.workflow_page, "change", False),
+            ("<int:pk>/<slug:name>/", self.action_page, "act", True),
+            ("<int:pk>/step/<int:step>/<slug:name>/", self.step_page, "act_on_step", True),
+        ]
+
+    def list_page(self, request: HttpRequest) -> HttpResponse:
+        asked = {name: text for name in ("state", "name") if (text := request.GET.get(name, "").strip()[:200])}
+        page = page_of(
+            _rows(asked),
+            older=key_or_none(request.GET.get("older"), int),
+            newer=key_or_none(request.GET.get("newer"), int),
+        )
+        rows = _shown(page.rows)
+        return self.page(
+            request,
+            "workflows.html",
+            title=_("Workflows"),
+            asked=asked,
+            page=page,
+            rows=rows,
+            is_live=any(each.is_open for each in rows),
+            states=_state_counts(),
+        )
+
+    def workflow_page(self, request: HttpRequest, pk: int) -> HttpResponse:
+        workflow = _workflow(pk)
+        steps = _steps(workflow, request)
+        (shown,) = _shown([workflow])
+        run_of = _single_runs(steps.shown)
+        return self.page(
+            request,
+            "workflow.html",
+            title=_("Workflow %(number)s") % {"number": workflow.pk},
+            workflow=workflow,
+            shown=shown,
+            drawing=drawing(steps.shown, _addresses(steps.shown, run_of)) if steps.is_all else None,
+            steps=[
+                ShownStep(step, run_of.get(step.batch_id), acting.offered(request, STEP_ACTIONS, step))
+                for step in steps.shown
+            ],
+            selection=steps,
+            callbacks=callbacks_of(workflow, _EVENTS),
+            has_parent=workflow.parent and JobRun.objects.filter(pk=workflow.parent).exists(),
+            actions=acting.offered(request, ACTIONS, workflow),
+            may_act=access.may(request, access.WORKFLOWS),
+            audit_entries=_audit_of(workflow, steps.shown) if access.may(request, access.VIEW_AUDIT) else None,
+        )
+
+    def action_page(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
+        return acting.act(
+            self,
+            request,
+            ACTIONS.get(name),
+            lambda: _workflow(pk),
+            target=f"workflow {pk}",
+            back=_address(pk),
+            template="workflow_act.html",
+            shown=lambda workflow: {"workflow": workflow, "counts": _shown([workflow])[0].by_state},
+        )
+
+    def step_page(self, request: HttpRequest, pk: int, step: int, name: str) -> HttpResponse:
+        return acting.act(
+            self,
+            request,
+            STEP_ACTIONS.get(name),
+            lambda: _step(pk, step),
+            target=_target(pk, WorkflowStep.objects.filter(pk=key_or_none(str(step), int)).only("name").first()),
+            back=_address(pk),
+            template="workflow_act.html",
+            shown=lambda found: {"workflow": found.workflow, "step": found, "after_it": _after_it(found)},
+        )
+
+
+@dataclass(frozen=True)
+class StepSelection:
+    """The steps that a page shows: all of them, or so many from a place on, perhaps of one state."""
+
+    shown: list[WorkflowStep]
+    is_all: bool
+    state: str = ""
+    next_place: int | None = None
+
+
+def _rows(asked: Mapping[str, str]) -> QuerySet[Workflow]:
+    rows = Workflow.objects.all()
+    if state := asked.get("state"):
+        rows = (
+            rows.filter(stalled_at__isnull=False, state=WorkflowState.RUNNING)
+            if state == STALLED
+            else rows.filter(state=state)
+        )
+    return rows.filter(name__icontains=asked["name"]) if "name" in asked else rows
+
+
+def _shown(found: Sequence[Workflow]) -> list[Shown]:
+    """Workflows with their counts of steps, in one query for any number of them."""
+    counted = WorkflowStep.objects.filter(workflow__in=[workflow.pk for workflow in found]).order_by()
+    shown = {workflow.pk: Shown(workflow) for workflow in found}
+    for pk, state, count in counted.values_list("workflow", "state").annotate(Count("pk")):
+        shown[pk].counts[state] = count
+    return list(shown.values())
+
+
+def _workflow(pk: int) -> Workflow:
+    return get_object_or_404(Workflow, pk=key_or_none(str(pk), int))
+
+
+def _step(workflow: int, pk: int) -> WorkflowStep:
+    rows = WorkflowStep.objects.select_related("workflow", "batch").filter(workflow=key_or_none(str(workflow), int))
+    return get_object_or_404(rows, pk=key_or_none(str(pk), int))
+
+
+def _steps(workflow: Workflow, request: HttpRequest) -> StepSelection:
+    state = request.GET.get("state", "")
+    first = key_or_none(request.GET.get("from"), int) or 0
+    rows = workflow.steps.select_related("batch").order_by("place").filter(place__gte=first)
+    if state in StepState.values:
+        rows = rows.filter(state=state)
+    found = list(rows[: SHOWN_STEPS + 1])
+    for step in found:
+        # Its row is here already.
+        step.workflow = workflow
+    is_narrowed = bool(first) or state in StepState.values
+    return StepSelection(
+        found[:SHOWN_STEPS],
+        is_all=not is_narrowed and len(found) <= DRAWN_STEPS,
+        state=state,
+        next_place=found[SHOWN_STEPS].place if len(found) > SHOWN_STEPS else None,
+    )
+
+
+def _single_runs(steps: Sequence[WorkflowStep]) -> dict[int | None, JobRun]:
+    """By its batch, the run of each step that has a single one."""
+    batches = [step.batch_id for step in steps if step.batch_id and step.size == 1]
+    rows = JobRun.objects.filter(batch__in=batches).only("pk", "batch", "state", "result", "run_ms").order_by("-pk")
+    # The first that was asked for; a run may have added others to the batch.
+    return {run.batch_id: run for run in rows}
+
+
+def _addresses(steps: Sequence[WorkflowStep], run_of: Mapping[int | None, JobRun]) -> dict[int, str]:
+    """Where a step's box leads: to its run, to its runs where there are many, else to its row in the table."""
+    return {step.pk: _step_address(step, run_of.get(step.batch_id)) for step in steps}
+
+
+def _step_address(step: WorkflowStep, run: JobRun | None) -> str:
+    if run is not None:
+        return reverse("admin:jobs_jobrun_change", args=[run.pk])
+    if step.batch_id:
+        return reverse("admin:jobs_batch_change", args=[step.batch_id])
+    return f"#{_anchor(step)}"
+
+
+def _anchor(step: WorkflowStep) -> str:
+    return f"jobs-step-{step.pk}"
+
+
+def _address(pk: int) -> str:
+    return reverse("admin:jobs_workflow_change", args=[pk])
+
+
+def _target(pk: int, step: WorkflowStep | None) -> str:
+    """What the audit calls a step."""
+    return f"workflow {pk} {step.name}" if step else f"workflow {pk}"
+
+
+def _audit_of(workflow: Workflow, steps: Sequence[WorkflowStep]) -> list[AuditEntry]:
+    targets = [f"workflow {workflow.pk}", *(_target(workflow.pk, step) for step in steps)]
+    return list(AuditEntry.objects.filter(target__in=targets).order_by("-pk")[:SHOWN_AUDIT])
+
+
+def _after_it(step: WorkflowStep) -> list[str]:
+    """The steps that come after this one, however far."""
+    rows = WorkflowStep.objects.filter(workflow=step.workflow_id).order_by("place").values_list("name", "after")
+    nodes = [Node(name, [(before, wanted) for before, wanted in after]) for name, after in rows]
+    return [name for name in downstream(nodes, [step.name]) if name != step.name]
+
+
+def _state_counts() -> list[dict[str, Any]]:
+    rows = {state.value: Workflow.objects.filter(state=state) for state in WorkflowState}
+    rows[STALLED] = Workflow.objects.filter(state=WorkflowState.RUNNING, stalled_at__isnull=False)
+    counts = capped_counts(rows, on=Workflow.objects.all())
+    return [{"name": name, "count": min(count, COUNT_CAP), "more": count > COUNT_CAP} for name, count in counts.items()]
