@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from django.db import connections, router, transaction
+from django.db import IntegrityError, connections, router, transaction
 from django.utils import timezone
 
 from jobs import audit, conf, markers, outbox, registry
@@ -71,18 +71,29 @@ class StoredSteps:
         return _result_of(markers.persisted(JobStep, lambda: self._keep(name, facts)))
 
     def _take_atomically(self, name: str, call: Callable[[], Any]) -> Any:
+        if (done := self._rows(name).first()) is not None:
+            return _result_of(done)
         started = time.monotonic()
         with transaction.atomic(using=router.db_for_write(JobStep)):
-            # First the row: an attempt that is at the same step waits at it for our commit.
-            step, is_ours = self._rows(name).get_or_create(
-                run_id=self._run_id, name=name, defaults=self._facts(started)
-            )
-            if is_ours:
-                text = _dumped(name, _plain(name, call()))
-                for fact, value in {**self._facts(started), "result": json.loads(text)}.items():
-                    setattr(step, fact, value)
-                step.save()
-        return _result_of(step)
+            # First the row: an attempt that is at the same step waits here for our commit, and then finds it.
+            step = self._begun(name)
+            if step is None:
+                return _result_of(self._rows(name).get())
+            result = json.loads(_dumped(name, _plain(name, call())))
+            for fact, value in {**self._facts(started), "result": result}.items():
+                setattr(step, fact, value)
+            step.save()
+        return result
+
+    def _begun(self, name: str) -> JobStep | None:
+        """The step's row, made now; None where there is one."""
+        using = router.db_for_write(JobStep)
+        try:
+            with transaction.atomic(using=using):
+                facts = self._facts(time.monotonic())
+                return JobStep.objects.using(using).create(run_id=self._run_id, name=name, **facts)
+        except IntegrityError:
+            return None
 
     def _keep(self, name: str, facts: dict[str, Any]) -> JobStep:
         step, is_first = self._rows(name).get_or_create(run_id=self._run_id, name=name, defaults=facts)

@@ -71,10 +71,14 @@ PROGRESS_FIELDS = ("done", "total", "message", "unit", "reported_at")
 
 def progress(row: JobRun, said: Progress) -> JobProgress:
     """The row of how far a run was at the end of an attempt."""
-    # PostgreSQL's texts hold no NUL.
-    words = {"message": said.message.replace("\x00", ""), "unit": said.unit.replace("\x00", "")}
     at = moment(1000 * said.at)
+    words = {"message": _storable(said.message), "unit": _storable(said.unit)}
     return JobProgress(run=row, done=said.done, total=said.total, reported_at=at, **words)
+
+
+def _storable(text: str) -> str:
+    """A text as PostgreSQL takes it: without NUL and halves of characters."""
+    return text.replace("\x00", "").encode(errors="replace").decode()
 
 
 def burial(row: JobRun, data: dict[str, Any], died_at: datetime) -> DeadJob:

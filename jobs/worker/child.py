@@ -37,7 +37,7 @@ from jobs.worker.hand import Hand
 from jobs.worker.options import WorkerOptions
 from jobs.worker.pulse import Pulse
 from jobs.worker.registration import Registration
-from jobs.worker.reporting import Telling
+from jobs.worker.telling import Telling
 from jobs.worker.threads import Running
 
 logger = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class Child:
         if not self._is_over():
             self._wait(next_limit)
         self._announce()
-        self._telling.tell(running.claim for running in self._hand.at_work())
+        self._telling.tell(self._hand.at_work)
 
     def _exchange(self) -> None:
         """Settle and claim."""

@@ -19,7 +19,7 @@ from jobs.policy.fingerprint import Failure
 from jobs.policy.outcome import Fused, Outcome, Postponed, Returned, Stopped
 from jobs.policy.retry import WAITING, Bury, Discard, Retry, RetryPolicy, Verdict, counts
 from jobs.registry import Job
-from jobs.worker import bounding, failures, foreign_rows
+from jobs.worker import bounding, failures, foreign_rows, reporting
 
 logger = logging.getLogger(__name__)
 
@@ -94,8 +94,8 @@ def _ending(
     entry["attempts"] = claim.attempt - (not counts(outcome, verdict))
     entry["run_ms"] = run_ms
     entry["crashes"] = crashes
-    if said := claim.fields.get("progress"):
-        entry["progress"] = said
+    if text := reporting.said(claim):
+        entry["progress"] = text
     if isinstance(outcome, Stopped):
         entry["reason"] = f"stopped by {outcome.actor}: {outcome.reason}".removesuffix(": ")
     if isinstance(outcome, Fused):

@@ -92,6 +92,7 @@ def test_a_person_s_stop_comes_between_two_items(workers: Workers, count: int, p
     run = sample.plod.enqueue(count, pause)
     workers.start("--concurrency", "2")
     wait_until(lambda: run.state == "running" and lines(workers) > 2, seconds=30, what="the first item")
+    wait_until(lambda: progress.of(run.row()), seconds=15, what="its first word of how far it is")
     runs.stop(run.row(), actor="ann", reason="enough")
     wait_until(lambda: run.state == "cancelled", seconds=15, what="the end")
     begun, done = (
@@ -99,6 +100,9 @@ def test_a_person_s_stop_comes_between_two_items(workers: Workers, count: int, p
     )
     assert begun == done
     assert len(done) < count
+    told = progress.of(run.row())
+    assert told is not None
+    assert (told.done, told.total) == (len(done), count)
 
 
 def killed(workers: Workers, run: Run, *, when: Callable[[], bool]) -> None:

@@ -18,8 +18,9 @@ from jobs.models.pruning import delete_in_chunks
 from jobs.policy.progress import Progress, read
 from jobs.registry import Job
 from jobs.testing import drain, inline
-from jobs.worker import lifecycle, reporting
-from jobs.worker.reporting import Telling
+from jobs.worker import lifecycle, reporting, telling
+from jobs.worker.telling import Telling
+from jobs.worker.threads import Running
 from tests.engine import OTHER, WORKER, a_run, claim, hash_of, work_off
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -45,6 +46,11 @@ def says(make_job: Callable[..., Job[..., Any]]) -> Says:
         return make_job(say, **({"retry": AT_ONCE} | options))
 
     return make
+
+
+def at_work(claims: Sequence[Claim]) -> Callable[[], list[Running]]:
+    """What a child's threads run."""
+    return lambda: [Running(claim, 0.0) for claim in claims]
 
 
 def shown(run: Any) -> str:
@@ -88,7 +94,7 @@ def test_it_does_not_go_back_when_the_next_attempt_begins_anew(says: Says) -> No
     (second,) = claim_due()
     assert read(second.fields["progress"]) is not None
     lifecycle.attempt(second, worker=WORKER.name)
-    assert "7,10" in second.fields["progress"]
+    assert "7,10" in str(reporting.said(second))
 
 
 def claim_due() -> list[Claim]:
@@ -118,7 +124,7 @@ def test_a_killed_process_leaves_what_it_had_told(says: Says) -> None:
     run = says([(4, 10)], []).enqueue()
     claimed = claim()[0]
     lifecycle.outcome_of(claimed, worker=WORKER.name)
-    Telling().tell([claimed])
+    Telling().tell(at_work([claimed]))
     assert shown(run) == "4 of 10 (40 %)"
     # As the supervisor finds what the process held.
     from jobs.broker.claim import held_by
@@ -149,7 +155,7 @@ class Told:
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> Told:
-    monkeypatch.setattr(reporting, "_TOLD_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(telling, "_TOLD_EVERY_SECONDS", 0.0)
     return Told(monkeypatch)
 
 
@@ -162,14 +168,14 @@ def a_claim(make_job: Callable[..., Job[..., Any]], count: int = 1) -> list[Clai
 
 def test_the_child_tells_of_all_its_runs_at_once_and_of_each_change_once(make_job, told: Told) -> None:
     first, second, silent = a_claim(make_job, 3)
-    telling = Telling()
-    telling.tell([first, second, silent])
+    teller = Telling()
+    teller.tell(at_work([first, second, silent]))
     for one in (first, second):
         reporting.Reporter(one).report(1, 2, "", unit="", anew=False)
-    telling.tell([first, second, silent])
-    telling.tell([first, second, silent])
+    teller.tell(at_work([first, second, silent]))
+    teller.tell(at_work([first, second, silent]))
     reporting.Reporter(first).report(2, 2, "", unit="", anew=False)
-    telling.tell([first, second, silent])
+    teller.tell(at_work([first, second, silent]))
     assert [len(texts) for texts in told.sent] == [2, 1]
     assert hash_of(first.run_id)["progress"].startswith("[2,2,")
     assert "progress" not in hash_of(silent.run_id)
@@ -178,22 +184,22 @@ def test_the_child_tells_of_all_its_runs_at_once_and_of_each_change_once(make_jo
 def test_it_tells_at_most_once_a_second(make_job, monkeypatch: pytest.MonkeyPatch) -> None:
     told = Told(monkeypatch)
     (claimed,) = a_claim(make_job)
-    telling = Telling()
+    teller = Telling()
     for number in range(5):
         reporting.Reporter(claimed).report(number, 5, "", unit="", anew=False)
-        telling.tell([claimed])
+        teller.tell(at_work([claimed]))
     assert len(told.sent) == 1
 
 
 def test_while_redis_is_away_nothing_fails_and_the_latest_is_told_afterwards(make_job, told: Told) -> None:
     (claimed,) = a_claim(make_job)
-    telling = Telling()
+    teller = Telling()
     told.is_away = True
     for number in (1, 2):
         reporting.Reporter(claimed).report(number, 5, "", unit="", anew=False)
-        telling.tell([claimed])
+        teller.tell(at_work([claimed]))
     told.is_away = False
-    telling.tell([claimed])
+    teller.tell(at_work([claimed]))
     assert hash_of(claimed.run_id)["progress"].startswith("[2,5,")
 
 
@@ -203,7 +209,7 @@ def test_who_was_robbed_does_not_tell(make_job, told: Told) -> None:
     claim(worker=OTHER)
     reporting.Reporter(claimed).report(1, 5, "", unit="", anew=False)
     client().hset(f"rq:job:{claimed.run_id}", "claimed_ms", int(claimed.claimed_ms) + 1)
-    Telling().tell([claimed])
+    Telling().tell(at_work([claimed]))
     assert "progress" not in hash_of(claimed.run_id)
 
 
@@ -211,9 +217,9 @@ def test_secrets_in_the_message_are_masked_and_long_ones_cut(make_job) -> None:
     (claimed,) = a_claim(make_job)
     reporter = reporting.Reporter(claimed)
     reporter.report(1, None, "token=abcdef123", unit="rows", anew=False)
-    assert "abcdef" not in claimed.fields["progress"]
+    assert "abcdef" not in str(reporting.said(claimed))
     reporter.report(1, None, "x" * 500, unit="rows", anew=False)
-    kept = read(claimed.fields["progress"])
+    kept = read(str(reporting.said(claimed)))
     assert kept is not None
     assert (len(kept.message), kept.unit) == (200, "rows")
 
@@ -226,6 +232,14 @@ def test_what_is_no_progress_is_refused(make_job, bad: tuple[Any, ...]) -> None:
     refusing.enqueue()
     (settlement,) = work_off()
     assert settlement.entry["error_class"].endswith(BadOptions.__name__)
+
+
+def test_a_message_that_no_database_holds_does_not_cost_the_run_its_end(says: Says) -> None:
+    run = says([(1, 2, "half \ud800 and \x00 nothing")]).enqueue()
+    work_off()
+    kept = progress.of(run.row())
+    assert kept is not None
+    assert (run.state, kept.message) == ("succeeded", "half ? and  nothing")
 
 
 def test_a_damaged_hash_is_passed_over(says: Says) -> None:
@@ -265,7 +279,7 @@ def test_a_run_without_a_row_shows_it_while_it_lives(says: Says) -> None:
     says([(1, 2)], durable=False).enqueue()
     (claimed,) = claim()
     lifecycle.outcome_of(claimed, worker=WORKER.name)
-    Telling().tell([claimed])
+    Telling().tell(at_work([claimed]))
     assert broker.of([claimed.run_id])[claimed.run_id].done == 1
 
 

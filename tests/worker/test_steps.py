@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import transaction
+from django.db import connections, transaction
 
 from jobs import RetryPolicy, current_run, dead, fixed, steps
 from jobs.broker.connection import client
@@ -16,6 +18,7 @@ from jobs.errors import ArgumentsNotJSON, BadOptions, HandBackJob, JobsError, St
 from jobs.models import AuditEntry, DeadJob, JobRun, JobStep
 from jobs.models.pruning import delete_in_chunks
 from jobs.registry import Job
+from jobs.steps import StoredSteps
 from jobs.testing import drain, inline
 from jobs.worker import lifecycle
 from tests.engine import WORKER, a_run, claim, work_off
@@ -229,6 +232,34 @@ def test_who_comes_second_with_a_step_is_given_the_first_result(make_job: Callab
     run = make_job(race).enqueue()
     work_off()
     assert run.result == "theirs"
+
+
+def test_of_two_attempts_that_come_to_an_atomic_step_at_once_one_does_it(
+    make_job: Callable[..., Job[..., Any]],
+) -> None:
+    begun, calls, given = threading.Event(), [], []
+
+    def write() -> str:
+        calls.append(begun.set())
+        # The other one has come to the row by then, or comes to it later: it may not do it either way.
+        time.sleep(0.2)
+        return "done"
+
+    make_job(lambda: None).enqueue()
+    (claimed,) = claim()
+
+    def attempt(*, wait: bool) -> None:
+        if wait:
+            begun.wait(10)
+        given.append(StoredSteps(claimed).take("write", write, atomic=True))
+        connections.close_all()
+
+    threads = [threading.Thread(target=attempt, kwargs={"wait": wait}) for wait in (False, True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert (len(calls), given) == (1, ["done", "done"])
 
 
 def refused(job: Job[..., Any]) -> str:
