@@ -109,6 +109,13 @@ def _cause(visitor: Visitor, site: Site) -> None:
     visitor.follow("orders.charge_order")
 
 
+def _schedule_misspelt(visitor: Visitor, site: Site) -> None:
+    visitor.open("/admin/jobs/schedule/add/?name=weekly&job=orders.send_welcome_email")
+    visitor.page.get_by_label("Cron expression").fill("0 25 * * *")
+    visitor.page.get_by_label("Time zone").fill("Europe/Berln")
+    visitor.press("Preview")
+
+
 def _payload(visitor: Visitor, site: Site) -> None:
     visitor.open(f"{site.dead_run}payload/")
     visitor.press("Show the payload")
@@ -182,6 +189,9 @@ SIGHTS = [
     Sight("fuses", OPERATOR, _at("/admin/jobs/fuse/")),
     Sight("fuse-add", OPERATOR, _at("/admin/jobs/fuse/add/?job=orders.charge_order&length=2h&where=order_id%3D17")),
     Sight("fuse-misspelt", OPERATOR, _at("/admin/jobs/fuse/add/?job=orders.charge_order&where=order%3D17")),
+    Sight("schedules", OPERATOR, _at("/admin/jobs/schedule/")),
+    Sight("schedule-add", OPERATOR, _at("/admin/jobs/schedule/add/?job=orders.send_welcome_email")),
+    Sight("schedule-misspelt", OPERATOR, _schedule_misspelt),
     Sight("effects", OPERATOR, _at("/admin/jobs/effect/")),
     Sight("emails", OPERATOR, _at("/admin/jobs/sentemail/")),
     Sight("audit", OPERATOR, _at(AUDIT)),
