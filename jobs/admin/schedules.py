@@ -19,7 +19,7 @@ from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.redis_now import answers
 from jobs.admin.schedule_actions import ACTIONS, IN_LIST, LIST, ONE
 from jobs.models import AuditEntry, Schedule, ScheduleEdit
-from jobs.schedules import rows, standing
+from jobs.schedules import looking, rows, standing
 
 PAGE_SIZE = 50
 SHOWN_TICKS = 20
@@ -70,6 +70,7 @@ class ScheduleAdmin(ConsoleAdmin):
             after=some[PAGE_SIZE - 1].name if len(some) > PAGE_SIZE else "",
             offered={one.pk: acting.offered(request, IN_LIST, one) for one in some},
             may_edit=access.may(request, access.EDIT_SCHEDULE),
+            without_row=looking.without_row(),
             is_down=not answers(),
         )
 

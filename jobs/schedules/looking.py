@@ -136,6 +136,13 @@ def findings() -> list[Finding]:
     return found
 
 
+def without_row() -> list[str]:
+    """The schedules that this code declares and of which there is no row yet, by name."""
+    declared = timetable.declared()
+    there = set(Schedule.objects.filter(by_code=True, name__in=declared).values_list("name", flat=True))
+    return [name for name in declared if name not in there]
+
+
 def _line(schedule: Schedule, facts: _Facts, language: str) -> Line:
     last = facts.last.get(schedule.pk)
     run = facts.runs.get(last.run) if last and last.run else None

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from jobs import schedules
+from jobs import cron, registry, schedules, timetable
 from jobs.admin import redis_now
 from jobs.errors import BrokerUnavailable
 from jobs.models import AuditEntry, JobRun, Schedule, ScheduleEdit, ScheduleTick
@@ -36,6 +36,12 @@ FORM = {
 @pytest.fixture(autouse=True)
 def forget_redis(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_now, "_away_until", 0.0)
+
+
+@pytest.fixture(autouse=True)
+def empty_timetable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other tests and the docs declare stays out."""
+    monkeypatch.setattr(timetable, "_timetable", {})
 
 
 @pytest.fixture
@@ -174,6 +180,15 @@ def test_each_way_to_stand_is_said_and_found(viewer: Client, shown: str, word: s
         assert re.search(r"by bob until .+ in 1 h : they &lt;i&gt;move&lt;/i&gt; \(since", page)
 
 
+def test_what_the_code_declares_and_has_no_row_is_said(viewer: Client) -> None:
+    cron("0 3 * * *", name="to come", arguments=ARGUMENTS)(registry.get("tests.sample.add"))
+    assert "no row follows it yet: to come." in text_of(viewer.get(LIST))
+    from_code(a_schedule("to <b>come</b>"))
+    assert "no row follows it yet: to come." in text_of(viewer.get(LIST))
+    Schedule.objects.update(name="to come")
+    assert "no row follows it yet" not in text_of(viewer.get(LIST))
+
+
 def test_schedules_are_found_by_name_and_job_and_come_in_pages(viewer: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.admin.schedules.PAGE_SIZE", 2)
     for name in "abc":
@@ -264,7 +279,7 @@ def test_the_pages_make_the_same_few_queries_for_any_number(
             run = a_run("succeeded")
             due = now - timedelta(hours=hour)
             ScheduleTick.objects.create(schedule=schedule, due_at=due, ticked_at=now, state="asked", run=run.pk)
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(12):
         viewer.get(LIST)
     with django_assert_max_num_queries(14):
         operator.get(one(schedule))
