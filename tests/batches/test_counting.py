@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from jobs import DiscardJob, RetryPolicy, batches, dead, discards, fixed, job, runs
+from jobs import DiscardJob, RetryPolicy, batches, dead, discards, fixed, job, recorder, runs
+from jobs.batches import folding
+from jobs.broker import journal
+from jobs.broker.settle import settle
 from jobs.errors import BadArguments, BadOptions, UnknownJob
 from jobs.models import Batch, BatchSlice, DeadJob, JobRun
+from jobs.recorder import storing
 from jobs.registry import Placed, Placing, Prepared
 from jobs.testing import drain
-from tests.engine import make_job
+from jobs.worker import lifecycle
+from tests.engine import WORKER, claim, make_job
 
 __all__ = ["make_job"]
 
@@ -133,6 +139,56 @@ def test_members_are_added_with_their_rows_and_lock_no_batch(work, tell):
     add(batch, work, *["work"] * 1500)
     assert list(BatchSlice.objects.order_by("pk").values_list("members", flat=True)) == [1000, 500]
     assert counts(batch)[1] == 0
+
+
+def test_what_is_told_twice_is_counted_once(work, tell):
+    batch = made(tell)
+    add(batch, work, "work", "work", "discard", "fail")
+    for attempt in [lifecycle.attempt(claimed, worker=WORKER.name) for claimed in claim(4)]:
+        settle(WORKER, [attempt])
+    after = recorder.position()
+    told = journal.read(after, most=500)
+    recorder.record_all()
+    expected = counts(batch)
+    assert expected[2:] == (2, 0, 1, 0)
+    with transaction.atomic():
+        storing._write(told)
+    assert counts(batch) == expected
+    # As a second recorder, which read what the first has stored meanwhile.
+    with pytest.raises(storing.CursorMoved):
+        storing._store(told, after=after)
+    assert counts(batch) == expected
+
+
+def test_a_batch_is_changed_once_in_a_transaction_of_the_recorder(work, tell):
+    batch = made(tell)
+    add(batch, work, "work", "work", "discard")
+    for attempt in [lifecycle.attempt(claimed, worker=WORKER.name) for claimed in claim(3)]:
+        settle(WORKER, [attempt])
+    with CaptureQueriesContext(connection) as asked:
+        recorder.record_all()
+    assert len([query for query in asked if query["sql"].startswith('UPDATE "jobs_batch"')]) == 1
+    assert counts(batch)[2:] == (2, 0, 1, 0)
+
+
+def test_what_is_rolled_back_is_not_counted(work, tell):
+    batch = made(tell)
+    add(batch, work, "work")
+    with suppress(ZeroDivisionError), transaction.atomic():
+        runs.cancel(JobRun.objects.get(), actor="test")
+        assert counts(batch)[5] == 1
+        raise ZeroDivisionError
+    assert counts(batch)[5] == 0
+
+
+def test_many_one_by_one_are_folded(work, tell, monkeypatch):
+    monkeypatch.setattr(folding, "_AT_ONCE", 2)
+    batch = made(tell)
+    for _ in range(5):
+        add(batch, work, "work")
+    seal(batch)
+    batches.follow()
+    assert counts(batch)[:2] == ("running", 5)
 
 
 def test_a_run_without_a_row_is_no_member(make_job, tell):

@@ -29,6 +29,7 @@ from jobs import (
     RetryPolicy,
     Unique,
     at_once,
+    batches,
     current_run,
     effects,
     exponential,
@@ -38,6 +39,7 @@ from jobs import (
     job,
     per_window,
 )
+from jobs.batches import EndedBatch
 from jobs.circuits import Circuit
 from jobs.emails import send_once
 from jobs.iterators import items_of
@@ -456,3 +458,33 @@ def tell_support(failed: FailedRun) -> None:
 @job(expires=timedelta(minutes=10), expired=Discard)
 def send_login_code(customer_id: int) -> None:
     note(f"code {customer_id}")
+
+
+# Members of a batch, which fill it themselves.
+
+
+def hundreds(count: int, cursor: int | None) -> Iterator[tuple[int, range]]:
+    yield from ((first + 100, range(first, min(first + 100, count))) for first in range(cursor or 0, count, 100))
+
+
+@job(iterates=hundreds, retry=RetryPolicy(attempts=50, backoff=QUICK))
+def fill_batch(numbers: range, count: int) -> None:
+    """Add the numbers to the current batch, the even ones on another queue."""
+    around = batches.current()
+    assert around is not None
+    for queue, some in (("low", numbers[::2]), ("default", numbers[1::2])):
+        around.enqueue_many(member.using(queue=queue), [(number,) for number in some], once=f"{queue} {numbers[0]}")
+
+
+@job(retry=RetryPolicy(attempts=50, backoff=QUICK, rules={Refused: Bury}))
+def member(number: int) -> None:
+    if number % 50 == 7:
+        raise Refused(f"{number} is malformed")
+    if number % 50 == 8:
+        raise DiscardJob
+    note(f"member {number}")
+
+
+@job(queue="critical", retry=20)
+def note_batch(ended: EndedBatch) -> None:
+    note(f"{ended['event']} {ended['name']} {ended['total']}")
