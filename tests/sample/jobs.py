@@ -391,6 +391,24 @@ def ring(number: int) -> None:
         time.sleep(0.02)
 
 
+# Members of a large batch, and those whom its end is told to.
+
+
+@job(retry=1, fuse=None)
+def belong(number: int) -> None:
+    """Three of a hundred are dead while the file `healed` is not beside the ledger, and two have nothing to do."""
+    note(f"member {number}")
+    if number % 100 < 3 and not Path(os.environ["SAMPLE_LEDGER"]).with_name("healed").exists():
+        raise Refused(f"no {number}")
+    if 3 <= number % 100 < 5:
+        raise DiscardJob("nothing to do")
+
+
+@job
+def hear(event: str) -> None:
+    note(f"heard {event}")
+
+
 # What is bad in the story that we exist to prevent.
 
 

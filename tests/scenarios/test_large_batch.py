@@ -1,0 +1,112 @@
+"""A large batch on two queues while whatever can die dies: every count is exact, and each end is told once.
+
+`STORY_MEMBERS=100000 STORY_KILLS=10 pytest tests/scenarios/test_large_batch.py` is the size that we promise.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from jobs import batches
+from jobs.models import Batch, JobRun
+from tests.scenarios.workers import ROOT, Workers, children_of, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+
+MEMBERS = int(os.environ.get("STORY_MEMBERS", "1200"))
+KILLS = int(os.environ.get("STORY_KILLS", "4"))
+# A worker records some 1,000 a second on a slow machine; what a kill costs comes on top.
+PATIENCE = 60 + KILLS * 20 + MEMBERS / 100
+KEY = "large"
+
+
+def begin_filling(workers: Workers) -> subprocess.Popen[str]:
+    """A process that fills the batch and then says how much memory that took."""
+    command = [sys.executable, "-m", "tests.scenarios.filling", KEY, str(MEMBERS)]
+    return subprocess.Popen(command, cwd=ROOT, env=workers.environment(), stdout=subprocess.PIPE, text=True)
+
+
+def the_batch() -> Batch:
+    return Batch.objects.get(key=KEY)
+
+
+def ended() -> int:
+    return sum(Batch.objects.filter(key=KEY).values_list("succeeded", "dead", "discarded").first() or (0,))
+
+
+def expected(*remainders: int) -> int:
+    """How many members have one of these remainders by 100."""
+    return sum(len(range(remainder, MEMBERS, 100)) for remainder in remainders)
+
+
+def heard() -> Counter[str]:
+    """The runs that tell of an end, by what they tell."""
+    rows = JobRun.objects.filter(name="tests.sample.hear", batch=None).values_list("payload", flat=True)
+    return Counter(args[0] for args, _named in rows if args != ["begin"])
+
+
+def of_members() -> Counter[str]:
+    return Counter(JobRun.objects.filter(name="tests.sample.belong").values_list("state", flat=True))
+
+
+class Deaths:
+    """Kills one process after the other: children, recording processes, whole workers."""
+
+    def __init__(self, workers: Workers, *, count: int) -> None:
+        self._workers = workers
+        self._dice = random.Random(count)
+        self._supervisors = [self._start() for _ in range(count)]
+
+    def strike(self, turn: int) -> None:
+        place = self._dice.randrange(len(self._supervisors))
+        supervisor = self._supervisors[place]
+        victims = children_of(supervisor.pid)
+        if turn % 3 == 2:
+            # The whole worker, with all its processes, as a host that goes away.
+            for pid in [supervisor.pid, *victims]:
+                os.kill(pid, signal.SIGKILL)
+            supervisor.wait()
+            self._supervisors[place] = self._start()
+        elif victims:
+            # The first is a child and the second records, or the other way round after a kill.
+            os.kill(victims[turn % len(victims)], signal.SIGKILL)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return self._workers.start("--concurrency", "4", queues=("default", "low"), SAMPLE_LEASE="5")
+
+
+def test_under_kills_every_count_is_exact_and_each_end_is_told_once(workers: Workers) -> None:
+    filling = begin_filling(workers)
+    deaths = Deaths(workers, count=2)
+    for turn in range(KILLS):
+        done = MEMBERS * (turn + 1) // (KILLS + 2)
+        wait_until(lambda done=done: ended() >= done, seconds=PATIENCE, what=f"{done} members to end")
+        deaths.strike(turn)
+    wait_until(lambda: the_batch().state == "failed", seconds=PATIENCE, what="the batch to end")
+    # The filling process waited for nobody, and kept nothing.
+    took, _none = filling.communicate(timeout=60)
+    assert float(took) < 50, f"{took.strip()} MB above idle"
+
+    batch = the_batch()
+    assert batch.total == MEMBERS
+    assert (batch.dead, batch.discarded, batch.cancelled) == (expected(0, 1, 2), expected(3, 4), 0)
+    assert batch.succeeded == MEMBERS - batch.dead - batch.discarded
+    assert of_members() == {"succeeded": batch.succeeded, "dead": batch.dead, "discarded": batch.discarded}
+    assert batches.check(batch) is None
+    assert heard() == {"death": 1, "complete": 1}
+    assert {f"member {number}" for number in range(MEMBERS)} <= set(workers.ledger())
+
+    # Its failed are retried, once what they failed by is mended: it succeeds, and that is told too.
+    workers.ledger_path.with_name("healed").touch()
+    batches.retry_failed(batch, actor="ann", reason="mended")
+    wait_until(lambda: the_batch().state == "succeeded", seconds=PATIENCE, what="the batch to succeed")
+    assert (the_batch().succeeded, the_batch().dead) == (MEMBERS - batch.discarded, 0)
+    assert batches.check(batch) is None
+    assert heard() == {"death": 1, "complete": 1, "success": 1}
