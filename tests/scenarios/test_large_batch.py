@@ -79,7 +79,7 @@ class Deaths:
             os.kill(victims[turn % len(victims)], signal.SIGKILL)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        return self._workers.start("--concurrency", "4", queues=("default", "low"), SAMPLE_LEASE="5")
+        return self._workers.start("--concurrency", "4", SAMPLE_LEASE="5")
 
 
 def test_under_kills_every_count_is_exact_and_each_end_is_told_once(workers: Workers) -> None:
