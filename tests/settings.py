@@ -23,7 +23,8 @@ JOBS = {
 }
 
 # Removed at the end of the process; a worker that is killed leaves its own to the system.
-MEDIA_ROOT = Path(tempfile.gettempdir()) / f"jobsite-test-media-{os.getpid()}"
-atexit.register(shutil.rmtree, MEDIA_ROOT, ignore_errors=True)
+MEDIA_ROOT = Path(env.str("SAMPLE_MEDIA", f"{tempfile.gettempdir()}/jobsite-test-media-{os.getpid()}"))
+if "SAMPLE_MEDIA" not in os.environ:
+    atexit.register(shutil.rmtree, MEDIA_ROOT, ignore_errors=True)
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -394,7 +394,7 @@ def ring(number: int) -> None:
 # Members of a large batch, and those whom its end is told to.
 
 
-@job(retry=1, fuse=None)
+@job(retry=RetryPolicy(attempts=5, backoff=QUICK, rules={Refused: Bury}), fuse=None)
 def belong(number: int) -> None:
     """Three of a hundred are dead while the file `healed` is not beside the ledger, and two have nothing to do."""
     note(f"member {number}")

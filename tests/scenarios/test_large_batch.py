@@ -10,11 +10,14 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 
 import pytest
+from django.db import transaction
 
 from jobs import batches
+from jobs.broker.connection import client
 from jobs.models import Batch, JobRun
 from tests.scenarios.workers import ROOT, Workers, children_of, wait_until
 
@@ -27,10 +30,11 @@ PATIENCE = 60 + KILLS * 20 + MEMBERS / 100
 KEY = "large"
 
 
-def begin_filling(workers: Workers) -> subprocess.Popen[str]:
+def begin_filling(workers: Workers) -> subprocess.Popen[bytes]:
     """A process that fills the batch and then says how much memory that took."""
     command = [sys.executable, "-m", "tests.scenarios.filling", KEY, str(MEMBERS)]
-    return subprocess.Popen(command, cwd=ROOT, env=workers.environment(), stdout=subprocess.PIPE, text=True)
+    with workers.ledger_path.with_name("filled").open("a") as told:
+        return subprocess.Popen(command, cwd=ROOT, env=workers.environment(), stdout=told)
 
 
 def the_batch() -> Batch:
@@ -54,6 +58,23 @@ def heard() -> Counter[str]:
 
 def of_members() -> Counter[str]:
     return Counter(JobRun.objects.filter(name="tests.sample.belong").values_list("state", flat=True))
+
+
+def server_stands_still() -> None:
+    """The server of Redis answers nobody for five seconds."""
+    pid = client().info("server")["process_id"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        time.sleep(5)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def database_stands_still() -> None:
+    """Nobody else writes a batch for five seconds."""
+    with transaction.atomic():
+        Batch.objects.filter(key=KEY).update(name="A large one")
+        time.sleep(5)
 
 
 class Deaths:
@@ -91,7 +112,8 @@ def test_under_kills_every_count_is_exact_and_each_end_is_told_once(workers: Wor
         deaths.strike(turn)
     wait_until(lambda: the_batch().state == "failed", seconds=PATIENCE, what="the batch to end")
     # The filling process waited for nobody, and kept nothing.
-    took, _none = filling.communicate(timeout=60)
+    assert filling.wait(timeout=60) == 0
+    took = workers.ledger_path.with_name("filled").read_text()
     assert float(took) < 50, f"{took.strip()} MB above idle"
 
     batch = the_batch()
@@ -110,3 +132,30 @@ def test_under_kills_every_count_is_exact_and_each_end_is_told_once(workers: Wor
     assert (the_batch().succeeded, the_batch().dead) == (MEMBERS - batch.discarded, 0)
     assert batches.check(batch) is None
     assert heard() == {"death": 1, "complete": 1, "success": 1}
+
+
+def test_with_its_servers_away_and_its_filling_cut_off_nothing_is_lost_or_told_twice(workers: Workers) -> None:
+    filling = begin_filling(workers)
+    deaths = Deaths(workers, count=2)
+    wait_until(lambda: JobRun.objects.filter(batch__isnull=False).count() >= MEMBERS // 3, seconds=PATIENCE)
+    filling.kill()
+    filling.wait()
+    filling = begin_filling(workers)
+    faults = [
+        client().flushall,
+        server_stands_still,
+        database_stands_still,
+        lambda: deaths.strike(1),
+        client().flushall,
+    ]
+    for turn, fault in enumerate(faults):
+        done = MEMBERS * (turn + 1) // (len(faults) + 1)
+        wait_until(lambda done=done: ended() >= done, seconds=PATIENCE, what=f"{done} members to end")
+        fault()
+    wait_until(lambda: the_batch().state == "failed", seconds=PATIENCE, what="the batch to end")
+    assert filling.wait(timeout=60) == 0
+    batch = the_batch()
+    assert (batch.total, batch.dead, batch.discarded) == (MEMBERS, expected(0, 1, 2), expected(3, 4))
+    assert of_members() == {"succeeded": batch.succeeded, "dead": batch.dead, "discarded": batch.discarded}
+    assert batches.check(batch) is None
+    assert heard() == {"death": 1, "complete": 1}
