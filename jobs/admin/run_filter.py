@@ -18,11 +18,11 @@ from jobs import conf, registry
 from jobs.admin import search
 from jobs.admin.keyset import key_or_none, window_start
 from jobs.errors import did_you_mean
-from jobs.models import JobRun, RunState
+from jobs.models import Batch, JobRun, RunState
 
 # PostgreSQL counts the places of a JSON list in 32 bits.
 _MOST_PLACES = 2**31
-FIELDS = ("q", "state", "queue", "job", "batch", "after", "before")
+FIELDS = ("q", "state", "queue", "job", "batch", "workflow", "after", "before")
 
 
 @dataclass
@@ -72,7 +72,7 @@ class RunFilter:
             self._add(term)
 
     def _read_fields(self) -> None:
-        for name in ("state", "queue", "job", "batch"):
+        for name in ("state", "queue", "job", "batch", "workflow"):
             if value := self.asked.get(name):
                 self._add(search.Term(name, value))
 
@@ -127,6 +127,12 @@ class RunFilter:
         # The members of a batch have an index of their own: what no other serves is looked for among them.
         self.within_batch &= Q(batch=key)
         return Q(batch=key)
+
+    def _by_workflow(self, term: search.Term) -> Q:
+        key = key_or_none(term.value, int)
+        if key is None:
+            self.problems.append(_('"%(value)s" is no number of a workflow.') % {"value": term.value})
+        return Q(batch__in=Batch.objects.filter(workflow=key).values("pk"))
 
     def _one_of(self, text: str, *, known: list[str], what: str, column: str, strict: bool = False) -> Q:
         values = [value for value in text.split(",") if value]
@@ -196,6 +202,7 @@ _READERS: dict[str, Callable[[RunFilter, search.Term], Q]] = {
     "queue": RunFilter._by_queue,
     "job": RunFilter._by_job,
     "batch": RunFilter._by_batch,
+    "workflow": RunFilter._by_workflow,
     "job?": RunFilter._by_word,
     "error": RunFilter._by_error,
     "worker": RunFilter._by_worker,

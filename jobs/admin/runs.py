@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -23,7 +23,7 @@ from jobs.admin.lane_line import lane_line
 from jobs.admin.run_filter import RunFilter, find_run
 from jobs.admin.timeline import timeline
 from jobs.errors import CircuitOpen, LockHeld
-from jobs.models import AuditEntry, Batch, DeadJob, FailureCause, JobAttempt, JobRun, RunState, WorkflowStep
+from jobs.models import AuditEntry, Batch, DeadJob, FailureCause, JobAttempt, JobRun, RunState, Workflow, WorkflowStep
 from jobs.sheets import Sheet
 
 # More would bury what matters; the page says when there is more.
@@ -32,6 +32,7 @@ SHOWN_CHILDREN = 20
 SHOWN_AUDIT = 20
 # The page that shows what these wait for is another one.
 _WAITS_FOR_ANOTHER = {f"{each.__module__}.{each.__qualname__}" for each in (CircuitOpen, LockHeld)}
+Belonging = TypeVar("Belonging", Batch, Workflow)
 # What a row of the list shows; payloads and results may be large.
 _LISTED = (
     "rq_id",
@@ -203,7 +204,8 @@ class RunAdmin(ConsoleAdmin):
             many=many_runs.offered(request, asked) if page.rows else [],
             holders=fuses.holders(page.rows),
             may_fuse=access.may(request, access.MANAGE_FUSES),
-            batch=_batch_asked(asked),
+            batch=_asked_for(Batch, asked.asked.get("batch")),
+            workflow=_asked_for(Workflow, asked.asked.get("workflow")),
             window=WINDOW,
             states=_state_counts(),
             queues=search.offered(conf.queue_names(), asked.asked.get("queue")),
@@ -287,10 +289,10 @@ def _belongs_to(run: JobRun) -> dict[str, Any]:
     return {"batch": batch, "step": steps.filter(batch=batch).first() if batch and batch.workflow_id else None}
 
 
-def _batch_asked(asked: RunFilter) -> Batch | None:
-    """The batch whose members the list is of."""
-    key = key_or_none(asked.asked.get("batch"), int)
-    return Batch.objects.filter(pk=key).only("name").first() if key is not None else None
+def _asked_for(model: type[Belonging], text: str | None) -> Belonging | None:
+    """The batch or workflow whose runs the list is of."""
+    key = key_or_none(text, int)
+    return model._default_manager.filter(pk=key).only("name").first() if key is not None else None
 
 
 def _burial_meant(request: HttpRequest, run: JobRun) -> DeadJob | None:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from jobs import audit
+from jobs.errors import BrokerUnavailable
 from jobs.models import AuditEntry, Batch, Workflow, WorkflowStep
 from jobs.testing import drain
 from jobs.workflows import Flow, failed
@@ -325,6 +326,34 @@ def test_the_pages_need_no_redis(operator: Client, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("redis.client.Redis.execute_command", away)
     monkeypatch.setattr("redis.client.Pipeline.execute", away)
     assert operator.get(LIST).status_code == operator.get(page_of(workflow)).status_code == 200
+
+
+def test_the_runs_of_a_workflow_are_found(viewer: Client) -> None:
+    workflow, runs = an_order(), reverse("admin:jobs_jobrun_changelist")
+    member, other = workflow.steps.get(name="tell").batch.members.get(), a_run("running")
+    for query in (
+        {"workflow": workflow.pk},
+        {"q": f"workflow:{workflow.pk}"},
+        {"workflow": workflow.pk, "state": "running"},
+    ):
+        page = viewer.get(runs, query).content.decode()
+        assert str(member.pk) in page
+        assert str(other.pk) not in page
+    assert "is no number of a workflow" in viewer.get(runs, {"workflow": "order"}).content.decode()
+
+
+def test_while_redis_is_away_a_workflow_that_runs_is_not_cancelled(
+    operator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise BrokerUnavailable("away")
+
+    workflow = a_workflow({"ship": ("running", [])})
+    monkeypatch.setattr("jobs.workflows.operating.runs.stop", away)
+    assert told(operator.post(act_on(workflow, "cancel"), {"reason": "late"})) == ["Nothing was changed. away"]
+    workflow.refresh_from_db()
+    assert workflow.cancelled_at is None
+    assert not AuditEntry.objects.exists()
 
 
 def test_a_run_says_whose_step_it_is(viewer: Client) -> None:
