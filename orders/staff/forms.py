@@ -53,8 +53,8 @@ class IssueForm(forms.Form):
 class ExportForm(forms.Form):
     """The days of an export, both included."""
 
-    first_day = forms.DateField(label="From", widget=forms.DateInput({"type": "date"}))
-    last_day = forms.DateField(label="To", widget=forms.DateInput({"type": "date"}))
+    first_day = forms.DateField(label="From", widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"))
+    last_day = forms.DateField(label="To", widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"))
     email = forms.EmailField(label="Mail the link to", max_length=254)
 
     def clean(self) -> dict[str, Any]:

@@ -232,6 +232,13 @@ def test_staff_ask_for_an_export_and_see_how_far_it_is(exporter: Client, mailbox
     assert "Fetch the file" in page
 
 
+def test_the_form_begins_with_days_as_browsers_take_them(exporter: Client) -> None:
+    page = exporter.get(reverse("staff_exports")).content.decode()
+    assert (
+        len(re.findall(r'type="date"[^>]* value="\d{4}-\d\d-\d\d"|value="\d{4}-\d\d-\d\d"[^>]* type="date"', page)) == 2
+    )
+
+
 @pytest.mark.parametrize(
     ("first", "last", "words"),
     [("2026-05-02", "2026-05-01", "not be before"), ("2020-01-01", "2026-05-01", "At most 366"), ("", "x", "required")],
