@@ -45,13 +45,16 @@ class Callback:
     when: str | Promise
     job: str
     told_at: datetime | None
+    # Whether it may still be enqueued without anybody's doing.
+    is_ahead: bool
 
 
 def callbacks_of(row: Batch | Workflow, events: Mapping[str, str | Promise]) -> list[Callback]:
     """The callbacks of a row for these events, in their order. Their arguments may be secret, and are left out."""
+    is_ahead = row.ended_at is None or bool(row.trouble)
     prepared = {event: getattr(row, f"on_{event}") for event in events}
     return [
-        Callback(when, prepared[event].get("job", ""), getattr(row, f"{event}_told_at", None))
+        Callback(when, prepared[event].get("job", ""), getattr(row, f"{event}_told_at", None), is_ahead)
         for event, when in events.items()
         if prepared[event]
     ]

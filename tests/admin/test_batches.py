@@ -137,6 +137,13 @@ def test_the_page_tells_callbacks_and_never_their_arguments(
     assert "may&lt;" in page
 
 
+def test_what_will_not_be_told_any_more_is_said_so(viewer: Client) -> None:
+    batch = a_batch(state="succeeded", total=4, ended_at=timezone.now(), on_death=prepared("shop.look"))
+    assert "not enqueued" in viewer.get(page_of(batch)).content.decode()
+    Batch.objects.update(trouble="on_death cannot be enqueued")
+    assert "not yet" in viewer.get(page_of(batch)).content.decode()
+
+
 def test_who_may_see_the_audit_sees_that_of_the_batch(operator: Client, viewer: Client) -> None:
     batch = a_batch()
     audit.record(actor="ann", action="cancel batch", target=f"batch {batch.pk}", reason="wrong letter")
