@@ -32,10 +32,14 @@ class TimedOut:
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A deploy or a stop ended the attempt; it is nobody's fault. The run waits for `seconds` before the next."""
+    """A deploy or a stop ended the attempt; it is nobody's fault. The run waits for `seconds` before the next.
+
+    `slice_over` says that it was the end of its time slice, as there may be thousands in a run.
+    """
 
     name: ClassVar[str] = "interrupted"
     seconds: float = 0.0
+    slice_over: bool = False
 
 
 @dataclass(frozen=True)

@@ -153,8 +153,8 @@ def _settled(row: JobRun, entry: Entry, batch: _Batch) -> None:
     if (said := progress.read(data.get("progress"))) is not None:
         batch.progress[row.pk] = rows.progress(row, said)
     _count(row, data, facts, batch.minutes, ended_ms=entry.at_ms)
-    # A run that waits for something is looked at again and again: once is enough to tell.
-    if verdict != "done" and not seen_before:
+    # A run that waits for something is looked at again and again: once is enough to tell. Of slices not even that.
+    if verdict != "done" and not seen_before and not data.get("slice_over"):
         _failed(row, data, batch, ended_at=ended_at, next_at=next_at)
     batch.callbacks += [(data["token"], one) for one in callbacks.due(row, data, at=ended_at)]
     if row.state in ENDED_STATES:

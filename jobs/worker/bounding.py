@@ -19,7 +19,8 @@ _GOES_ON = Retry | UNCOUNTED
 
 def expired(claim: Claim) -> Expired | None:
     """How an attempt ends that must not begin any more."""
-    if not claim.fields.get("bounds"):
+    # Who has done some of its items goes on, and does not start.
+    if not claim.fields.get("bounds") or claim.fields.get("checkpoint"):
         return None
     of_run = _bounds(claim)
     if not of_run.is_over(now_ms=claim.claimed_ms):

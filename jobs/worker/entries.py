@@ -16,7 +16,7 @@ from jobs.errors import BadArguments, DiscardJob, RetryLater
 from jobs.policy import arguments as job_arguments
 from jobs.policy import ids, redaction
 from jobs.policy.fingerprint import Failure
-from jobs.policy.outcome import Fused, Outcome, Postponed, Returned, Stopped
+from jobs.policy.outcome import Fused, Interrupted, Outcome, Postponed, Returned, Stopped
 from jobs.policy.retry import WAITING, Bury, Discard, Retry, RetryPolicy, Verdict, counts
 from jobs.registry import Job
 from jobs.worker import bounding, failures, foreign_rows, reporting
@@ -98,6 +98,8 @@ def _ending(
         entry["progress"] = text
     if isinstance(outcome, Stopped):
         entry["reason"] = f"stopped by {outcome.actor}: {outcome.reason}".removesuffix(": ")
+    if isinstance(outcome, Interrupted) and outcome.slice_over:
+        entry["slice_over"] = True
     if isinstance(outcome, Fused):
         entry["reason"] = f"discarded by fuse {outcome.fuse}"
     if isinstance(verdict, Bury):

@@ -126,8 +126,10 @@ def _perform(run: CurrentRun) -> Outcome:
             return Returned(chain()(run) if run.circuit is None else _through_circuit(run, run.circuit))
     except JobTimedOut as error:
         return TimedOut(JobTimedOut(f"it ran longer than {run.timeout:g} s").with_traceback(error.__traceback__))
-    except HandBackJob as error:
-        return Interrupted(0.0 if stopping.is_ending() else getattr(error, "seconds", _HAND_BACK_WAIT_SECONDS))
+    except iteration.SliceOver as over:
+        return Interrupted(0.0 if stopping.is_ending() else over.seconds, slice_over=True)
+    except HandBackJob:
+        return Interrupted(0.0 if stopping.is_ending() else _HAND_BACK_WAIT_SECONDS)
     except PutOffJob as error:
         return Postponed(error, error.seconds)
     # A job that calls sys.exit() ends itself, not the worker.

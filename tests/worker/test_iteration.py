@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -16,7 +17,7 @@ from jobs.broker.connection import client
 from jobs.broker.settle import settle
 from jobs.checkpoints import Checkpoint, StoredKeeper
 from jobs.errors import ArgumentsNotJSON, BadOptions, BrokerUnavailable, HandBackJob, JobTimedOut
-from jobs.models import DeadJob, JobCheckpoint
+from jobs.models import DeadJob, JobAttempt, JobCheckpoint
 from jobs.registry import Job
 from jobs.testing import drain, inline
 from jobs.worker import item_count, iteration, lifecycle, stopping
@@ -137,6 +138,16 @@ def test_a_slice_is_half_of_a_short_time_limit(make_job, monkeypatch):
     assert (walk.items, settlement.where) == ([1, 2], "later")
 
 
+def test_of_time_slices_no_rows_are_left_as_there_may_be_thousands(make_job):
+    walk = Walk(make_job, time_slice=timedelta(microseconds=1))
+    run = walk.job.enqueue()
+    work_off()
+    assert (run.state, walk.items) == ("scheduled", [1])
+    drain(due=True)
+    assert run.state == "succeeded"
+    assert not JobAttempt.objects.exists()
+
+
 def test_after_its_time_slice_a_run_stands_behind_what_waits(make_job):
     others: list[int] = []
     other = make_job(others.append, name="tests.other")
@@ -149,6 +160,14 @@ def test_after_its_time_slice_a_run_stands_behind_what_waits(make_job):
     drain(due=True)
     assert seen == [1, 2]
     assert walk.items == [1, 2, 3, 4, 5]
+
+
+def test_a_run_that_has_begun_goes_on_when_it_has_expired(make_job):
+    walk = Walk(make_job, time_slice=timedelta(microseconds=1), expires=timedelta(milliseconds=150))
+    walk.at[1] = lambda: time.sleep(0.2)
+    run = walk.job.enqueue()
+    drain(due=True)
+    assert (run.state, walk.items) == ("succeeded", [1, 2, 3, 4, 5])
 
 
 def pause_after(make_job: Callable[..., Job[..., Any]], monkeypatch: pytest.MonkeyPatch, length: timedelta) -> float:
