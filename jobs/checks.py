@@ -11,10 +11,11 @@ from django.conf import settings
 from django.core import checks
 from django.utils.module_loading import import_string
 
-from jobs import conf, registry
+from jobs import conf, registry, timetable
 from jobs.broker import inspect, stock
-from jobs.errors import BrokerUnavailable, did_you_mean
+from jobs.errors import BadSchedule, BrokerUnavailable, did_you_mean
 from jobs.policy import limits
+from jobs.policy.scheduling import Terms
 
 _JSON = "rq.serializers.JSONSerializer"
 _ADDRESS = "redis://127.0.0.1:6379/0"
@@ -42,6 +43,7 @@ def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
         *_apps(),
         *_classes(),
         *_callbacks(),
+        *_schedules(),
     ]
 
 
@@ -201,18 +203,45 @@ def _callbacks() -> Iterator[checks.CheckMessage]:
             hint = f"Name a registered job.{did_you_mean(name, _nearest_names(name))}"
             yield checks.Error(f'{place} names "{name}", which is no job.', hint=hint, id="jobs.E010")
         elif problem := _unfit_as_callback(known):
-            hint = "Take one argument, a dict of what failed: def tell(failed: FailedRun)."
+            hint = "Take one argument, a dict of what happened: def tell(failed: FailedRun), or LateTick for on_late."
             yield checks.Error(f"{place} names {known.name}, which {problem}.", hint=hint, id="jobs.E010")
 
 
+def _schedules() -> Iterator[checks.CheckMessage]:
+    known = conf.queue_names()
+    try:
+        declared = timetable.declared()
+    except BadSchedule as error:
+        hint = "Give each @cron its timezone, or correct TIME_ZONE."
+        yield checks.Error(f"The schedules of the code cannot be: {error}", hint=hint, id="jobs.E012")
+        return
+    for name, terms in declared.items():
+        if terms.queue and known and terms.queue not in known:
+            hint = f"Add it to RQ_QUEUES, or change its @cron.{did_you_mean(terms.queue, known)}"
+            words = f'The schedule {name} sends its runs to the queue "{terms.queue}", which is not there.'
+            yield checks.Error(words, hint=hint, id="jobs.E012")
+
+
+def _timetable() -> dict[str, Terms]:
+    """The schedules of the code, none where they cannot be."""
+    try:
+        return timetable.declared()
+    except BadSchedule:
+        return {}
+
+
 def _named_callbacks() -> Iterator[tuple[str, str]]:
-    for key, option in (("ON_DEATH", "on_death"), ("ON_FAILURE", "on_failure")):
+    for key in ("ON_DEATH", "ON_FAILURE", "ON_LATE"):
         project_wide = getattr(conf.get(), key)
         if project_wide and conf.KINDS[key].fits(project_wide):
             yield f'JOBS["{key}"]', project_wide
+    for option in ("on_death", "on_failure"):
         for name in registry.names():
             if own := getattr(registry.get(name).options, option):
                 yield f"{option} of the job {name}", own
+    for name, terms in _timetable().items():
+        if terms.on_late:
+            yield f"on_late of the schedule {name}", terms.on_late
 
 
 def _nearest_names(name: str) -> list[str]:

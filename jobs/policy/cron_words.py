@@ -54,9 +54,9 @@ def in_words(expression: str, language: str = "en") -> str:
     # Kept from the import of `jobs`, as what reads the fields is.
     from cron_descriptor import ExpressionDescriptor, FormatException, Options
 
-    options = Options()
-    options.use_24hour_time_format = True
-    options.locale_code = next((one for one in _LOCALES if one[:2] == language[:2].lower()), _LOCALES[0])
+    locale = next((one for one in _LOCALES if one[:2] == language[:2].lower()), _LOCALES[0])
+    # It warns where neither it nor the system is told of one.
+    options = Options(locale_code=locale, use_24hour_time_format=True)
     # It knows the last day of a month by a large letter only.
     fields = fields_of(expression).upper()
     try:

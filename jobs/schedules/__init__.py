@@ -22,7 +22,7 @@ from jobs.schedules.looking import (
     upcoming,
 )
 from jobs.schedules.operating import add, edit, pause, remove, resume, revert, run_now
-from jobs.schedules.rows import shown_arguments, shown_terms, terms_of
+from jobs.schedules.rows import shown_arguments, shown_terms, terms_of, terms_said
 from jobs.schedules.syncing import ALIVE_SECONDS, follow_code, sync
 from jobs.schedules.ticking import tick
 
@@ -51,6 +51,7 @@ __all__ = [
     "shown_terms",
     "sync",
     "terms_of",
+    "terms_said",
     "tick",
     "upcoming",
 ]

@@ -17,7 +17,7 @@ from jobs.models.schedules import TickState
 from jobs.policy.cron import Cron
 from jobs.policy.cron_words import DueTime, due_times, in_words
 from jobs.policy.scheduling import FIELDS
-from jobs.schedules import lateness, operating, rows
+from jobs.schedules import lateness, rows
 from jobs.schedules.asking import late_seconds
 from jobs.schedules.operating import NOT_IN_CODE
 
@@ -100,9 +100,7 @@ def drift(schedule: Schedule) -> list[Drift]:
     if not schedule.by_code or schedule.code is None:
         return []
     told = []
-    code, row = (
-        rows.shown_terms(terms, schedule.job) for terms in (schedule.code, operating.terms_of_anyhow(schedule))
-    )
+    code, row = (rows.shown_terms(terms, schedule.job) for terms in (schedule.code, rows.terms_said(schedule)))
     for name in FIELDS:
         if schedule.code.get(name) != getattr(schedule, name):
             edited = schedule.edited.get(name, {})

@@ -23,7 +23,7 @@ from jobs.models import Schedule, ScheduleEdit, ScheduleTick
 from jobs.policy.redaction import mask_text
 from jobs.policy.scheduling import FIELDS, Terms, changed, differences
 from jobs.schedules import asking, rows
-from jobs.schedules.rows import note, said, terms_of
+from jobs.schedules.rows import note, said, terms_of, terms_said
 
 _LONGEST_NAME = 200
 # A page that has been open for longer is not about a second click.
@@ -162,7 +162,7 @@ def remove(schedule: Schedule, *, actor: str, reason: str, address: str = "") ->
         row = rows.lock(schedule)
         if row.by_code and row.left_code_at is None:
             raise NotRemovable(f"The code declares the schedule {row.name}. Remove its @cron there, or pause it here.")
-        before = said(terms_of_anyhow(row), FIELDS)
+        before = said(terms_said(row), FIELDS)
         note(row, "remove", before=before, after={}, actor=actor, reason=reason, address=address, history=False)
         row.delete()
 
@@ -194,11 +194,6 @@ CODE = "the code"
 NOT_IN_CODE = "not in the code any more"
 
 
-def terms_of_anyhow(schedule: Schedule) -> dict[str, Any]:
-    """What the row says, also where it cannot be."""
-    return {name: getattr(schedule, name) for name in FIELDS}
-
-
 def latest_by_hand(schedule: Schedule, *, now: datetime) -> ScheduleTick | None:
     """The tick of who ran it by hand last, within the last hour."""
     lately = ScheduleTick.objects.filter(schedule=schedule, due_at__gt=now - _LATELY)
@@ -223,7 +218,7 @@ def _pause(row: Schedule, *, by: str, reason: str, until: datetime | None, now: 
 def _change(
     row: Schedule, changes: Mapping[str, Any], action: str, *, actor: str, reason: str, address: str
 ) -> ScheduleEdit | None:
-    before = terms_of_anyhow(row)
+    before = terms_said(row)
     terms = changed(_blank(before | dict(changes)), {**before, **changes})
     if row.by_code and terms.job != row.job:
         raise BadSchedule(f"The code declares the schedule {row.name} for {row.job}: its job cannot be changed here.")

@@ -27,7 +27,12 @@ INSTANT = timedelta(microseconds=1)
 
 def terms_of(schedule: Schedule) -> Terms:
     """What the row says. Raises `BadSchedule` for what cannot be here, as a time zone that this system lacks."""
-    return Terms(**{name: getattr(schedule, name) for name in FIELDS})
+    return Terms(**terms_said(schedule))
+
+
+def terms_said(schedule: Schedule) -> dict[str, Any]:
+    """What the row says, also where it cannot be here."""
+    return {name: getattr(schedule, name) for name in FIELDS}
 
 
 def lock(schedule: Schedule, *, revision: int | None = None) -> Schedule:

@@ -8,7 +8,7 @@ old code once the last process of the new one has been gone for three minutes, o
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from django.db import router, transaction
@@ -60,15 +60,21 @@ def _name() -> str:
 
 def _say_alive(declared: Mapping[str, Terms], now: datetime, *, anew: bool = False) -> ScheduleCode:
     digest = scheduling.digest(declared)
-    facts = {"release": conf.release()[:100], "declared_at": now, "seen_at": now}
     # Who waits for this lock sees below what was applied meanwhile.
-    list(ScheduleCode.objects.select_for_update().order_by("pk"))
+    there = list(ScheduleCode.objects.select_for_update().order_by("pk"))
+    latest = _after([one.declared_at for one in there], now)
+    facts = {"release": conf.release()[:100], "declared_at": latest, "seen_at": now}
     mine, created = ScheduleCode.objects.get_or_create(digest=digest, defaults=facts)
     if not created:
         mine.seen_at, mine.release = now, conf.release()[:100]
-        mine.declared_at = now if anew else mine.declared_at
+        mine.declared_at = latest if anew else mine.declared_at
         mine.save()
     return mine
+
+
+def _after(times: Iterable[datetime | None], now: datetime) -> datetime:
+    """Now, or just after the last of these: the clocks of two hosts differ."""
+    return max([now, *(time + rows.INSTANT for time in times if time is not None)])
 
 
 def _follow(mine: ScheduleCode, declared: Mapping[str, Terms], *, now: datetime, actor: str) -> list[str]:
@@ -80,7 +86,7 @@ def _follow(mine: ScheduleCode, declared: Mapping[str, Terms], *, now: datetime,
     for row in there.values():
         if row.by_code and row.left_code_at is None and row.name not in declared:
             told.append(_leave(row, now=now, actor=actor))
-    mine.applied_at = now
+    mine.applied_at = _after(ScheduleCode.objects.values_list("applied_at", flat=True), now)
     mine.save()
     ScheduleCode.objects.filter(seen_at__lt=now - _FORGOTTEN).delete()
     for words in told:
@@ -99,7 +105,7 @@ def _add(name: str, terms: Terms, *, now: datetime, actor: str) -> str:
 def _follow_one(row: Schedule, terms: Terms, now: datetime, actor: str) -> list[str]:
     told = []
     code = terms.as_json()
-    before = operating.terms_of_anyhow(row)
+    before = rows.terms_said(row)
     if not row.by_code:
         told.append(_adopt(row, code, now))
     names = [name for name in FIELDS if name not in row.edited and before[name] != code[name]]

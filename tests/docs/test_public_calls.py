@@ -25,6 +25,10 @@ CALLS = {
     "jobs.emails": ("send_once",),
     "jobs.fuses": ("add", "lift", "preview"),
     "jobs.locks": ("held", "lock", "release"),
+    "jobs.schedules": (
+        *("add", "edit", "findings", "in_words", "lines", "next_times", "pause", "remove", "resume", "revert"),
+        *("run_now", "sync", "tick", "upcoming"),
+    ),
     "jobs.recovery": ("add", "recover", "remove", "switch"),
 }
 
