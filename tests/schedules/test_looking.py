@@ -40,7 +40,7 @@ def test_the_next_times_say_when_the_clock_is_set() -> None:
     told = schedules.next_times("30 2 * * *", "Europe/Berlin", 3, after=start)
     assert [(one.at.isoformat(), one.note) for one in told] == [
         ("2026-10-24T02:30:00+02:00", ""),
-        ("2026-10-25T02:30:00+02:00", ""),
+        ("2026-10-25T02:30:00+02:00", "the first of two that the clock shows"),
         ("2026-10-26T02:30:00+01:00", "clock back 60 min"),
     ]
     told = schedules.next_times("30 2 * * *", "Australia/Lord_Howe", 2, after=datetime(2026, 10, 3, 0, tzinfo=UTC))
