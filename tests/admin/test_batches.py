@@ -235,7 +235,9 @@ def test_the_failed_are_retried_with_those_of_batches_within(operator: Client) -
     for batch in (outer, inner, None):
         a_dead_job(batch=batch)
     assert f"{DEAD_JOBS}retry/?within={outer.pk}" in operator.get(page_of(outer)).content.decode()
-    assert operator.get(f"{DEAD_JOBS}retry/", {"within": outer.pk}).context["count"] == 2
+    preview = operator.get(f"{DEAD_JOBS}retry/", {"within": outer.pk})
+    assert preview.context["count"] == 2
+    assert "also of what stands within it" in preview.content.decode()
     assert operator.get(f"{DEAD_JOBS}retry/", {"batch": outer.pk}).context["count"] == 1
     assert "also of what stands within it" in operator.get(DEAD_JOBS, {"within": outer.pk}).content.decode()
     for shown in ("discarded", "resolved"):
