@@ -1,14 +1,22 @@
-"""`python -m bench drain | enqueue | pickup | memory | record | faults`. See `bench/README.md`."""
+"""`python -m bench drain | enqueue | pickup | memory | record | batches | faults`. See `bench/README.md`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from bench import drain, enqueue, memory, pickup, record
+from bench import batches, drain, enqueue, memory, pickup, record
 from bench.faults import command as faults
 
-_BENCHES = {"drain": drain, "enqueue": enqueue, "pickup": pickup, "memory": memory, "record": record, "faults": faults}
+_BENCHES = {
+    "drain": drain,
+    "enqueue": enqueue,
+    "pickup": pickup,
+    "memory": memory,
+    "record": record,
+    "batches": batches,
+    "faults": faults,
+}
 
 
 def main() -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
+from collections.abc import Iterator
 from typing import Any
 
 import django
@@ -23,6 +25,8 @@ def main() -> None:
         _in_bulk(rest, options.jobs, options.ms)
     elif options.task == "pickup":
         send(tell.enqueue, options.jobs)
+    elif options.task in ("many", "members"):
+        print(json.dumps(_streamed(rest, options.jobs, in_batch=options.task == "members")))
     elif options.task == "settle":
         recording.settle_all()
     elif options.task == "record":
@@ -38,6 +42,28 @@ def _rates(job: Any, jobs: int) -> dict[str, float]:
         "in_100s_per_s": per_second(jobs, lambda: _in_transactions(job, jobs)),
         "bulk_per_s": per_second(10 * jobs, lambda: _in_bulk(job, 10 * jobs, 0)),
     }
+
+
+def _streamed(job: Any, jobs: int, *, in_batch: bool) -> dict[str, float]:
+    from jobs.batches import batch
+
+    def calls(count: int) -> Iterator[tuple[int]]:
+        return ((0,) for _ in range(count))
+
+    def in_one(count: int) -> None:
+        with batch("bench") as b:
+            b.enqueue_many(job, calls(count))
+
+    fill = in_one if in_batch else lambda count: job.enqueue_many(calls(count))
+    fill(1)
+    before = _peak_mb()
+    rate = per_second(jobs, lambda: fill(jobs))
+    return {"filled_per_s": rate, "grown_mb": _peak_mb() - before}
+
+
+def _peak_mb() -> float:
+    """The most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _one_by_one(job: Any, jobs: int) -> None:
@@ -60,7 +86,7 @@ def _in_bulk(job: Any, jobs: int, ms: int) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    parser.add_argument("task", choices=("fill", "enqueue", "pickup", "settle", "record"))
+    parser.add_argument("task", choices=("fill", "many", "members", "enqueue", "pickup", "settle", "record"))
     parser.add_argument("--jobs", type=int, required=True)
     parser.add_argument("--ms", type=int, default=0)
     parser.add_argument("--not-durable", action="store_true")

@@ -57,6 +57,14 @@ def test_drain_tells_rates_costs_and_round_trips() -> None:
         assert figures.keys() >= {"cpu_us", "commands"}
 
 
+def test_batches_tells_what_members_cost() -> None:
+    told = bench("batches", "--jobs", "500", "--rounds", "1", "--targets", "ours_sqlite")
+    assert set(told["results"]) == {"ours_sqlite", "ours_sqlite, of a batch"}
+    for figures in told["results"].values():
+        assert figures["filled_per_s"] > 0
+        assert figures["cpu_us"] > 0
+
+
 PEERS = {"celery_prefork", "celery_threads", "dramatiq", "huey"}
 
 
