@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from typing import Protocol
 
@@ -145,9 +145,10 @@ def _of_key(batch: Batch) -> Batch | None:
 
 
 def _block(once: str | None) -> AbstractContextManager[object]:
-    using = router.db_for_write(JobRun)
-    # Whoever is refused may go on with the transaction: a key must not stay without its members.
-    return transaction.atomic(using=using, savepoint=once is not None)
+    if once is None and books().is_in_transaction():
+        return nullcontext()
+    # Whoever is refused may go on with their transaction: a key must not stay without its members.
+    return transaction.atomic(using=router.db_for_write(JobRun))
 
 
 def _claim(batch: Batch, key: str) -> bool:

@@ -53,8 +53,10 @@ def _forgotten() -> QuerySet[Batch]:
     since = timezone.now() - FORGOTTEN_AFTER
     recent = BatchSlice.objects.filter(batch=OuterRef("pk"), created_at__gte=since)
     nested = Batch.objects.filter(within=OuterRef("pk"), state=BatchState.FILLING)
-    filling = Batch.objects.filter(state=BatchState.FILLING, sealed_at=None, created_at__lt=since, trouble="")
-    return filling.filter(~Exists(recent), ~Exists(nested)).order_by("pk")[:100]
+    filling = Batch.objects.filter(
+        state=BatchState.FILLING, sealed_at=None, created_at__lt=since, trouble="", workflow=None
+    )
+    return filling.filter(~Exists(recent), ~Exists(nested), trouble="", workflow=None).order_by("pk")[:100]
 
 
 def _see_to_cancelled() -> None:
@@ -68,5 +70,7 @@ def _see_to_cancelled() -> None:
 
 def _prunable() -> QuerySet[Batch]:
     since = timezone.now() - KEPT
-    # How one ended that is within another is asked for as long as that one is there.
-    return Batch.objects.filter(ended_at__lt=since).filter(Q(within=None) | Q(within__ended_at__lt=since))
+    # Those of workflows go with these. How one ended that is within another is asked for as long as that one is there.
+    return Batch.objects.filter(ended_at__lt=since, workflow=None).filter(
+        Q(within=None) | Q(within__ended_at__lt=since)
+    )

@@ -85,6 +85,26 @@ def test_in_a_transaction_all_are_there_or_none(work):
     assert (Batch.objects.count(), BatchSlice.objects.count(), JobRun.objects.count()) == (0, 0, 0)
 
 
+def test_who_is_refused_goes_on_with_the_transaction(work):
+    with transaction.atomic(), batch("Newsletter") as b:
+        with pytest.raises(BadArguments):
+            b.enqueue(work)
+        with pytest.raises(BadArguments):
+            b.enqueue_many(work, [(1,), ()], once="first")
+        assert b.enqueue_many(work, numbers(2), once="first") == 2
+    drain()
+    assert (b.row().state, b.row().total) == ("succeeded", 2)
+
+
+@pytest.mark.django_db
+def test_a_test_that_never_commits_can_fill_too(work):
+    with batch("Newsletter", slice=2) as b:
+        assert b.enqueue_many(work, numbers(3)) == 3
+        with pytest.raises(BadArguments):
+            b.enqueue(work)
+    assert b.pending() == 3
+
+
 def test_slices_are_due_one_after_the_other_whoever_adds_them(work):
     now = timezone.now()
 

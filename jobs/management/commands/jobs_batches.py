@@ -40,7 +40,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(dest="verb", metavar="list | show | cancel | retry")
-        listing = verbs.add_parser("list", help="list those that have not ended; this is what happens without a verb")
+        listing = verbs.add_parser("list", help="list those that have not ended; so it does without a verb")
         listing.add_argument("--all", action="store_true", dest="ended_too", help="those that have ended, too")
         listing.add_argument("--state", choices=BatchState.values, help="only those in this state")
         listing.add_argument("--limit", type=positive, default=20, help="so many at the most, the latest first (20)")
@@ -70,7 +70,7 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=_REFUSED) from error
 
     def _list(self, options: dict[str, Any]) -> None:
-        rows = Batch.objects.order_by("-pk")
+        rows = Batch.objects.filter(workflow=None).order_by("-pk")
         if options.get("state"):
             rows = rows.filter(state=options["state"])
         elif not options.get("ended_too"):
