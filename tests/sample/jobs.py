@@ -409,6 +409,23 @@ def hear(event: str) -> None:
     note(f"heard {event}")
 
 
+# Steps of a large workflow.
+
+
+@job(retry=RetryPolicy(attempts=5, backoff=QUICK, rules={Refused: Bury}), fuse=None)
+def take_step(name: str, how: Literal["well", "at the second try", "with its process", "not"], item: int = 0) -> str:
+    """Do a step of a workflow: well, or in one of the ways in which steps go wrong."""
+    note(f"step {name} {item} {how}")
+    time.sleep(0.02)
+    if how == "not":
+        raise Refused(f"{name} cannot be done")
+    if how == "at the second try" and current_run().attempt == 1:
+        raise ConnectionError("not yet")
+    if how == "with its process" and Path(os.environ["SAMPLE_LEDGER"]).read_text().count(f"step {name} {item} ") == 1:
+        os._exit(9)
+    return name
+
+
 # What is bad in the story that we exist to prevent.
 
 
