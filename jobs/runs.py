@@ -175,7 +175,8 @@ def follow_cancel(rq_id: str) -> int:
 
 
 def stop(run: JobRun, *, actor: str, reason: str = "", address: str = "") -> None:
-    """End a run that is running, for good: its worker raises `JobStopped` in it within about two seconds.
+    """End a run that is running, for good: its worker raises `JobStopped` in it within about two seconds, or lets it
+    finish its item first, for up to ten, where its job iterates.
 
     Only this run ends, and as cancelled. One that returns before is done all the same, and one that waits for its
     retry by then is stopped when it starts. Raises `NotStoppable` when it does not run, `BrokerUnavailable` when Redis

@@ -181,7 +181,8 @@ def test_the_child_tells_of_all_its_runs_at_once_and_of_each_change_once(make_jo
     assert "progress" not in hash_of(silent.run_id)
 
 
-def test_it_tells_at_most_once_a_second(make_job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_tells_no_more_than_now_and_then(make_job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telling, "_TOLD_EVERY_SECONDS", 3600.0)
     told = Told(monkeypatch)
     (claimed,) = a_claim(make_job)
     teller = Telling()
