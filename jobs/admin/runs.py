@@ -24,6 +24,7 @@ from jobs.admin.run_filter import RunFilter, find_run
 from jobs.admin.timeline import timeline
 from jobs.errors import CircuitOpen, LockHeld
 from jobs.models import AuditEntry, Batch, DeadJob, FailureCause, JobAttempt, JobRun, RunState, Workflow, WorkflowStep
+from jobs.models.schedules import ScheduleTick, TickState
 from jobs.sheets import Sheet
 
 # More would bury what matters; the page says when there is more.
@@ -239,6 +240,7 @@ class RunAdmin(ConsoleAdmin):
             more_steps=len(steps) > how_far.SHOWN_STEPS,
             may_fuse=access.may(request, access.MANAGE_FUSES),
             **_belongs_to(run),
+            tick=_tick_of(run),
             cause=_cause_of(attempts, burials),
             circuit=_circuit_of(run),
             waits_for_another=run.error_class in _WAITS_FOR_ANOTHER,
@@ -287,6 +289,12 @@ def _belongs_to(run: JobRun) -> dict[str, Any]:
     batch = Batch.objects.filter(pk=run.batch_id).first() if run.batch_id else None
     steps = WorkflowStep.objects.select_related("workflow")
     return {"batch": batch, "step": steps.filter(batch=batch).first() if batch and batch.workflow_id else None}
+
+
+def _tick_of(run: JobRun) -> ScheduleTick | None:
+    """The due time of a schedule that asked for it."""
+    ticks = ScheduleTick.objects.filter(run=run.pk, state=TickState.ASKED)
+    return ticks.select_related("schedule").first()
 
 
 def _asked_for(model: type[Belonging], text: str | None) -> Belonging | None:

@@ -265,8 +265,8 @@ def test_a_runs_page_makes_few_queries_for_any_number_of_attempts(
         an_attempt(run, number)
     for _number in range(30):
         a_run(parent=run.pk)
-    # Session, user, two for permissions, run, attempts, burials, children, audit, progress, steps.
-    with django_assert_max_num_queries(11):
+    # Session, user, two for permissions, run, attempts, burials, children, audit, progress, steps, schedule.
+    with django_assert_max_num_queries(12):
         operator.get(page(run))
 
 

@@ -230,6 +230,18 @@ def test_one_page_shows_all_there_is_to_know(viewer: Client, assert_strict: Call
     assert "Audit" not in shown
 
 
+def test_a_run_says_which_schedule_asked_for_it(viewer: Client) -> None:
+    schedule, run, now = a_schedule(), a_run("succeeded"), datetime(2026, 3, 28, 1, 30, tzinfo=UTC)
+    page = reverse("admin:jobs_jobrun_change", args=[run.pk])
+    assert "schedule nightly" not in text_of(viewer.get(page))
+    tick = ScheduleTick.objects.create(schedule=schedule, due_at=now, ticked_at=now, state="asked", run=run.pk)
+    answer = viewer.get(page)
+    assert one(schedule) in answer.content.decode()
+    assert "Asked by schedule nightly , due Sat 28 Mar 02:30 CET" in text_of(answer)
+    ScheduleTick.objects.filter(pk=tick.pk).update(by_hand="ann")
+    assert "schedule nightly , run by ann" in text_of(viewer.get(page))
+
+
 def test_a_time_zone_that_this_system_lacks_is_said_and_the_pages_open(viewer: Client) -> None:
     schedule = a_schedule()
     Schedule.objects.update(timezone="Europe/Atlantis")
