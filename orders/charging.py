@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import TypedDict
 
 from django.db import transaction
 from django.utils import timezone
@@ -41,22 +42,30 @@ def open_payment(order: Order, card: str) -> Payment:
         )
 
 
-def charge(order_id: int, *, on_paid: Tell, on_declined: Tell) -> None:
-    """Charge the open payment of an order. No order, or none open (paid, declined): nothing to do.
+class Answer(TypedDict):
+    """What came of an order's latest payment: its outcome, empty where there is none, and its id."""
+
+    outcome: str
+    payment: int | None
+
+
+def _nobody(_id: int) -> None:
+    """Nobody has to be told."""
+
+
+def charge(order_id: int, *, on_paid: Tell = _nobody, on_declined: Tell = _nobody) -> Answer:
+    """Charge the open payment of an order, and say what came of its latest. None open (paid, declined): nothing to do.
 
     That it is paid is told through `on_paid(order_id)` in the transaction that marks it. A declined card is an
     answer, not a failure: it is marked, told through `on_declined(payment_id)`, and not raised. Every other error of
     `payments` is.
     """
     payment = Payment.objects.select_related("order").filter(order=order_id, outcome=PaymentOutcome.OPEN).first()
-    if payment is None:
-        return
-    try:
-        charge = _find_forgotten_charge(payment, timezone.now()) or _ask_gateway(payment)
-    except payments.CardDeclined as error:
-        mark_declined(payment, error.reason, on_declined)
-        return
-    mark_paid(payment, charge.id, on_paid)
+    if payment is not None:
+        _close(payment, on_paid, on_declined)
+    # Read again: the gateway's event may have closed it first.
+    latest = Payment.objects.filter(order=order_id).last()
+    return Answer(outcome=latest.outcome, payment=latest.pk) if latest else Answer(outcome="", payment=None)
 
 
 @transaction.atomic
@@ -92,6 +101,15 @@ def mark_refunded(payment: Payment) -> bool:
     if paid.filter(refunded_at__isnull=True).update(refunded_at=now):
         Order.objects.filter(pk=payment.order_id).update(refunded_at=now)
     return paid.exists()
+
+
+def _close(payment: Payment, on_paid: Tell, on_declined: Tell) -> None:
+    try:
+        charge = _find_forgotten_charge(payment, timezone.now()) or _ask_gateway(payment)
+    except payments.CardDeclined as error:
+        mark_declined(payment, error.reason, on_declined)
+        return
+    mark_paid(payment, charge.id, on_paid)
 
 
 def _find_forgotten_charge(payment: Payment, now: datetime) -> payments.Charge | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from django.db import transaction
 from django.utils import timezone
@@ -14,14 +14,14 @@ MAX_PROBLEM_LENGTH = 200
 
 
 @transaction.atomic
-def begin(order_id: int, *, steps: Iterable[Callable[[int], object]]) -> None:
-    """Mark the order as being processed, and ask for each step. A second call finds the mark and does nothing."""
+def begin(order_id: int, *, on_begun: Callable[[], object]) -> None:
+    """Mark the order as being processed, and tell `on_begun` in the same transaction. A second call finds the mark and
+    does nothing."""
     begun = Order.objects.filter(pk=order_id, processing_started_at__isnull=True).update(
         processing_started_at=timezone.now()
     )
     if begun:
-        for step in steps:
-            step(order_id)
+        on_begun()
 
 
 def notify_warehouse(order_id: int, *, on_invalid_address: Callable[[int, str], object]) -> None:

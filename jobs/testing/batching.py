@@ -51,14 +51,19 @@ class FakeBooks:
         self.batches: list[FakeBatch] = []
 
     def of(self, number: int) -> FakeBatch:
-        # They are numbered from 1.
-        return self.batches[number - 1]
+        return self.batches[-number - 1]
+
+    def note(self, run: JobRun, enqueued: Enqueued) -> None:
+        """A run was asked for, which may be a member."""
+        if number := number_of(run):
+            self.of(number).enqueued.append(enqueued)
 
     def open(self, batch: Batch) -> Batch:
         for one in self.batches:
             if batch.key and one.key == batch.key:
                 return one.row
-        batch.pk = len(self.batches) + 1
+        # From -1 down: the steps of workflows have batches with rows, whose numbers are above 0.
+        batch.pk = -len(self.batches) - 1
         batch.created_at = timezone.now()
         self.batches.append(FakeBatch(batch))
         return batch
@@ -121,17 +126,17 @@ class InlineBooks(FakeBooks):
 
     def current(self) -> Batch | None:
         run = self._running()
-        return self.of(run.batch_id).row if run is not None and run.batch_id else None
+        return self.of(number).row if run is not None and (number := number_of(run)) else None
 
     def added(self, run: JobRun) -> None:
         """A member waits or runs."""
-        if run.batch_id:
-            self.of(run.batch_id).row.total += 1
+        if number := number_of(run):
+            self.of(number).row.total += 1
 
     def ended(self, run: JobRun, end: str) -> None:
         """A member has come to this end."""
-        if run.batch_id:
-            batch = self.of(run.batch_id).row
+        if number := number_of(run):
+            batch = self.of(number).row
             setattr(batch, end, getattr(batch, end) + 1)
             self._advance(batch)
 
@@ -160,6 +165,11 @@ class InlineBooks(FakeBooks):
             nested_failed=sum(one.state == BatchState.FAILED for one in ended),
             nested_dead=sum(one.death_told_at is not None for one in nested),
         )
+
+
+def number_of(run: JobRun) -> int:
+    """The number of the batch without a row that a run is a member of; 0 where there is none."""
+    return run.batch_id if run.batch_id and run.batch_id < 0 else 0
 
 
 @contextmanager

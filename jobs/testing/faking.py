@@ -157,6 +157,5 @@ class _FakeDoor:
             self._pending[row.unique_key] = row
         enqueued = enqueued_from(row, job)
         self._jobs.enqueued.append(enqueued)
-        if row.batch_id:
-            self._jobs._books.of(row.batch_id).enqueued.append(enqueued)
+        self._jobs._books.note(row, enqueued)
         return run_of(row)

@@ -23,6 +23,7 @@ from jobs.enqueueing import Run, build, message_of
 from jobs.handles import run_of
 from jobs.models import JobRun
 from jobs.registry import Bound, Call, Job, Placing
+from jobs.testing import stepping
 from jobs.testing.asked import Enqueued, enqueued_from
 from jobs.testing.attempts import Attempt, Attempts, attempt_of
 from jobs.testing.batching import FakeBatch, InlineBooks, kept_by
@@ -108,6 +109,7 @@ class InlineJobs:
         there = [one for one in waiting if one.row.pk not in self._replaced]
         for one in there:
             self._books.added(one.row)
+            stepping.added(one.row)
         self._scheduled += [one for one in there if one.row.due_at is not None]
         self._run([one for one in there if one.row.due_at is None])
 
@@ -133,6 +135,7 @@ class InlineJobs:
         if unique is not None and unique.until == "started":
             self._end([waiting])
         self._running = waiting
+        stepping.begun(waiting.row)
         outcome = lifecycle.outcome_of(claim, worker=_WORKER, drawers=FORGETFUL)
         self._end([waiting])
         raise_if_not_of_jobs(outcome)
@@ -144,6 +147,7 @@ class InlineJobs:
         self._call_back(waiting.row, settlement)
         if end := _end_of(attempt):
             self._books.ended(waiting.row, end)
+            stepping.ended(waiting.row, end, attempt.result)
 
     def _call_back(self, row: JobRun, settlement: Settlement) -> None:
         """Run what is enqueued for a run that died, or an attempt that failed."""
@@ -187,7 +191,7 @@ def inline(*, errors: Errors = "raise", max_runs: int = MAX_RUNS) -> Iterator[In
     limit. What a job raises comes out where the run was started, and what was to run after it is dropped;
     `errors="keep"` goes on and keeps it in `attempts`. What is enqueued for later waits for `run_due`.
     Circuits let all calls through. Members of a batch run as they are added, and what it calls back when all have
-    ended; one that fails, with `errors="keep"`, is as dead.
+    ended; one that fails, with `errors="keep"`, is as dead. Workflows, and the runs of their steps, do have rows.
     Raises `TooManyRuns` after `max_runs`.
     """
     commits = AfterCommit(router.db_for_write(JobRun))
@@ -210,8 +214,7 @@ class _InlineDoor:
             equal = self._jobs._admit(waiting)
             if equal is None:
                 fresh.append(waiting)
-                if waiting.row.batch_id:
-                    self._jobs._books.of(waiting.row.batch_id).enqueued.append(enqueued_from(waiting.row, job))
+                self._jobs._books.note(waiting.row, enqueued_from(waiting.row, job))
             runs.append(run_of(equal or waiting.row, created=equal is None))
         self._commits.call(lambda: self._jobs._take(fresh))
         return runs

@@ -7,6 +7,7 @@ flow.step("tell", report_failure.prepare(order.pk), after=failed("charge"))
 flow.start()
 """
 
+from jobs.errors import NoCurrentRun, NoCurrentStep
 from jobs.workflows.conditions import condition, holds
 from jobs.workflows.defining import Flow, any_of, chain, ended, failed, item, previous, result_of
 from jobs.workflows.following import follow
@@ -18,6 +19,8 @@ from jobs.workflows.stalling import recover, stalled
 __all__ = [
     "CurrentStep",
     "Flow",
+    "NoCurrentRun",
+    "NoCurrentStep",
     "any_of",
     "cancel",
     "chain",
