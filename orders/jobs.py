@@ -12,6 +12,7 @@ from django.utils import timezone
 from jobs import Bury, HandBackJob, RetryPolicy, all_up_to, at_once, cron, current_run, exponential, job
 from jobs.batches import batch
 from jobs.circuits import Circuit
+from jobs.iterators import Over
 from jobs.workflows import Flow, NoCurrentRun, result_of
 from jobs.workflows import current as current_step
 from orders import (
@@ -312,15 +313,16 @@ RECOVERY = stalls.Recovery(
 )
 
 
-def chunks_of_stock_file(stock_file_id: int, cursor: int | None) -> Iterator[tuple[int, stock_files.Chunk]]:
+def _chunks(stock_file_id: int, cursor: object) -> Iterator[tuple[list[int], stock_files.Chunk]]:
     """What is left of a stock file. Its row knows better than the cursor what was taken in."""
     for chunk in stock_files.chunks(stock_file_id):
-        yield chunk.end, chunk
+        yield [chunk.end, chunk.size], chunk
 
 
-@job(queue="low", retry=EXPORTING, timeout=3600, iterates=chunks_of_stock_file)
+CHUNKS = Over(lambda stock_file_id: stock_file_id, _chunks, name="chunks", measure=lambda at: (at[0], at[1], "bytes"))
+
+
+@job(queue="low", retry=EXPORTING, timeout=3600, iterates=CHUNKS)
 def import_stock(chunk: stock_files.Chunk, stock_file_id: int) -> None:
     """Take a stock file in, chunk by chunk, each line once."""
-    kept = stock_files.take_in(stock_file_id, chunk)
-    if kept is not None:
-        current_run().progress(kept.position, kept.size, unit="bytes")
+    stock_files.take_in(stock_file_id, chunk)

@@ -35,10 +35,11 @@ _READ = stock_lines.LONGEST_LINE + 1
 
 @dataclass(frozen=True)
 class Chunk:
-    """Lines from `start` to `end` of a file, in bytes, the first of them being line `number`."""
+    """Lines from `start` to `end` of a file of `size`, in bytes, the first of them being line `number`."""
 
     start: int
     end: int
+    size: int
     number: int
     lines: list[bytes]
 
@@ -73,10 +74,10 @@ def chunks(stock_file_id: int) -> Iterator[Chunk]:
             lines, end = _read(file, start)
             # Shorter than it was: what is left of it is all there is.
             end = end if lines else kept.size
-            yield Chunk(start, end, number, lines)
+            yield Chunk(start, end, kept.size, number, lines)
             start, number = end, number + len(lines)
     if kept.position == kept.size:
-        yield Chunk(start, start, number, [])
+        yield Chunk(start, start, start, number, [])
 
 
 @transaction.atomic

@@ -1,0 +1,144 @@
+"""The office's work in real workers that are killed: each row, letter and line once.
+
+Small by default. `OFFICE_ROWS=100000` makes it as large as the story wants.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
+
+from jobs.models import JobRun
+from orders import exports, issues, stock_files
+from orders.jobs import cut_export, import_stock, send_issue
+from orders.models import Customer, Newsletter, Order, Product
+from orders.partners.mailbox import Mailbox
+from tests.orders import history
+from tests.orders.making import a_product
+from tests.partners import mailbox
+from tests.scenarios.workers import Workers, children_of, wait_until
+
+__all__ = ["mailbox"]
+
+pytestmark = pytest.mark.slow
+
+ROWS = int(os.environ.get("OFFICE_ROWS", "3000"))
+# Mails take their time, and their number is said by the issue: 10,000.
+READERS = min(ROWS // 10, 10_000)
+KILLS = 4
+PATIENCE = 60 + ROWS / 50
+
+
+@pytest.fixture
+def start(workers: Workers, mailbox: Mailbox, tmp_path: Path, settings: Any) -> Callable[[], Any]:
+    """Starts a worker that shares this test's files and mailbox."""
+    settings.VAR_DIR = tmp_path
+    settings.MEDIA_ROOT = tmp_path / "media"
+
+    def begin() -> Any:
+        return workers.start(
+            "--concurrency",
+            "2",
+            VAR_DIR=str(tmp_path),
+            EMAIL_URL=mailbox.smtp_url,
+            NEWSLETTER_SLICE_SECONDS="0.1",
+        )
+
+    return begin
+
+
+def kill_children(worker: Any) -> None:
+    """Kill what runs jobs, with whatever it is at. The supervisor starts others."""
+    for pid in children_of(worker.pid):
+        with open(f"/proc/{pid}/cmdline") as told:
+            if "rqworker" in told.read():
+                os.kill(pid, signal.SIGKILL)
+
+
+def killed_now_and_then(worker: Any, done: Callable[[], int], *, total: int) -> list[int]:
+    """Kill the workers each time so much more is done. Returns what `done` said, in its order."""
+    seen = [done()]
+    for kill in range(1, KILLS + 1):
+        wait_until(lambda: _look(seen, done) >= total * kill // (KILLS + 2), seconds=PATIENCE, what=f"kill {kill}")
+        kill_children(worker)
+    wait_until(lambda: _look(seen, done) >= total, seconds=PATIENCE, what="all of it")
+    return seen
+
+
+def _look(seen: list[int], done: Callable[[], int]) -> int:
+    seen.append(done())
+    return seen[-1]
+
+
+def test_an_export_has_each_row_once_and_its_progress_never_runs_backwards(
+    start: Callable[[], Any], mailbox: Mailbox
+) -> None:
+    day = timezone.localdate() - timedelta(days=3)
+    history.orders(ROWS, placed_at=timezone.now() - timedelta(days=3))
+    export = exports.ask(day, day, username="eva", email="eva@example.com", on_asked=cut_export.enqueue)
+    worker = start()
+    seen = killed_now_and_then(worker, lambda: exports.with_rows_done().get(pk=export.pk).rows_done, total=ROWS)
+    wait_until(lambda: mailbox.messages(), seconds=PATIENCE, what="the letter with the link")
+    seen.append(exports.with_rows_done().get(pk=export.pk).rows_done)
+    assert seen == sorted(seen)
+    export.refresh_from_db()
+    with export.file.open() as file:
+        rows = csv.DictReader(io.StringIO(file.read().decode("utf-8-sig"), newline=""))
+        found = Counter(row["number"] for row in rows)
+    assert found == Counter(Order.objects.values_list("number", flat=True))
+    assert len(mailbox.messages()) == 1
+
+
+def test_a_newsletter_reaches_each_reader_once_and_nobody_who_left(start: Callable[[], Any], mailbox: Mailbox) -> None:
+    history.readers(READERS)
+    issue = issues.write(subject="June", text="New planes.", username="ed", is_ready=True)
+    issues.send(issue.pk, on_sending=send_issue.enqueue)
+    last = Customer.objects.latest("pk")
+    Customer.objects.filter(pk=last.pk).update(newsletter=Newsletter.LEFT)
+    worker = start()
+    killed_now_and_then(worker, lambda: len(mailbox.messages()), total=READERS - 1)
+
+    def is_finished() -> bool:
+        issue.refresh_from_db()
+        return issue.finished_at is not None
+
+    wait_until(is_finished, seconds=PATIENCE, what="the issue to be finished")
+    told = Counter(address for mail in mailbox.messages() for address in mail["to"])
+    assert last.email not in told
+    # A letter that was on its way at a kill may come twice, under one Message-ID: nobody knows whether it went out.
+    assert set(told) == set(Customer.objects.exclude(pk=last.pk).values_list("email", flat=True))
+    assert told.total() <= READERS - 1 + 2 * KILLS
+    assert issue.sent + issue.left == issue.asked
+    assert issue.failed == 0
+
+
+def test_a_stock_file_is_taken_in_line_by_line_once(start: Callable[[], Any]) -> None:
+    hammer = a_product(stock=0)
+    lines = ["T-claw-hammer,1" if number % 100 else f"nothing-{number},1" for number in range(ROWS)]
+    upload = SimpleUploadedFile("large.csv", "\n".join(["sku,quantity", *lines]).encode())
+    kept = stock_files.accept(upload, username="kim", on_accepted=import_stock.enqueue)
+
+    def position() -> int:
+        kept.refresh_from_db()
+        return kept.position
+
+    worker = start()
+    seen = killed_now_and_then(worker, position, total=kept.size)
+    assert seen == sorted(seen)
+    hammer.refresh_from_db()
+    bad = len(range(0, ROWS, 100))
+    assert (hammer.stock, kept.good, kept.bad) == (ROWS - bad, ROWS - bad, bad)
+    assert kept.bad_lines.count() == min(bad, stock_files.MOST_BAD_LINES_KEPT)
+    assert Product.objects.count() == 1
+    wait_until(lambda: JobRun.objects.get().state == "succeeded", seconds=PATIENCE, what="the run to end")
