@@ -27,7 +27,9 @@ def remember(until: datetime) -> None:
     dice = random.Random(5)  # noqa: S311
     customers = Customer.objects.bulk_create([_customer(number, until) for number in range(READERS)])
     products = list(Product.objects.order_by("sku"))
-    buyers = [(dice.choice(customers), until - timedelta(minutes=dice.randrange(1440, _DAYS * 1440))) for _ in range(ORDERS)]
+    buyers = [
+        (dice.choice(customers), until - timedelta(minutes=dice.randrange(1440, _DAYS * 1440))) for _ in range(ORDERS)
+    ]
     drawn = [(customer, when, dice.sample(products, dice.randint(1, 3))) for customer, when in buyers]
     orders = Order.objects.bulk_create([_order(*one) for one in drawn])
     OrderLine.objects.bulk_create(

@@ -85,6 +85,11 @@ def _letter(visitor: Visitor, site: Site) -> None:
     visitor.follow(f"Your order {site.done}")
 
 
+def _report(visitor: Visitor, site: Site) -> None:
+    visitor.open("/staff/reports/")
+    visitor.follow(pattern(r"^\d{4}-\d\d$"))
+
+
 def _newsletter(visitor: Visitor, site: Site) -> None:
     visitor.open("/newsletter/")
     visitor.page.get_by_label("E-mail").fill("zoe@example.invalid")
@@ -160,6 +165,17 @@ SIGHTS = [
     Sight("staff-mailbox", OPERATOR, _at("/staff/mailbox/")),
     Sight("staff-letter", OPERATOR, _letter),
     Sight("staff-mailbox-empty-it", OPERATOR, _at("/staff/mailbox/clear/")),
+    Sight("office", OPERATOR, _at("/staff/")),
+    Sight("office-issues", OPERATOR, _at("/staff/newsletter/")),
+    Sight("office-issue-write", OPERATOR, _at("/staff/newsletter/write/")),
+    Sight("office-issue", OPERATOR, _at("/staff/newsletter/1/")),
+    Sight("office-issue-send", OPERATOR, _at("/staff/newsletter/1/send/")),
+    Sight("office-exports", OPERATOR, _at("/staff/exports/")),
+    Sight("office-reports", OPERATOR, _at("/staff/reports/")),
+    Sight("office-report", OPERATOR, _report),
+    Sight("office-stock-files", OPERATOR, _at("/staff/stock-files/")),
+    Sight("office-stock-file", OPERATOR, _at("/staff/stock-files/1/")),
+    Sight("office-stalled", OPERATOR, _at("/staff/stalled/")),
     Sight("admin-login", CUSTOMER, _at("/admin/login/")),
     Sight("admin-index", OPERATOR, _at("/admin/")),
     Sight("admin-orders", OPERATOR, _at("/admin/orders/order/")),
@@ -200,6 +216,8 @@ SIGHTS = [
     Sight("audit", OPERATOR, _at(AUDIT)),
     Sight("queues", OPERATOR, _at("/admin/django_rq/dashboard/")),
     Sight("viewer-partners", VIEWER, _at("/staff/partners/")),
+    Sight("viewer-office-exports", VIEWER, _at("/staff/exports/")),
+    Sight("viewer-office-issue", VIEWER, _at("/staff/newsletter/1/")),
     Sight("viewer-dead", VIEWER, _at(DEAD_JOBS)),
     Sight("viewer-run-dead", VIEWER, _at("{dead_run}")),
     Sight("viewer-refused", VIEWER, _at("{dead_run}discard/"), status=403),

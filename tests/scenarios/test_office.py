@@ -43,14 +43,13 @@ PATIENCE = 60 + ROWS / 50
 @pytest.fixture
 def start(workers: Workers, mailbox: Mailbox, tmp_path: Path, settings: Any) -> Callable[[], Any]:
     """Starts a worker that shares this test's files and mailbox."""
-    settings.VAR_DIR = tmp_path
     settings.MEDIA_ROOT = tmp_path / "media"
 
     def begin() -> Any:
         return workers.start(
             "--concurrency",
             "2",
-            VAR_DIR=str(tmp_path),
+            SAMPLE_MEDIA=str(tmp_path / "media"),
             EMAIL_URL=mailbox.smtp_url,
             NEWSLETTER_SLICE_SECONDS="0.1",
         )
@@ -69,16 +68,15 @@ def kill_children(worker: Any) -> None:
 def killed_now_and_then(worker: Any, done: Callable[[], int], *, total: int) -> list[int]:
     """Kill the workers each time so much more is done. Returns what `done` said, in its order."""
     seen = [done()]
+
+    def wait_for(much: int) -> None:
+        wait_until(lambda: seen.append(done()) or seen[-1] >= much, seconds=PATIENCE, what=f"{much} of {total}")
+
     for kill in range(1, KILLS + 1):
-        wait_until(lambda: _look(seen, done) >= total * kill // (KILLS + 2), seconds=PATIENCE, what=f"kill {kill}")
+        wait_for(total * kill // (KILLS + 2))
         kill_children(worker)
-    wait_until(lambda: _look(seen, done) >= total, seconds=PATIENCE, what="all of it")
+    wait_for(total)
     return seen
-
-
-def _look(seen: list[int], done: Callable[[], int]) -> int:
-    seen.append(done())
-    return seen[-1]
 
 
 def test_an_export_has_each_row_once_and_its_progress_never_runs_backwards(
