@@ -223,9 +223,8 @@ def cut_export(export_id: int) -> None:
 
     def ask(slices: Iterator[exports.Slice]) -> None:
         built, missing = build_export.prepare(export_id), note_missing_parts.prepare(export_id)
-        with batch(
-            f"Export {export_id}", key=f"orders-export-{export_id}", on_success=built, on_death=missing
-        ) as parts:
+        name, key = f"Export {export_id}", f"orders-export-{export_id}"
+        with batch(name, key=key, on_success=built, on_death=missing) as parts:
             parts.enqueue_many(write_export_part, slices)
 
     exports.cut(export_id, on_cut=ask)
