@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -120,6 +122,7 @@ class WorkflowStep(models.Model):
         "jobs.Batch", on_delete=models.SET_NULL, null=True, related_name="step", verbose_name=_("batch")
     )
     size = models.PositiveIntegerField(_("runs"), default=0, help_text="How many runs it asked for")
+    run = models.UUIDField(_("run"), null=True, help_text="The first of them; the ids of the others count up from it")
     rounds = models.PositiveIntegerField(default=0)
     started_at = models.DateTimeField(_("started"), null=True)
     ended_at = models.DateTimeField(_("ended"), null=True)
@@ -135,6 +138,10 @@ class WorkflowStep(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} of workflow {self.workflow_id}"
+
+    def run_ids(self) -> list[uuid.UUID]:
+        """The ids of the runs that it asked for, in the order of its items."""
+        return [] if self.run is None else [uuid.UUID(int=self.run.int + place) for place in range(self.size)]
 
     @property
     def job(self) -> str:

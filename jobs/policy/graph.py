@@ -61,8 +61,8 @@ def standings(nodes: Iterable[Node], *, cancelled: bool = False) -> dict[str, St
     """Where each step stands. Each node must stand behind those that it comes after.
 
     1. A step of which something is known by itself is what that says.
-    2. One that needs all waits for all; what cannot come any more decides at once. A step before it that was skipped
-       is left out of account, unless all were.
+    2. One that needs all waits for all, and is blocked by the first that fails it. A step before it that was skipped is
+       left out of account, unless all were.
     3. One that needs any is ready with the first.
     4. In a workflow that was cancelled, what has not begun is cancelled.
 
@@ -151,21 +151,21 @@ def _answer(name: str, wanted: str, before: Standing) -> _Answer:
 
 
 def _all(answers: Sequence[_Answer]) -> Standing:
-    for hopeless in (BLOCKED, SKIPPED):
-        if whys := [why for answer, why in answers if answer == hopeless]:
-            return Standing(hopeless, whys[0])
-    heard = {answer for answer, _ in answers}
+    heard = dict(reversed(answers))
+    if BLOCKED in heard:
+        return Standing(BLOCKED, heard[BLOCKED])
+    # Also where it is to be skipped: one that fails yet would block it, and all orders are to come to one end.
     if "pending" in heard:
         return Standing(WAITING)
+    if SKIPPED in heard:
+        return Standing(SKIPPED, heard[SKIPPED])
     return Standing(READY) if "met" in heard else Standing(SKIPPED, answers[0][1])
 
 
 def _any(answers: Sequence[_Answer]) -> Standing:
-    heard = {answer for answer, _ in answers}
+    heard = dict(reversed(answers))
     if "met" in heard:
         return Standing(READY)
     if "pending" in heard:
         return Standing(WAITING)
-    if whys := [why for answer, why in answers if answer == BLOCKED]:
-        return Standing(BLOCKED, whys[0])
-    return Standing(SKIPPED, answers[0][1])
+    return Standing(BLOCKED, heard[BLOCKED]) if BLOCKED in heard else Standing(SKIPPED, answers[0][1])

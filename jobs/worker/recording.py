@@ -34,6 +34,7 @@ from jobs import (
     registry,
     retention,
     schedules,
+    workflows,
 )
 from jobs.broker import journal
 from jobs.errors import BrokerUnavailable
@@ -54,6 +55,8 @@ _BULK_SECONDS = 15.0
 # How late it may be that what another process changed has consequences; this one's own have them at once.
 _FOLLOW_SECONDS = 1.0
 _RECOVERY_SECONDS = 60.0
+# How late it may be noticed that a workflow has stalled.
+_STALLS_SECONDS = 30.0
 _NIGHTLY_AT = time_of_day(3, 0, tzinfo=UTC)
 _SWEEP_SECONDS = 60.0
 # How late Redis may be to hear again of a fuse, and how often to look whether a rule adds one.
@@ -102,6 +105,7 @@ class Recording:
         self._follow_at = 0.0
         self._recovery_at = 0.0
         self._ticker = Ticker()
+        self._stalls_at = 0.0
 
     def run(self) -> None:
         on_stop(self._on_stop)
@@ -137,6 +141,8 @@ class Recording:
             self._sweep_slice(now)
         if now >= self._bulk_at:
             self._look_after_bulk(now)
+        if now >= self._stalls_at:
+            self._look_for_stalls(now)
         if now >= self._fuses_at:
             self._tend_fuses(now)
         if now >= self._nightly_at:
@@ -216,6 +222,14 @@ class Recording:
                 recovery.recover()
         except Exception as error:
             logger.error("bulk actions are not looked after for now: %s", error, exc_info=not _is_outage(error))
+
+    def _look_for_stalls(self, now: float) -> None:
+        """See to workflows in which nothing moves. Its failures are its own, as the relay's are."""
+        self._stalls_at = now + _STALLS_SECONDS
+        try:
+            workflows.recover()
+        except Exception as error:
+            logger.error("stalled workflows are not looked for: %s", error, exc_info=not _is_outage(error))
 
     def _lead(self) -> bool:
         """Whether this process is the one that records; a new leader first clears up after the old one."""
@@ -300,7 +314,7 @@ def _position() -> str:
         return "(unknown)"
 
 
-_ROOMS = (retention, batches, bulk, causes, effects, emails, fuses, holds, metrics, schedules)
+_ROOMS = (retention, batches, bulk, causes, effects, emails, fuses, holds, metrics, schedules, workflows)
 
 
 def _is_anything_prunable() -> bool:

@@ -77,6 +77,7 @@ def _enqueue(step: WorkflowStep, prepared: Prepared, calls: Sequence[Bound], now
         parent=workflow.parent,
         correlation=workflow.correlation,
     )
+    first = None
     if calls:
         placing = replace(prepared.placing, batch=batch.pk, parent=batch.parent, correlation=batch.correlation)
         asked = Placed(prepared.job, placing).enqueue_many(calls)
@@ -86,5 +87,6 @@ def _enqueue(step: WorkflowStep, prepared: Prepared, calls: Sequence[Bound], now
                 equal[0],
                 f'"{step.name}" waits: {prepared.job.name} is unique, and an equal run is pending ({equal[0].id}).',
             )
-    step.batch, step.size, step.rounds = batch, len(calls), step.rounds + 1
+        first = asked[0].id
+    step.batch, step.size, step.run, step.rounds = batch, len(calls), first, step.rounds + 1
     step.state, step.why, step.started_at, step.ended_at = StepState.RUNNING, "", now, None

@@ -123,6 +123,8 @@ class Flow:
         for option, call in self.callbacks.items():
             if call is not None and not isinstance(call, Prepared):
                 raise BadWorkflow(f"{option}={call!r}: pass job.prepare(…).")
+            if call is not None and list(references.found_in([list(call.call.args), call.call.kwargs])):
+                raise BadWorkflow(f"{option} has no results; make it a step, with after=ended(…).")
         self.stalls_after = _seconds(stalls_after)
         self.steps: dict[str, Step] = {}
 
@@ -253,7 +255,7 @@ def _after(after: _After) -> tuple[tuple[After, ...], str]:
 
 
 def _conditions(name: str, when: Any) -> tuple[Mapping[str, Any], ...]:
-    given = [when] if isinstance(when, Mapping) else list(when)
+    given = list(when) if isinstance(when, list | tuple) else [when]
     for one in given:
         if not isinstance(one, Mapping) or not ("predicate" in one or "compares" in one):
             raise BadWorkflow(

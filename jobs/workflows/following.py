@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 _AT_ONCE = 100
 _again_after = exponential(first=1, cap=60)
-_SAVED = ["state", "decided", "why", "batch", "size", "rounds", "started_at", "ended_at"]
+_SAVED = ["state", "decided", "why", "batch", "size", "run", "rounds", "started_at", "ended_at"]
 _HAS_RUN = (StepState.RUNNING, StepState.SUCCEEDED, StepState.FAILED, StepState.CANCELLED)
 
 
@@ -136,7 +136,8 @@ def _hear(step: WorkflowStep, now: datetime) -> None:
 
 
 def _state_of(step: WorkflowStep, batch: Batch) -> StepState:
-    if batch.state in OPEN_BATCH_STATES:
+    # One whose dead run has just been revived has ended for a moment more.
+    if batch.state in OPEN_BATCH_STATES or batch.ended < batch.total:
         return StepState.RUNNING
     if batch.state == BatchState.SUCCEEDED and (step.state == StepState.SUCCEEDED or not _was_given_up(batch)):
         return StepState.SUCCEEDED

@@ -6,24 +6,34 @@ Each locks the workflow, so two at once come one after the other, and the second
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
 from django.db import router, transaction
 from django.utils import timezone
 
-from jobs import audit, dead, runs
+from jobs import audit, batches, dead, runs
 from jobs.broker.stops import StopOrder, order
-from jobs.errors import JobsError, NotCancellable, NotResumable, NotRetryable, NotSkippable, NotStoppable, did_you_mean
-from jobs.models import DeadJob, JobRun, RunState, Workflow, WorkflowStep
+from jobs.errors import (
+    BadBatch,
+    JobsError,
+    NotCancellable,
+    NotResumable,
+    NotRetryable,
+    NotSkippable,
+    NotStoppable,
+    did_you_mean,
+)
+from jobs.models import Batch, DeadJob, JobRun, RunState, Workflow, WorkflowStep
 from jobs.models.dead import Resolution
 from jobs.models.runs import PENDING_STATES
 from jobs.models.workflows import Decided, StepState, WorkflowState
 from jobs.policy import graph
 from jobs.workflows import following
 
-_OPEN = (StepState.WAITING, StepState.RUNNING)
+# More runs than this are taken back in the background.
+_AT_ONCE = 100
 
 
 def retry_from(workflow: Workflow, step: str, *, actor: str, reason: str = "", address: str = "") -> None:
@@ -33,7 +43,8 @@ def retry_from(workflow: Workflow, step: str, *, actor: str, reason: str = "", a
     What comes after begins anew when its turn comes, and its dead runs are discarded. Raises `NotRetryable` where
     the step or one after it is under way, and `NotResumable` in a workflow that was cancelled.
     """
-    with _locked(workflow) as (locked, steps):
+    with _locked(workflow) as locked:
+        steps = _heard(locked)
         chosen = _named(steps, step, NotRetryable)
         if locked.cancelled_at:
             raise NotResumable(f"{locked} was cancelled: resume it first.")
@@ -61,7 +72,8 @@ def skip(workflow: Workflow, step: str, *, actor: str, reason: str, address: str
 
     Dead runs of it are discarded. Raises `NotSkippable` where it is under way, has succeeded or was skipped.
     """
-    with _locked(workflow) as (locked, steps):
+    with _locked(workflow) as locked:
+        steps = _heard(locked)
         chosen = _named(steps, step, NotSkippable)
         if locked.cancelled_at:
             raise NotResumable(f"{locked} was cancelled: resume it first.")
@@ -84,7 +96,8 @@ def cancel(workflow: Workflow, *, actor: str, reason: str, address: str = "") ->
 
     Raises `NotCancellable` where it has ended, `BrokerUnavailable` when Redis cannot say.
     """
-    with _locked(workflow) as (locked, steps):
+    with _locked(workflow) as locked:
+        steps = _heard(locked)
         if locked.state != WorkflowState.RUNNING:
             raise NotCancellable(f"{locked} has {locked.get_state_display()}: only one that runs can be cancelled.")
         _record(locked, "cancel workflow", None, actor=actor, reason=reason, address=address)
@@ -92,8 +105,8 @@ def cancel(workflow: Workflow, *, actor: str, reason: str, address: str = "") ->
         _go_on(locked)
         # Last, for nothing gives back to Redis what a failure after it would leave pending here.
         for step in steps.values():
-            if step.state == StepState.RUNNING and step.batch_id:
-                _end_runs(step.batch_id, actor=actor, reason=reason, address=address)
+            if step.state == StepState.RUNNING and step.batch:
+                _end_runs(step.batch, actor=actor, reason=reason, address=address)
     _refresh(workflow)
 
 
@@ -102,9 +115,10 @@ def resume(workflow: Workflow, *, actor: str, reason: str = "", address: str = "
 
     Runs that were cancelled with it begin anew. Raises `NotResumable` where nothing waits for that.
     """
-    with _locked(workflow) as (locked, steps):
+    with _locked(workflow) as locked:
         if not (locked.cancelled_at or locked.trouble or locked.stalled_at):
             raise NotResumable(f"{locked} {_stands(locked)}: there is nothing to go on with.")
+        steps = _heard(locked)
         if underway := [one.name for one in steps.values() if locked.cancelled_at and one.state == StepState.RUNNING]:
             raise NotResumable(f'"{underway[0]}" of {locked} is still being stopped: resume it in a moment.')
         _record(locked, "resume workflow", None, actor=actor, reason=reason, address=address)
@@ -117,14 +131,18 @@ def resume(workflow: Workflow, *, actor: str, reason: str = "", address: str = "
 
 
 @contextmanager
-def _locked(workflow: Workflow) -> Iterator[tuple[Workflow, dict[str, WorkflowStep]]]:
+def _locked(workflow: Workflow) -> Iterator[Workflow]:
     with transaction.atomic(using=router.db_for_write(Workflow)):
         locked = following.lock(workflow.pk)
         if locked is None:
             raise NotResumable(f"{workflow} is gone, for its age.")
-        # What its batches say by now comes first.
-        following.advance(locked, timezone.now())
-        yield locked, {step.name: step for step in locked.steps.order_by("place")}
+        yield locked
+
+
+def _heard(locked: Workflow) -> dict[str, WorkflowStep]:
+    """The steps of a locked workflow, as they are once it was heard what their batches say by now."""
+    following.advance(locked, timezone.now())
+    return {step.name: step for step in locked.steps.order_by("place")}
 
 
 def _named(steps: dict[str, WorkflowStep], name: str, refusal: type[JobsError]) -> WorkflowStep:
@@ -147,7 +165,7 @@ def _record(workflow: Workflow, action: str, step: WorkflowStep | None, **words:
 def reset(step: WorkflowStep) -> None:
     """Let a step be as if it had not begun. Its earlier runs stay what they are."""
     step.state, step.decided, step.why = StepState.WAITING, "", ""
-    step.batch, step.size, step.started_at, step.ended_at = None, 0, None, None
+    step.batch, step.run, step.size, step.started_at, step.ended_at = None, None, 0, None, None
     step.save()
 
 
@@ -174,9 +192,14 @@ def _chunks(keys: list[int], size: int = 500) -> Iterable[list[int]]:
     return (keys[place : place + size] for place in range(0, len(keys), size))
 
 
-def _end_runs(batch: int, **words: Any) -> None:
-    members = JobRun.objects.filter(batch=batch, state__in=PENDING_STATES).order_by("pk")
-    for run in members.iterator():
+def _end_runs(batch: Batch, **words: Any) -> None:
+    """Take back the runs of a step that wait, and stop those that run."""
+    members = JobRun.objects.filter(batch=batch.pk, state__in=PENDING_STATES)
+    if members[_AT_ONCE:].exists():
+        with suppress(BadBatch):
+            batches.cancel(batch, **words)
+        members = members.filter(state=RunState.RUNNING)
+    for run in members.order_by("pk").iterator():
         try:
             if run.state == RunState.RUNNING:
                 runs.stop(run, **words)

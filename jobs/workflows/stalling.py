@@ -13,7 +13,8 @@ from django.db import InterfaceError, OperationalError, router, transaction
 from django.db.models import Max, Q, QuerySet, Sum
 from django.utils import timezone
 
-from jobs import audit
+from jobs import audit, registry
+from jobs.broker.push import withdraw
 from jobs.models import Batch, BatchSlice, JobRun, RunState, Workflow, WorkflowStep
 from jobs.models.runs import PENDING_STATES
 from jobs.models.workflows import StepState, WorkflowState
@@ -93,14 +94,14 @@ def _look(workflow: Workflow, now: datetime) -> _Findings:
 
 def _look_at(step: WorkflowStep, findings: _Findings, now: datetime) -> None:
     if step.batch is None:
-        findings.lost.append(step)
+        _look_in_redis(step, findings)
         return
     pending = JobRun.objects.filter(batch=step.batch.pk, state__in=PENDING_STATES)
     if not pending.exists():
         if step.batch.ended >= _total(step.batch):
             findings.missed.append(step.batch.pk)
         else:
-            findings.lost.append(step)
+            _look_in_redis(step, findings)
         return
     due = pending.filter(Q(state=RunState.RUNNING) | Q(due_at__gt=now))
     if due.exists():
@@ -113,6 +114,17 @@ def _look_at(step: WorkflowStep, findings: _Findings, now: datetime) -> None:
         findings.waits.append(
             f'"{step.name}" has been {first.get_state_display()} in {first.queue} since {since:%F %R}'
         )
+
+
+def _look_in_redis(step: WorkflowStep, findings: _Findings) -> None:
+    """Take back what waits there of a step whose rows are gone: what has started is alive."""
+    queue = step.call.get("queue") or registry.get(step.job).options.queue
+    there = JobRun.objects.filter(pk__in=step.run_ids()).values_list("pk", flat=True)
+    gone = set(step.run_ids()) - set(there)
+    if "started" in {withdraw(str(run_id), queue=queue, life=0) for run_id in gone}:
+        findings.waits.append(f'"{step.name}" runs, and its row is gone')
+    else:
+        findings.lost.append(step)
 
 
 def _total(batch: Batch) -> int:

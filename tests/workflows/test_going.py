@@ -10,7 +10,7 @@ from jobs.testing import drain
 from jobs.workflows import Flow, any_of, chain, ended, failed, item, previous, result_of
 from tests.workflows.conftest import states
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def order(work):
