@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from jobs.errors import BadArguments, BadOptions, BadWorkflow, did_you_mean
 
@@ -12,17 +12,25 @@ Predicate = TypeVar("Predicate", bound=Callable[..., bool])
 _known: dict[str, Callable[..., bool]] = {}
 
 
-def condition(function: Predicate) -> Predicate:
+@overload
+def condition(function: Predicate, /) -> Predicate: ...
+@overload
+def condition(*, name: str) -> Callable[[Predicate], Predicate]: ...
+def condition(function: Callable[..., bool] | None = None, /, *, name: str = "") -> Any:
     """Let `when=holds(function, …)` ask this function whether a step is to begin.
 
     It belongs into a `jobs.py`, where every process finds it. It is called while what follows is looked at, in that
-    transaction, so it should only look, and be quick.
+    transaction, so it should only look, and be quick. `name` keeps it over a move.
     """
-    name = f"{function.__module__.removesuffix('.jobs')}.{function.__qualname__}"
-    if "<" in name:
-        raise BadOptions(f"{name}: a lambda or a function inside a function is no condition; move it to a jobs.py")
-    _known[name] = function
-    return function
+
+    def register(target: Callable[..., bool]) -> Callable[..., bool]:
+        known_as = name or f"{target.__module__.removesuffix('.jobs')}.{target.__qualname__}"
+        if "<" in known_as:
+            raise BadOptions(f"{known_as}: a lambda or a function inside a function is no condition; give it name=…")
+        _known[known_as] = target
+        return target
+
+    return register if function is None else register(function)
 
 
 def holds(function: Callable[..., bool], *args: Any, **kwargs: Any) -> dict[str, Any]:

@@ -30,6 +30,23 @@ CALLS = {
         *("run_now", "sync", "tick", "upcoming"),
     ),
     "jobs.recovery": ("add", "recover", "remove", "switch"),
+    "jobs.workflows": (
+        "Flow",
+        "any_of",
+        "cancel",
+        "chain",
+        "condition",
+        "current",
+        "ended",
+        "failed",
+        "holds",
+        "item",
+        "previous",
+        "result_of",
+        "resume",
+        "retry_from",
+        "skip",
+    ),
 }
 
 _GUIDE = (ROOT / "docs" / "testing.md").read_text()

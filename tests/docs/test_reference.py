@@ -134,7 +134,7 @@ def test_every_kind_of_journal_entry_is_told() -> None:
 
 
 def test_every_signal_is_told() -> None:
-    made = {name for name in vars(signals) if name.startswith(("job_", "circuit_", "queue_", "schedule_"))}
+    made = {name for name in vars(signals) if name.startswith(("job_", "circuit_", "queue_", "schedule_", "workflow_"))}
     assert set(first_column("writing-jobs.md", header="signal")) == made
 
 
