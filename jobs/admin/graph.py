@@ -17,6 +17,7 @@ from jobs.policy.graph import ANY
 _LETTERS = 20
 # How far a line goes straight before it bends.
 _BEND = 20
+_IF = "if"
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,10 @@ class DrawnStep:
         return Truncator(self.step.name).chars(_LETTERS)
 
     @property
-    def needs_any(self) -> bool:
-        return self.step.needs == ANY and len(self.step.after) > 1
+    def marks(self) -> list[str]:
+        """That it begins with the first of several, and that it begins on conditions only."""
+        needs_any = self.step.needs == ANY and len(self.step.after) > 1
+        return [mark for mark, holds in ((ANY, needs_any), (_IF, bool(self.step.when))) if holds]
 
     @property
     def has_begun(self) -> bool:
@@ -63,8 +66,9 @@ class Drawing:
 
     @property
     def kinds(self) -> set[str]:
-        """What is waited for in it, and whether the first of several will do."""
-        return {edge.wanted for edge in self.edges} | {ANY for box in self.boxes if box.needs_any}
+        """What its legend explains: what is waited for, that the first of several will do, or conditions."""
+        marks = {mark for box in self.boxes for mark in box.marks}
+        return {edge.wanted for edge in self.edges} | marks
 
 
 def drawing(steps: Sequence[WorkflowStep], addresses: Mapping[int, str]) -> Drawing:

@@ -164,6 +164,8 @@ def test_the_table_says_what_each_step_waits_for_and_masks_results(viewer: Clien
         needs="any", when=[{"of": {"jobs:result_of": "tell", "path": ["total"]}, "compares": "above", "value": 9}]
     )
     page = viewer.get(page_of(workflow)).content.decode()
+    assert ">any, if</text>" in page
+    assert "“if”: only where its condition holds" in page
     row = page.partition(f'id="jobs-step-{workflow.steps.get(name="close").pk}"')[2].partition("</tr>")[0]
     assert "any of" in row
     assert row.count("(its end)") == 2
