@@ -7,7 +7,7 @@ from jobsite.settings import DATABASES, INSTALLED_APPS, JOBS
 
 INSTALLED_APPS = [*INSTALLED_APPS, "bench"]
 
-JOBS = {**JOBS, "FAILPOINTS": True, "LEASE": float(os.environ.get("BENCH_LEASE", "15"))}
+JOBS = {**JOBS, "FAILPOINTS": True, "SCHEDULES": False, "LEASE": float(os.environ.get("BENCH_LEASE", "15"))}
 
 if os.environ.get("BENCH_OTHER_DATABASE"):
     # A file beside the first one, with the same tables.

@@ -104,6 +104,9 @@ class Conf:
     ON_LATE: str = field(
         default="", metadata={"help": "A job that is enqueued for each due time whose run did not start", "kind": _TEXT}
     )
+    SCHEDULES: bool = field(
+        default=True, metadata={"help": "Whether workers ask for the runs of schedules", "kind": _SWITCH}
+    )
     SCHEDULE_LATE_AFTER: float = field(
         default=300.0,
         metadata={"help": "Seconds after which a due time whose run has not started is told as late", "kind": _SECONDS},

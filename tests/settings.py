@@ -20,6 +20,8 @@ JOBS = {
     "LEASE": env.float("SAMPLE_LEASE", 15.0),
     "JOURNAL_LIMIT": env.int("SAMPLE_JOURNAL_LIMIT", 100_000),
     "FAILPOINTS": True,
+    # The shop's own would come due in the midst of a test, as the clock on the wall has it.
+    "SCHEDULES": env.bool("SAMPLE_SCHEDULES", False),
 }
 
 # Removed at the end of the process; a worker that is killed leaves its own to the system.

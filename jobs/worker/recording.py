@@ -109,7 +109,8 @@ class Recording:
 
     def run(self) -> None:
         on_stop(self._on_stop)
-        self._ticker.start()
+        if conf.get().SCHEDULES:
+            self._ticker.start()
         while not self._stopping.is_set():
             self.turn()
         self._ticker.stop()

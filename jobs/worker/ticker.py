@@ -40,7 +40,9 @@ class Ticker:
         self._stopping.set()
 
     def join(self, seconds: float) -> None:
-        self._thread.join(seconds)
+        """Wait for its end, if it was started."""
+        if self._thread.ident is not None:
+            self._thread.join(seconds)
 
     def turn(self) -> float:
         """Look once. Returns the seconds until it should look again."""

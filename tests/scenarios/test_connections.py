@@ -8,8 +8,9 @@ from pathlib import Path
 from django.db import connection
 
 from jobs.broker.connection import client
+from jobs.models import JobRun
 from tests.sample import jobs as sample
-from tests.scenarios.workers import QUEUES, Workers, children_of, states, wait_until
+from tests.scenarios.workers import QUEUES, Workers, children_of, wait_until
 
 THREADS = 3
 
@@ -38,7 +39,7 @@ def _opened(pid: int, path: str) -> int:
 def test_a_worker_holds_the_connections_that_the_guide_counts(workers: Workers) -> None:
     # This test's own.
     before = len(client().client_list())
-    worker = workers.start("--concurrency", str(THREADS))
+    worker = workers.start("--concurrency", str(THREADS), SAMPLE_SCHEDULES="1")
     # The child's loop, and for each queue that it waits on one, and one for its lanes; the supervisor; the recording
     # process.
     idle = 1 + 2 * len(QUEUES) + 1 + 1
@@ -50,7 +51,7 @@ def test_a_worker_holds_the_connections_that_the_guide_counts(workers: Workers) 
         nonlocal most_redis, most_database
         most_redis = max(most_redis, len(client().client_list()) - before)
         most_database = max(most_database, database_connections(worker.pid))
-        return states() == {"succeeded": 30}
+        return JobRun.objects.filter(name=sample.add.name, state="succeeded").count() == 30
 
     wait_until(is_done, seconds=30, what="the runs")
     assert most_redis <= idle + THREADS
