@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 from jobs import progress
 from jobs.models import JobRun, JobStep, RunState
-from jobs.models.runs import PENDING_STATES
 from jobs.policy.progress import Progress, pace
 from jobs.policy.spans import in_words
 
@@ -46,11 +45,6 @@ def how_far(run: JobRun) -> HowFar | None:
     """None for a run that has said nothing."""
     told = progress.of(run)
     return None if told is None else HowFar(told, is_running=run.state == RunState.RUNNING)
-
-
-def goes_on(run: JobRun) -> bool:
-    """Whether what the page shows may be old in a moment."""
-    return run.state in PENDING_STATES
 
 
 def steps_of(run: JobRun) -> list[JobStep]:

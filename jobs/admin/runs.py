@@ -235,7 +235,6 @@ class RunAdmin(ConsoleAdmin):
             fuse=fuse,
             lane=lane,
             how_far=how_far.how_far(run),
-            goes_on=how_far.goes_on(run),
             steps=steps[-how_far.SHOWN_STEPS :],
             more_steps=len(steps) > how_far.SHOWN_STEPS,
             may_fuse=access.may(request, access.MANAGE_FUSES),

@@ -54,6 +54,16 @@ def test_a_run_that_died_shows_how_far_it_came_and_does_not_look_again(viewer: C
     assert b"data-refresh" not in content
 
 
+def test_a_page_with_a_form_is_not_loaded_anew_while_somebody_types(operator: Client) -> None:
+    """What waits can be run now, with a reason; only a page of what runs, which has no field, looks again."""
+    run = a_run("retrying", due_at=timezone.now() + timedelta(hours=1))
+    lives(run, Progress(700, 1000, "", "", 12.0, timezone.now().timestamp()))
+    content = page(operator, run)
+    assert b'name="reason"' in content
+    assert b"data-refresh" not in content
+    assert b"12/s" not in content
+
+
 def test_a_total_that_nobody_knows_has_a_bar_without_an_end(viewer: Client, assert_strict: Strict) -> None:
     run = a_run("running")
     lives(run, Progress(70, None, "<b>", "", None, timezone.now().timestamp()))

@@ -94,7 +94,7 @@ def test_lines_come_without_their_ends_and_the_last_needs_none(tmp_path: Path) -
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00\r"), max_size=6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(table=st.lists(st.lists(TEXTS, min_size=2, max_size=2), max_size=6))
 def test_whatever_a_file_holds_each_row_comes_once(table: list[list[str]], tmp_path_factory: Any) -> None:
     path = tmp_path_factory.getbasetemp() / "any.csv"

@@ -176,7 +176,17 @@ def test_an_atomic_step_whose_result_cannot_be_kept_changes_nothing(make_job: Ca
     assert not JobStep.objects.exists()
 
 
-@pytest.mark.parametrize(("result", "why"), [({1, 2}, "is a set"), ("x" * 20_000, "20,002 bytes and the limit is")])
+@pytest.mark.parametrize(
+    ("result", "why"),
+    [
+        ({1, 2}, "is a set"),
+        ("x" * 20_000, "20,002 bytes and the limit is"),
+        (float("nan"), "result is"),
+        ({"text": "a\x00b"}, "NUL"),
+        (["\ud800"], "result"),
+    ],
+    ids=["set", "long", "nan", "nul", "half"],
+)
 def test_a_step_whose_result_cannot_be_kept_is_not_done_again_and_wants_a_person(
     trip: Trip, result: object, why: str
 ) -> None:
