@@ -145,7 +145,8 @@ def _of_key(batch: Batch) -> Batch | None:
 
 
 def _block(once: str | None) -> AbstractContextManager[object]:
-    if once is None and books().is_in_transaction():
+    # To enqueue is all or none by itself.
+    if once is None:
         return nullcontext()
     # Whoever is refused may go on with their transaction: a key must not stay without its members.
     return transaction.atomic(using=router.db_for_write(JobRun))

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from django.utils import timezone
 
 from jobs.batches.books import books
 from jobs.batches.calling import Callback, stored
+from jobs.batches.pacing import Pace
 from jobs.context import current_run_id, current_run_or_none
 from jobs.errors import BadBatch, BatchCancelled
 from jobs.handles import Run, Runs
@@ -29,8 +31,9 @@ logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 
-_MOST = 1000
 _LONGEST = 200
+# For members that are added one by one, the batch is looked at no more often than so.
+_LOOK_SECONDS = 1.0
 
 
 class OpenBatch:
@@ -40,6 +43,7 @@ class OpenBatch:
         self._row = row
         self._pace = pace or Pace()
         self._by_member = by_member
+        self._looked_at: float | None = None
 
     @property
     def id(self) -> int:
@@ -72,8 +76,8 @@ class OpenBatch:
         Raises `BatchFilled` when the batch was filled before, `BatchCancelled` when somebody cancelled it.
         """
         placed = _placed(job)
-        with books().adding(self._row, once=None, by_member=self._by_member):
-            run: Run = self._in(placed, self._due(placed, 1)).enqueue(*args, **kwargs)
+        self._look()
+        run: Run = self._in(placed, self._due(placed, 1)).enqueue(*args, **kwargs)
         return run
 
     def add(self, prepared: Prepared) -> Run:
@@ -114,6 +118,13 @@ class OpenBatch:
     def __repr__(self) -> str:
         return f"<batch {self.id}: {self.name}>"
 
+    def _look(self) -> None:
+        """Raises where members may not be added any more, as it was a second ago at the most."""
+        now = time.monotonic()
+        if self._looked_at is None or now - self._looked_at > _LOOK_SECONDS:
+            with books().adding(self._row, once=None, by_member=self._by_member):
+                self._looked_at = now
+
     def _add(self, placed: Placed[Any], calls: Iterable[Call], due: datetime | None, *, once: str | None = None) -> int:
         with books().adding(self._row, once=once, by_member=self._by_member) as is_fresh:
             return _created(self._in(placed, due).enqueue_many(calls)) if is_fresh else 0
@@ -140,30 +151,6 @@ class OpenBatch:
             pace.begin(books().latest_due(self._row), timezone.now())
         pace.room = max(0, pace.room - count) if count else 0
         return pace.due
-
-
-class Pace:
-    """How members are cut into slices, and when each is due."""
-
-    def __init__(self, slice: int | None = None, every: timedelta | None = None) -> None:
-        self.slice = _slice(slice)
-        self.every = _every(every)
-        # How many more there may be in the slice that has begun, and when it is due: None is now.
-        self.room = 0
-        self.due: datetime | None = None
-
-    def but(self, *, slice: int | None, every: timedelta | None) -> Pace:
-        """This one, or one of its own where that is said."""
-        if slice is None and every is None:
-            return self
-        return Pace(self.slice if slice is None else slice, self.every if every is None else every)
-
-    def begin(self, latest: datetime | None, now: datetime) -> None:
-        """Begin a slice, after the latest that was added by anybody."""
-        assert self.every is not None
-        following = None if latest is None else latest + self.every
-        self.due = following if following is not None and following > now else None
-        self.room = self.slice
 
 
 class Filling:
@@ -197,9 +184,11 @@ class Filling:
         else:
             with books().adding(self._within._row, once=None, by_member=self._within._by_member):
                 self._row = books().open(self._new())
-        return OpenBatch(self._row, pace=self._pace)
+        self._opened = OpenBatch(self._row, pace=self._pace)
+        return self._opened
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._opened._looked_at = None
         if error is None:
             books().seal(self._row)
         elif not isinstance(error, BatchCancelled):
@@ -299,17 +288,3 @@ def _text(option: str, text: str) -> str:
     if not isinstance(text, str) or not 0 < len(text) <= _LONGEST or not text.isprintable():
         raise BadBatch(f"{option}={text!r}: pass a printable text of 1 to {_LONGEST} characters")
     return text
-
-
-def _slice(size: int | None) -> int:
-    if size is None:
-        return _MOST
-    if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= _MOST:
-        raise BadBatch(f"slice={size!r}: pass a whole number from 1 to {_MOST}")
-    return size
-
-
-def _every(span: timedelta | None) -> timedelta | None:
-    if span is not None and (not isinstance(span, timedelta) or span <= timedelta(0)):
-        raise BadBatch(f"every={span!r}: pass a timedelta above 0")
-    return span

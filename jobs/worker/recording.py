@@ -102,7 +102,7 @@ class Recording:
         self._nightly_at = 0.0
         self._dead_jobs = retention.Watch()
         self._bulk_at = 0.0
-        self._follow_at = 0.0
+        self._follow_at = self._follow_again_at = 0.0
         self._recovery_at = 0.0
         self._ticker = Ticker()
         self._stalls_at = 0.0
@@ -133,9 +133,8 @@ class Recording:
         self._reconcile_if_needed()
         self._record()
         now = time.monotonic()
-        is_time = now >= self._follow_at
-        if members.take_changed() or is_time:
-            self._follow(now, again=is_time)
+        if members.take_changed() or now >= self._follow_at:
+            self._follow(now)
         if now >= self._relay_at:
             self._relay(now)
         if now >= self._sweep_at:
@@ -179,14 +178,17 @@ class Recording:
             log = logger.error if self._relay_failures == 1 else logger.debug
             log("what was left behind is not pushed for now: %s", error, exc_info=not _is_outage(error))
 
-    def _follow(self, now: float, *, again: bool) -> None:
-        """See to what follows of what was recorded. Its failures are its own, as the relay's are.
-
-        `again` is whether to see to what could not be done before.
-        """
+    def _follow(self, now: float) -> None:
+        """See to what follows of what was recorded. Its failures are its own, as the relay's are."""
         self._follow_at = now + _FOLLOW_SECONDS
+        # What could not be done before is not tried at each turn.
+        again = now >= self._follow_again_at
+        if again:
+            self._follow_again_at = now + _FOLLOW_SECONDS
         try:
-            consequences.follow(again=again)
+            if consequences.follow(again=again):
+                # What followed may have more follow, and there may be more of it.
+                self._follow_at = now
         except Exception as error:
             logger.error("what follows of ended runs waits: %s", error, exc_info=not _is_outage(error))
 
@@ -270,6 +272,7 @@ class Recording:
         self._relay(time.monotonic())
         while time.monotonic() < end and recorder.record():
             pass
+        self._follow(time.monotonic())
         journal.step_down(self._owner)
 
     def _guarded(self, step: Callable[[], None]) -> None:

@@ -9,7 +9,7 @@ from django.db import OperationalError, ProgrammingError, connection
 from django.db.models import Sum
 from django.utils import timezone
 
-from jobs import bulk, failpoints, recovery
+from jobs import bulk, consequences, failpoints, recovery
 from jobs.broker import journal, keys
 from jobs.broker.connection import client
 from jobs.broker.inspect import journal_now
@@ -157,3 +157,12 @@ def test_it_gives_a_bulk_action_that_has_lost_its_run_another_one():
     BulkAction.objects.update(touched_at=timezone.now() - timedelta(hours=1))
     Recording().turn()
     assert JobRun.objects.filter(name=bulk.JOB).count() == 1
+
+
+def test_what_could_not_be_done_before_is_not_tried_at_each_turn(monkeypatch):
+    asked = []
+    monkeypatch.setattr(consequences, "follow", lambda *, again: asked.append(again) or 0)
+    process = Recording()
+    for now in (100.0, 100.1, 100.9, 101.2):
+        process._follow(now)
+    assert asked == [True, False, False, True]
