@@ -8,19 +8,17 @@ exact, each end is told once, and whoever fills it keeps nothing of it.
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 
 import pytest
-from django.db import transaction
 
 from jobs import batches
 from jobs.broker.connection import client
 from jobs.models import Batch, JobRun
-from tests.scenarios.workers import ROOT, Workers, children_of, wait_until
+from tests.scenarios import faults
+from tests.scenarios.workers import ROOT, Workers, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -60,23 +58,6 @@ def of_members() -> Counter[str]:
     return Counter(JobRun.objects.filter(name="tests.sample.belong").values_list("state", flat=True))
 
 
-def server_stands_still() -> None:
-    """The server of Redis answers nobody for five seconds."""
-    pid = client().info("server")["process_id"]
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        time.sleep(5)
-    finally:
-        os.kill(pid, signal.SIGCONT)
-
-
-def database_stands_still() -> None:
-    """Nobody else writes a batch for five seconds."""
-    with transaction.atomic():
-        Batch.objects.filter(key=KEY).update(name="A large one")
-        time.sleep(5)
-
-
 def start(workers: Workers) -> subprocess.Popen[bytes]:
     return workers.start("--concurrency", "4", SAMPLE_LEASE="5")
 
@@ -86,26 +67,19 @@ def test_with_its_servers_away_and_its_filling_cut_off_nothing_is_lost_or_told_t
     running = [start(workers), start(workers)]
 
     def a_host_goes_away() -> None:
-        for pid in [running[0].pid, *children_of(running[0].pid)]:
-            os.kill(pid, signal.SIGKILL)
-        running[0].wait()
+        faults.host_dies(running[0])
         start(workers)
 
     wait_until(lambda: JobRun.objects.filter(batch__isnull=False).count() >= MEMBERS // 3, seconds=PATIENCE)
     filling.kill()
     filling.wait()
     filling = begin_filling(workers)
-    faults = [
-        client().flushall,
-        server_stands_still,
-        database_stands_still,
-        a_host_goes_away,
-        client().flushall,
-    ]
-    for turn, fault in enumerate(faults):
-        done = MEMBERS * (turn + 1) // (len(faults) + 1)
+    wipe = client().flushall
+    happens = [wipe, faults.redis_stands_still, faults.database_stands_still, a_host_goes_away, wipe]
+    for turn, happen in enumerate(happens):
+        done = MEMBERS * (turn + 1) // (len(happens) + 1)
         wait_until(lambda done=done: ended() >= done, seconds=PATIENCE, what=f"{done} members to end")
-        fault()
+        happen()
     wait_until(lambda: the_batch().state == "failed", seconds=PATIENCE, what="the batch to end")
     assert filling.wait(timeout=60) == 0
     took = workers.ledger_path.with_name("filled").read_text()

@@ -1,4 +1,4 @@
-"""A workflow of many steps that fail, are retried and kill their processes, while workers and Redis's data go away: it
+"""A workflow of many steps that fail, are retried and kill their processes, while workers die and servers go away: it
 ends as its graph says, and its end is told once.
 
 `STORY_STEPS=50 STORY_SEEDS=10 pytest tests/scenarios/test_large_workflow.py` makes ten of them.
@@ -6,10 +6,8 @@ ends as its graph says, and its end is told once.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
-import signal
 from collections import Counter
 from dataclasses import dataclass
 
@@ -19,7 +17,8 @@ from jobs.broker.connection import client
 from jobs.models import JobRun, Workflow, WorkflowStep
 from jobs.workflows import Flow, any_of, ended, failed, item
 from tests.sample import jobs as sample
-from tests.scenarios.workers import Workers, children_of, wait_until
+from tests.scenarios import faults
+from tests.scenarios.workers import Workers, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -115,16 +114,17 @@ def test_under_failures_retries_kills_and_lost_data_it_ends_as_its_graph_says(wo
     def over() -> int:
         return WorkflowStep.objects.filter(workflow=workflow, ended_at__isnull=False).count()
 
-    def kill_one(turn: int) -> None:
-        victims = children_of(running[turn % 2].pid)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(victims[turn % len(victims)], signal.SIGKILL)
-
-    for turn in range(4):
-        wait_until(lambda turn=turn: over() >= STEPS * (turn + 1) // 8, seconds=120, what="some of the steps")
-        kill_one(turn)
-        if turn == 2:
-            client().flushall()
+    happens = [
+        lambda: faults.process_dies(running[0], 0),
+        client().flushall,
+        lambda: faults.process_dies(running[1], 1),
+        faults.redis_stands_still,
+        faults.database_stands_still,
+        lambda: faults.process_dies(running[0], 1),
+    ]
+    for turn, happen in enumerate(happens):
+        wait_until(lambda turn=turn: over() >= STEPS * (turn + 1) // 12, seconds=120, what="some of the steps")
+        happen()
     wait_until(lambda: Workflow.objects.get().state != "running", seconds=240, what="the workflow to end")
 
     rows = {row.name: row for row in WorkflowStep.objects.filter(workflow=workflow).select_related("batch")}
