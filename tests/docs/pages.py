@@ -48,12 +48,12 @@ def commands() -> list[tuple[str, list[str]]]:
 
 def links(page: Path) -> list[str]:
     """Where a page's links go, as written."""
-    return _LINK.findall(_without_blocks(page))
+    return _LINK.findall(without_blocks(page))
 
 
 def anchors(page: Path) -> set[str]:
     """The names of a page's headings, as GitHub makes them."""
-    return {_anchor(heading) for heading in _HEADING.findall(_without_blocks(page))}
+    return {_anchor(heading) for heading in _HEADING.findall(without_blocks(page))}
 
 
 def table(page: Path, *, first_header: str) -> list[list[str]]:
@@ -67,7 +67,8 @@ def _blocks_of(page: Path) -> Iterator[Block]:
         yield Block(page, text.count("\n", 0, match.start()) + 1, match.group(1), match.group(2))
 
 
-def _without_blocks(page: Path) -> str:
+def without_blocks(page: Path) -> str:
+    """The text of a page without its fenced blocks."""
     return _FENCE.sub("", page.read_text())
 
 
@@ -78,7 +79,7 @@ def _anchor(heading: str) -> str:
 
 def _tables(page: Path) -> Iterator[list[list[str]]]:
     rows: list[list[str]] = []
-    for line in [*_without_blocks(page).splitlines(), ""]:
+    for line in [*without_blocks(page).splitlines(), ""]:
         if line.startswith("|"):
             rows.append([cell.strip() for cell in _CELL_BORDER.split(line)[1:-1]])
         elif rows:
