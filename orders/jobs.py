@@ -9,7 +9,7 @@ from functools import partial
 from django.conf import settings
 from django.utils import timezone
 
-from jobs import Bury, HandBackJob, RetryPolicy, all_up_to, at_once, cron, current_run, exponential, job
+from jobs import Bury, FailedRun, HandBackJob, RetryPolicy, all_up_to, at_once, cron, current_run, exponential, job
 from jobs.batches import batch
 from jobs.circuits import Circuit
 from jobs.iterators import Over
@@ -217,7 +217,14 @@ def send_weekly_issue() -> None:
     issues.send_next(on_sending=send_issue.enqueue)
 
 
-@job(queue="low", retry=EXPORTING, timeout=600)
+@job(queue="low", timeout=60)
+def note_unmade_export(failed: FailedRun) -> None:
+    """Show on the office's page that a run of an export died, which is all that a person there can know."""
+    problem = "It could not be made; somebody has to look at its dead run."
+    exports.note_problem(failed["arguments"]["export_id"], problem)
+
+
+@job(queue="low", retry=EXPORTING, timeout=600, on_death=note_unmade_export)
 def cut_export(export_id: int) -> None:
     """Ask for the parts of an export: a batch, filled in one transaction, that has the file built at its end."""
 
@@ -236,7 +243,7 @@ def write_export_part(export_id: int, position: int, first: int, last: int) -> i
     return exports.write_part(export_id, position, first, last)
 
 
-@job(queue="low", retry=EXPORTING, timeout=1800)
+@job(queue="low", retry=EXPORTING, timeout=1800, on_death=note_unmade_export)
 def build_export(export_id: int) -> None:
     """Build the file of an export, once, and have the link mailed."""
     exports.build(export_id, on_built=mail_export.enqueue)

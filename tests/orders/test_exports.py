@@ -172,6 +172,23 @@ def test_a_part_that_cannot_be_written_is_shown_and_retried_by_a_person(
 
 
 @pytest.mark.django_db
+def test_a_file_that_cannot_be_built_is_shown_and_built_when_its_run_is_retried(
+    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history.orders(3, placed_at=NOON)
+    export = ask()
+    monkeypatch.setattr(exports, "_write", lambda *args: 1 / 0)
+    drain(due=True)
+    export.refresh_from_db()
+    assert "could not be made" in export.problem
+    monkeypatch.undo()
+    dead.requeue(DeadJob.objects.get(), actor="ann")
+    drain(due=True)
+    assert len(rows_of(export)) == 3
+    assert export.problem == ""
+
+
+@pytest.mark.django_db
 def test_the_mailed_link_opens_the_file_for_those_who_may_export(
     exporter: Client, client: Client, mailbox: Mailbox
 ) -> None:

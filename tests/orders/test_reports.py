@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from django.contrib.auth.models import Permission, User
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from jobs import errors
+from jobs import errors, schedules
 from jobs.models import JobRun, JobStep
 from jobs.testing import drain
 from jobs.timetable import declared
@@ -90,6 +91,18 @@ def test_the_daily_report_is_due_at_two_and_what_was_missed_is_made_up_for() -> 
     assert terms.expression == "0 2 * * *"
     assert (terms.missed, terms.most_missed) == ("all", 7)
     assert terms.arguments == {"today": "{day}"}
+
+
+@pytest.mark.django_db
+def test_the_schedules_ask_for_the_days_report_and_for_what_the_first_of_a_month_has() -> None:
+    with time_machine.travel(datetime(2026, 5, 31, 12, tzinfo=UTC), tick=False) as clock:
+        schedules.sync(actor="deploy")
+        clock.move_to(datetime(2026, 6, 1, 3, 31, tzinfo=UTC))
+        schedules.tick()
+        drain()
+        asked = JobRun.objects.filter(name__in=[make_daily_report.name, maintain.name])
+        assert [run.arguments for run in asked] == [{"today": "2026-06-01"}] * 2
+        assert set(Report.objects.values_list("kind", "period")) == {("daily", "2026-05-31"), ("monthly", "2026-05")}
 
 
 @pytest.mark.parametrize(
