@@ -157,7 +157,7 @@ def _why(batch: Batch) -> str:
     dead = JobRun.objects.filter(batch=batch.pk, state=RunState.DEAD)
     error = dead.values_list("error_class", "error_message").first()
     count = f"{batch.dead} of {batch.total} runs died" if batch.total > 1 else "its run died"
-    if error:
+    if error and error[0]:
         return f"{count}: {error[0]}: {error[1]}"[:500]
     ended = [f"{count} {word}" for word in ("cancelled", "discarded") if (count := getattr(batch, word))]
     return f"of {batch.total} runs: {', '.join(ended)}" if ended else count
