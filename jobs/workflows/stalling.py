@@ -119,9 +119,11 @@ def _look_at(step: WorkflowStep, findings: _Findings, now: datetime) -> None:
 def _look_in_redis(step: WorkflowStep, findings: _Findings) -> None:
     """Take back what waits there of a step whose rows are gone: what has started is alive."""
     queue = step.call.get("queue") or registry.get(step.job).options.queue
-    there = JobRun.objects.filter(pk__in=step.run_ids()).values_list("pk", flat=True)
+    there = dict(JobRun.objects.filter(pk__in=step.run_ids()).values_list("pk", "state"))
     gone = set(step.run_ids()) - set(there)
-    if "started" in {withdraw(str(run_id), queue=queue, life=0) for run_id in gone}:
+    if set(there.values()) & set(PENDING_STATES):
+        findings.waits.append(f'"{step.name}" runs, and its batch is gone')
+    elif "started" in {withdraw(str(run_id), queue=queue, life=0) for run_id in gone}:
         findings.waits.append(f'"{step.name}" runs, and its row is gone')
     else:
         findings.lost.append(step)

@@ -184,3 +184,30 @@ def test_a_run_that_is_under_way_is_not_doubled_though_its_row_is_gone(work):
     drain()
     workflow.refresh_from_db()
     assert (workflow.state, work.calls) == ("succeeded", ["a", "a", "b"])
+
+
+def test_a_run_that_waits_is_not_doubled_though_its_batch_is_gone(work):
+    workflow = chain(work("a"), work("b")).start()
+    Batch.objects.all().delete()
+    assert recover(workflow) == 1
+    assert '"work" runs, and its batch is gone' in workflow.trouble
+    assert JobRun.objects.count() == 1
+    drain()
+    # It has ended by now, and was not counted.
+    recover(workflow)
+    drain()
+    workflow.refresh_from_db()
+    assert (workflow.state, work.calls) == ("succeeded", ["a", "a", "b"])
+
+
+def test_old_workflows_go_with_their_steps_and_batches(work):
+    old, fresh, running = (chain(work("a")).start() for _ in range(3))
+    long_ago = timezone.now() - timedelta(days=91)
+    Workflow.objects.filter(pk=old.pk).update(state="succeeded", ended_at=long_ago)
+    Workflow.objects.filter(pk=fresh.pk).update(state="succeeded", ended_at=timezone.now())
+    Workflow.objects.filter(pk=running.pk).update(created_at=long_ago)
+    assert workflows.is_anything_prunable()
+    assert workflows.prune() == 1
+    assert list(Workflow.objects.order_by("pk")) == [fresh, running]
+    assert Batch.objects.count() == 2
+    assert not workflows.is_anything_prunable()
