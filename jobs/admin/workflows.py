@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -221,7 +222,7 @@ class WorkflowAdmin(ConsoleAdmin):
             shown=shown,
             drawing=drawing(steps.shown, _addresses(steps.shown, run_of)) if steps.is_all else None,
             steps=[
-                ShownStep(step, run_of.get(step.batch_id), acting.offered(request, STEP_ACTIONS, step))
+                ShownStep(step, run_of.get(step.run), acting.offered(request, STEP_ACTIONS, step))
                 for step in steps.shown
             ],
             selection=steps,
@@ -315,17 +316,15 @@ def _steps(workflow: Workflow, request: HttpRequest) -> StepSelection:
     )
 
 
-def _single_runs(steps: Sequence[WorkflowStep]) -> dict[int | None, JobRun]:
-    """By its batch, the run of each step that has a single one."""
-    batches = [step.batch_id for step in steps if step.batch_id and step.size == 1]
-    rows = JobRun.objects.filter(batch__in=batches).only("pk", "batch", "state", "result", "run_ms").order_by("-pk")
-    # The first that was asked for; a run may have added others to the batch.
-    return {run.batch_id: run for run in rows}
+def _single_runs(steps: Sequence[WorkflowStep]) -> dict[uuid.UUID | None, JobRun]:
+    """By its key, the run of each step that has a single one. One that was pruned is missing."""
+    rows = JobRun.objects.only("pk", "state", "result")
+    return dict(rows.in_bulk([step.run for step in steps if step.run and step.size == 1]))
 
 
-def _addresses(steps: Sequence[WorkflowStep], run_of: Mapping[int | None, JobRun]) -> dict[int, str]:
+def _addresses(steps: Sequence[WorkflowStep], run_of: Mapping[uuid.UUID | None, JobRun]) -> dict[int, str]:
     """Where a step's box leads: to its run, to its runs where there are many, else to its row in the table."""
-    return {step.pk: _step_address(step, run_of.get(step.batch_id)) for step in steps}
+    return {step.pk: _step_address(step, run_of.get(step.run)) for step in steps}
 
 
 def _step_address(step: WorkflowStep, run: JobRun | None) -> str:
