@@ -33,7 +33,7 @@ NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 def pay(card: str, amount: int) -> None: ...
 
 
-@job(name="tests.schedules.flood", durable=False)
+@job(name="tests.schedules.rowless", durable=False)
 def flood() -> None: ...
 
 
@@ -58,7 +58,7 @@ def test_a_schedule_is_due_after_it_was_added_and_not_before(a_schedule: Adds) -
         ({"jitter": -1}, "seconds from 0"),
         ({"late_after": 0}, "seconds from 1"),
         ({"most_missed": 0}, "whole number"),
-        ({"job": "tests.schedules.flood", "arguments": {}}, "durable"),
+        ({"job": "tests.schedules.rowless", "arguments": {}}, "durable"),
         ({"colour": "red"}, "has no 'colour'"),
         ({"timezone": ""}, "needs timezone"),
     ],
