@@ -210,6 +210,7 @@ def _check_none_since(row: Schedule, seen: int | None, *, now: datetime) -> None
 
 
 def _pause(row: Schedule, *, by: str, reason: str, until: datetime | None, now: datetime) -> None:
+    rows.leave_out(row, "it was paused before a worker looked", now=now)
     row.paused_at, row.paused_by = now, by[:200]
     row.paused_reason, row.paused_until = mask_text(reason)[:500], until
     rows.plan(row, now=now)

@@ -18,6 +18,7 @@ from jobs.models import Schedule, ScheduleEdit, ScheduleTick
 from jobs.models.schedules import TickState
 from jobs.policy.redaction import MASK, mask_text
 from jobs.policy.scheduling import FIELDS, Terms
+from jobs.schedules.asking import late_seconds
 
 # How soon due times that wait for the run before them are looked at again.
 WAITING_SECONDS = 1.0
@@ -82,14 +83,32 @@ def _check_queue(queue: str) -> None:
 
 def put(schedule: Schedule, terms: Mapping[str, Any], *, now: datetime) -> None:
     """Give the row these terms, and the due time that follows of them."""
+    has_new_times = not terms.keys() <= _WITHOUT_TIMES
+    if has_new_times:
+        leave_out(schedule, "its times were changed before a worker looked", now=now)
     for name, value in terms.items():
         setattr(schedule, name, value)
     schedule.revision += 1
-    if not terms.keys() <= _WITHOUT_TIMES:
+    if has_new_times:
         plan(schedule, now=now)
 
 
 _WITHOUT_TIMES = set(FIELDS) - {"expression", "timezone"}
+
+
+def leave_out(schedule: Schedule, why: str, *, now: datetime) -> None:
+    """Write down what is due, was not looked at, and will not be, for the schedule changes now."""
+    if schedule.next_due_at is None or schedule.next_due_at > now:
+        return
+    terms = terms_of(schedule)
+    passed = terms.cron.passed(schedule.next_due_at - INSTANT, now, most=1)
+    if passed is None:
+        return
+    is_late = now - passed.first > timedelta(seconds=late_seconds(terms))
+    facts = {"state": TickState.MISSED, "why": why, "ticked_at": now, "late_at": now if is_late else None}
+    stretch = {"until_at": passed.latest[-1], "count": passed.count}
+    ScheduleTick.objects.get_or_create(schedule=schedule, due_at=passed.first, defaults={**facts, **stretch})
+    schedule.last_due_at = passed.latest[-1]
 
 
 def plan(schedule: Schedule, *, now: datetime) -> None:

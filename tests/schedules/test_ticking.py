@@ -325,6 +325,25 @@ def test_a_pause_leaves_out_what_comes_due_and_ends_by_itself(
     assert AuditEntry.objects.get(action="resume_schedule").actor == "the end of the pause"
 
 
+@pytest.mark.parametrize("verb", ["pause", "edit"])
+def test_what_was_due_and_not_looked_at_is_written_down_when_the_schedule_changes(
+    a_schedule: Adds, clock: time_machine.Coordinates, verb: str
+) -> None:
+    schedule = a_schedule("0 * * * *", timezone="UTC")
+    clock.move_to(NOON + timedelta(hours=3, minutes=10))
+    if verb == "pause":
+        schedules.pause(schedule, actor="ann", reason="a look")
+    else:
+        schedules.edit(schedule, {"expression": "30 * * * *"}, actor="ann", reason="later")
+    tick = schedule.ticks.get()
+    assert (tick.state, tick.count, tick.due_at) == ("missed", 3, NOON + timedelta(hours=1))
+    assert "before a worker looked" in tick.why
+    schedules.tick()
+    tick.refresh_from_db()
+    assert tick.late_told_at is not None
+    assert not JobRun.objects.exists()
+
+
 # What cannot be asked for.
 
 
