@@ -1,10 +1,11 @@
-"""The verbs for many runs that wait, and for changing when they start: cancel, run now."""
+"""The verbs for many runs that wait, and for changing when they start: cancel, run now, postpone."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import router, transaction
@@ -14,6 +15,7 @@ from django.utils import timezone
 from jobs import audit, runs
 from jobs.broker.push import withdraw
 from jobs.broker.schedule import hasten
+from jobs.broker.schedule import postpone as delay
 from jobs.errors import BrokerUnavailable, NotReschedulable
 from jobs.models import JobRun, RunState
 from jobs.policy.tally import Tally
@@ -30,6 +32,25 @@ def run_now(run: JobRun, *, actor: str, reason: str = "", address: str = "") -> 
     if not tally.done:
         why = next(iter(tally.left), "it is gone")
         raise NotReschedulable(f"{run.name} {run.pk} was left alone: {why}.")
+
+
+def postpone(run: JobRun, *, until: datetime, actor: str, reason: str = "", address: str = "") -> None:
+    """Let a run that waits for a time start at another one. Raises `NotReschedulable` where it waits for none, or its
+    time has just come, and `BrokerUnavailable` where Redis cannot be told; then nothing is changed.
+    """
+    with transaction.atomic(using=router.db_for_write(JobRun)):
+        fit, tally = _sort_out([run.pk], WAITS_FOR_A_TIME)
+        if not fit:
+            raise NotReschedulable(f"{run.name} {run.pk} was left alone: {next(iter(tally.left), 'it is gone')}.")
+        row = fit[0]
+        before = {"due": row.due_at.isoformat() if row.due_at else None}
+        _change(fit, lambda each: runs.transition(each, RunState(each.state), at=timezone.now(), due_at=until))
+        after = {"due": until.isoformat()}
+        words = {"actor": actor, "reason": reason, "address": address, "before": before, "after": after}
+        _record("postpone", fit, filter=None, **words)
+        # Last, for what is told to Redis is not taken back. One that was not pushed yet is pushed for its new time.
+        if not delay(row.rq_id, row.queue, until=until) and row.pushed_at is not None:
+            raise NotReschedulable(f"{run.name} {run.pk} was left alone: its time has just come.")
 
 
 def run_all_now(

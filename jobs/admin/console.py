@@ -18,6 +18,7 @@ from jobs.admin import access
 View = Callable[..., HttpResponse]
 _SECTIONS = (
     ("admin:jobs_jobrun_changelist", _("Runs"), access.VIEW_CONSOLE),
+    ("admin:jobs_jobrun_waiting", _("Scheduled and retries"), access.VIEW_CONSOLE),
     ("admin:jobs_deadjob_changelist", _("Dead jobs"), access.VIEW_CONSOLE),
     ("admin:jobs_failurecause_changelist", _("Failures"), access.VIEW_CONSOLE),
     ("admin:jobs_schedule_changelist", _("Schedules"), access.VIEW_CONSOLE),

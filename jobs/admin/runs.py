@@ -15,11 +15,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs import audit, conf, dead, discards, fuses, pending, registry, runs, sheets
-from jobs.admin import access, acting, how_far, many_runs, search
+from jobs.admin import access, acting, how_far, many_runs, search, waiting_runs
 from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.keyset import COUNT_CAP, WINDOW, capped_counts, key_or_none, page_of
 from jobs.admin.lane_line import lane_line
+from jobs.admin.moments import moment_to_come
 from jobs.admin.run_filter import RunFilter, find_run
 from jobs.admin.timeline import timeline
 from jobs.errors import CircuitOpen, LockHeld
@@ -142,6 +143,19 @@ ACTIONS = acting.named(
         fits=_in(*pending.WAITS_FOR_A_TIME),
     ),
     Action(
+        name="postpone",
+        recorded="postpone",
+        permission=access.RESCHEDULE,
+        label=gettext_lazy("Postpone"),
+        verb=_of_run(pending.postpone),
+        done=gettext_lazy("Postponed: it is due later now."),
+        question=gettext_lazy("Postpone this run?"),
+        consequence=gettext_lazy("It starts no sooner than that. Its attempts stay as they are."),
+        button=gettext_lazy("Postpone it"),
+        wants_why=True,
+        fits=_in(*pending.WAITS_FOR_A_TIME),
+    ),
+    Action(
         name="cancel",
         recorded="cancel",
         permission=access.CANCEL,
@@ -182,6 +196,7 @@ class RunAdmin(ConsoleAdmin):
         return [
             ("", self.list_page, "changelist", False),
             ("many/<slug:name>/", self.many_page, "many", True),
+            ("waiting/", self.waiting_page, "waiting", False),
             ("<uuid:pk>/", self.run_page, "change", False),
             ("<uuid:pk>/payload/", self.payload_page, "payload", True),
             ("<uuid:pk>/<slug:name>/", self.action_page, "act", True),
@@ -212,6 +227,10 @@ class RunAdmin(ConsoleAdmin):
             queues=search.offered(conf.queue_names(), asked.asked.get("queue")),
             jobs=search.offered(registry.names(), asked.asked.get("job")),
         )
+
+    def waiting_page(self, request: HttpRequest) -> HttpResponse:
+        """What is due when."""
+        return waiting_runs.waiting_page(self, request)
 
     def many_page(self, request: HttpRequest, name: str) -> HttpResponse:
         """Do one thing with all that a search matches."""
@@ -277,10 +296,24 @@ class RunAdmin(ConsoleAdmin):
             lambda: get_object_or_404(JobRun.objects.defer("payload"), pk=pk),
             target=str(pk),
             back=reverse("admin:jobs_jobrun_change", args=[pk]),
-            given=lambda run: {"burial": _burial_meant(request, run)},
+            given=lambda run: {"burial": _burial_meant(request, run), **_postponed(request, name)},
             template="run_act.html",
-            shown=lambda run: {"run": run, "burial": _open(run.burials.all())},
+            shown=lambda run: {
+                "run": run,
+                "burial": _open(run.burials.all()),
+                "until": request.POST.get("until", ""),
+            },
         )
+
+
+def _postponed(request: HttpRequest, name: str) -> dict[str, Any]:
+    """Until when, of a run that is postponed. Raises ValueError."""
+    if name != "postpone":
+        return {}
+    zone = timezone.get_current_timezone_name()
+    if until := moment_to_come(request.POST.get("until", "").strip(), zone):
+        return {"until": until}
+    raise ValueError(_("Write for how long, such as 2h, or until when."))
 
 
 def _belongs_to(run: JobRun) -> dict[str, Any]:

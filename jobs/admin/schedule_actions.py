@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.http import Http404
 from django.shortcuts import get_object_or_404
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs import schedules
 from jobs.admin import access, acting
 from jobs.admin.acting import Action
 from jobs.admin.keyset import key_or_none
-from jobs.errors import BadSchedule
+from jobs.admin.moments import moment_to_come
 from jobs.models import Schedule, ScheduleEdit
-from jobs.policy.ages import parse_age
-from jobs.policy.cron import zone_of
 from jobs.schedules import operating, rows
 
 LIST = "admin:jobs_schedule_changelist"
@@ -179,22 +173,7 @@ def target(pk: int) -> str:
 def given(name: str, schedule: Schedule, sent: Mapping[str, str]) -> dict[str, Any]:
     """What the form of an action says beside the reason. Raises ValueError."""
     if name == "pause":
-        return {"until": until(sent.get("until", "").strip(), schedule.timezone)}
+        return {"until": moment_to_come(sent.get("until", "").strip(), schedule.timezone)}
     if name == "run":
         return {"seen": key_or_none(sent.get("seen"), int) or 0}
     return {}
-
-
-def until(text: str, zone: str) -> datetime | None:
-    """`2h` from now, or `2026-05-03T08:00` by the schedule's clock; None where nothing is said. Raises ValueError."""
-    if not text:
-        return None
-    now = timezone.now()
-    moment = parse_datetime(text[:40]) or now + parse_age(text[:40])
-    try:
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=zone_of(zone))
-    except BadSchedule as error:
-        raise ValueError(str(error)) from error
-    if moment <= now:
-        raise ValueError(_("%(text)s has passed. Write a time that is to come, such as 2h or 3d.") % {"text": text})
-    return moment

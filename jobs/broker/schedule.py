@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from jobs import conf, registry
 from jobs.broker import keys, lua
@@ -56,6 +57,17 @@ def hasten(runs: Sequence[tuple[str, str]]) -> None:
             for name in (queue, keys.suspects(queue)):
                 pipeline.zadd(keys.scheduled(name), {run_id: now}, xx=True)
         pipeline.execute()
+
+
+def postpone(run_id: str, queue: str, *, until: datetime) -> bool:
+    """Let a scheduled run be due at another time. False where it is not scheduled. Raises `BrokerUnavailable`."""
+    with errors_named():
+        pipeline = client().pipeline(transaction=False)
+        for name in (queue, keys.suspects(queue)):
+            pipeline.zadd(keys.scheduled(name), {run_id: round(until.timestamp(), 3)}, xx=True)
+            pipeline.zscore(keys.scheduled(name), run_id)
+        answers: list[object] = pipeline.execute()
+        return any(score is not None for score in answers[1::2])
 
 
 def forget_workers(queues: Sequence[str]) -> int:

@@ -108,6 +108,10 @@ class JobRun(models.Model):
             models.Index(fields=["name", "-id"], name="jobs_run_name"),
             models.Index(fields=["queue", "-id"], name="jobs_run_queue"),
             models.Index(fields=["state", "ended_at"], name="jobs_run_ended"),
+            # What waits for a time, soonest first.
+            models.Index(
+                fields=["state", "due_at", "id"], name="jobs_run_due", condition=Q(state__in=["scheduled", "retrying"])
+            ),
             models.Index(fields=["batch", "-id"], name="jobs_run_batch", condition=Q(batch__isnull=False)),
             # How many members are in a state, and how many ended lately.
             models.Index(
