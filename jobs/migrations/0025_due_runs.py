@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0023_workflow_permission'),
+        ('jobs', '0024_first_runs_of_steps'),
     ]
 
     operations = [
