@@ -19,7 +19,7 @@ from jobs.models import AuditEntry, BulkAction, DeadJob, JobRun, RunState
 from jobs.models.bulk import BulkState, BulkVerb
 from jobs.policy.ramp import Ramp, Release
 from jobs.registry import Job
-from jobs.worker import recording
+from jobs.worker import nightly
 from tests.at_once import at_once
 from tests.engine import a_run, attempt_next, hash_of, make_job, places, work_off
 from tests.test_dead import a_dead_run
@@ -467,7 +467,7 @@ def test_who_is_over_for_long_is_removed_and_what_it_did_stays(dying: Job[..., A
     assert not bulk.is_anything_prunable()
     BulkAction.objects.update(created_at=timezone.now() - timedelta(days=91))
     BulkAction.objects.filter(pk=old.pk).update(ended_at=timezone.now() - timedelta(days=91))
-    assert recording._is_anything_prunable()
+    assert nightly.is_anything_prunable()
     assert prune_runs("2026-05-04")["bulk actions"] == 1
     assert BulkAction.objects.get() == paused
     assert (DeadJob.objects.get().resolution, DeadJob.objects.get().bulk) == ("discarded", None)

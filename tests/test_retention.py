@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from jobs import dead, discards, ledger, retention
 from jobs.models import AuditEntry, DeadJob, FailureCause, JobRun
-from jobs.worker.recording import ask_for_room
+from jobs.worker.nightly import ask_for_room
 from tests.admin.rows import a_cause
 from tests.engine import a_run
 from tests.test_dead import a_dead_run

@@ -12,7 +12,7 @@ from jobs.broker import keys
 from jobs.broker.connection import client
 from jobs.models import JobRun, RunState
 from jobs.sweeping import Sweep
-from jobs.worker import recording
+from jobs.worker import chores
 from jobs.worker.recording import Recording
 from tests.engine import OTHER, a_run, attempt_next, claim, hash_of, places, work_off
 from tests.sample import jobs as sample
@@ -125,7 +125,7 @@ def test_each_slice_goes_on_where_the_last_one_ended(monkeypatch):
 
 
 def test_the_recording_process_sweeps_now_and_then(monkeypatch, caplog):
-    monkeypatch.setattr(recording, "_SWEEP_SECONDS", 0.0)
+    monkeypatch.setattr(chores, "SWEEP_SECONDS", 0.0)
     row = a_run(RunState.RUNNING)
     grow_old()
     Recording().turn()
@@ -137,7 +137,7 @@ def test_a_sweep_that_fails_does_not_keep_anything_from_being_recorded(monkeypat
     def fail(self):
         raise RuntimeError("no")
 
-    monkeypatch.setattr(recording, "_SWEEP_SECONDS", 0.0)
+    monkeypatch.setattr(chores, "SWEEP_SECONDS", 0.0)
     monkeypatch.setattr(Sweep, "slice", fail)
     run = sample.add.enqueue(1, 2)
     attempt_next()

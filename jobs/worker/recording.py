@@ -1,4 +1,4 @@
-"""The process that remembers: stores the journal, pushes what was left behind, asks for the nightly clean-up.
+"""The process that remembers: stores the journal, pushes what was left behind, sees to what follows.
 
 It is apart from the processes that run jobs, so that a job which hogs the interpreter does not delay what is shown.
 """
@@ -12,37 +12,15 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from datetime import time as time_of_day
 
 from django.db import DatabaseError, InterfaceError, ProgrammingError, close_old_connections, connections
 
-from jobs import (
-    batches,
-    bulk,
-    causes,
-    conf,
-    consequences,
-    effects,
-    emails,
-    fuses,
-    members,
-    metrics,
-    reconciling,
-    recorder,
-    recovery,
-    registry,
-    retention,
-    schedules,
-    workflows,
-)
+from jobs import conf, consequences, members, reconciling, recorder
 from jobs.broker import journal
-from jobs.errors import BrokerUnavailable
-from jobs.models import JobRun
 from jobs.policy.backoff import exponential
 from jobs.relay import relay
-from jobs.sweeping import Sweep
-from jobs.uniques import holds
+from jobs.worker import chores
+from jobs.worker.chores import OUTAGES, is_outage
 from jobs.worker.stopping import on_stop
 from jobs.worker.ticker import Ticker
 
@@ -50,18 +28,8 @@ logger = logging.getLogger(__name__)
 
 _BLOCK_SECONDS = 1.0
 _RELAY_SECONDS = 1.0
-_NIGHTLY_LOOK_SECONDS = 300.0
-_BULK_SECONDS = 15.0
 # How late it may be that what another process changed has consequences; this one's own have them at once.
 _FOLLOW_SECONDS = 1.0
-_RECOVERY_SECONDS = 60.0
-# How late it may be noticed that a workflow has stalled.
-_STALLS_SECONDS = 30.0
-_NIGHTLY_AT = time_of_day(3, 0, tzinfo=UTC)
-_SWEEP_SECONDS = 60.0
-# How late Redis may be to hear again of a fuse, and how often to look whether a rule adds one.
-_FUSES_SECONDS = 2.0
-_FUSE_RULES_SECONDS = 5.0
 _LEADS_SECONDS = 10.0
 # How often to look whether claims wait for a comparison of Redis with the rows.
 _EPOCH_SECONDS = 0.2
@@ -77,7 +45,6 @@ LAST_WORDS_SECONDS = 10.0
 _LAST_TICK_SECONDS = 2.0
 # How often the same entries may fail before they are looked at one by one.
 _PATIENCE = 3
-_OUTAGES = (BrokerUnavailable, DatabaseError, InterfaceError)
 _retry_wait = exponential(first=0.2, cap=5.0)
 
 
@@ -93,19 +60,11 @@ class Recording:
         self._leading = False
         self._lead_again_at = 0.0
         self._epoch_at = 0.0
-        self._sweep = Sweep()
-        self._sweep_at = time.monotonic() + _SWEEP_SECONDS
-        self._fuses_at = 0.0
-        self._fuse_rules_at = 0.0
         self._renew_at = 0.0
         self._relay_at = 0.0
-        self._nightly_at = 0.0
-        self._dead_jobs = retention.Watch()
-        self._bulk_at = 0.0
         self._follow_at = self._follow_again_at = 0.0
-        self._recovery_at = 0.0
         self._ticker = Ticker()
-        self._stalls_at = 0.0
+        self._chores = chores.all_chores()
 
     def run(self) -> None:
         on_stop(self._on_stop)
@@ -137,20 +96,8 @@ class Recording:
             self._follow(now)
         if now >= self._relay_at:
             self._relay(now)
-        if now >= self._sweep_at:
-            self._sweep_slice(now)
-        if now >= self._bulk_at:
-            self._look_after_bulk(now)
-        if now >= self._stalls_at:
-            self._look_for_stalls(now)
-        if now >= self._fuses_at:
-            self._tend_fuses(now)
-        if now >= self._nightly_at:
-            # First, so that a failure there does not come back at each turn.
-            self._nightly_at = now + _NIGHTLY_LOOK_SECONDS
-            self._dead_jobs.look()
-            ask_for_nightly(datetime.now(UTC))
-            ask_for_room(datetime.now(UTC))
+        for chore in self._chores:
+            chore.see_to(now)
 
     def _renew_connections(self) -> None:
         now = time.monotonic()
@@ -176,7 +123,7 @@ class Recording:
             self._relay_failures += 1
             self._relay_at = now + _RELAY_SECONDS + _retry_wait(self._relay_failures)
             log = logger.error if self._relay_failures == 1 else logger.debug
-            log("what was left behind is not pushed for now: %s", error, exc_info=not _is_outage(error))
+            log("what was left behind is not pushed for now: %s", error, exc_info=not is_outage(error))
 
     def _follow(self, now: float) -> None:
         """See to what follows of what was recorded. Its failures are its own, as the relay's are."""
@@ -190,49 +137,7 @@ class Recording:
                 # What followed may have more follow, and there may be more of it.
                 self._follow_at = now
         except Exception as error:
-            logger.error("what follows of ended runs waits: %s", error, exc_info=not _is_outage(error))
-
-    def _sweep_slice(self, now: float) -> None:
-        """Compare some rows with Redis. Its failures are its own, as the relay's are."""
-        self._sweep_at = now + _SWEEP_SECONDS
-        try:
-            self._sweep.slice()
-        except Exception as error:
-            logger.error("the sweep failed: %s", error, exc_info=not _is_outage(error))
-
-    def _tend_fuses(self, now: float) -> None:
-        """See that claims obey the fuses, and that rules are followed. Its failures are its own, as the relay's are."""
-        self._fuses_at = now + _FUSES_SECONDS
-        try:
-            if now >= self._fuse_rules_at:
-                self._fuse_rules_at = now + _FUSE_RULES_SECONDS
-                fuses.follow_rules()
-            fuses.tend()
-        except Exception as error:
-            logger.error("fuses could not be looked at: %s", error, exc_info=not _is_outage(error))
-
-    def _look_after_bulk(self, now: float) -> None:
-        """Keep bulk actions going, ask for those that rules want, and tell of batches that nobody fills.
-
-        Its failures are its own too.
-        """
-        self._bulk_at = now + _BULK_SECONDS
-        try:
-            bulk.revive()
-            if now >= self._recovery_at:
-                self._recovery_at = now + _RECOVERY_SECONDS
-                batches.look_after()
-                recovery.recover()
-        except Exception as error:
-            logger.error("bulk actions are not looked after for now: %s", error, exc_info=not _is_outage(error))
-
-    def _look_for_stalls(self, now: float) -> None:
-        """See to workflows in which nothing moves. Its failures are its own, as the relay's are."""
-        self._stalls_at = now + _STALLS_SECONDS
-        try:
-            workflows.recover()
-        except Exception as error:
-            logger.error("stalled workflows are not looked for: %s", error, exc_info=not _is_outage(error))
+            logger.error("what follows of ended runs waits: %s", error, exc_info=not is_outage(error))
 
     def _lead(self) -> bool:
         """Whether this process is the one that records; a new leader first clears up after the old one."""
@@ -281,7 +186,7 @@ class Recording:
             if self._failures:
                 logger.warning("what happened is recorded again", extra={"failures": self._failures})
             self._failures = self._unforeseen = 0
-        except _OUTAGES as error:
+        except OUTAGES as error:
             self._failures += 1
             log = logger.error if self._failures == 1 else logger.debug
             log("what happened is not recorded for now: %s%s", error, _cure(error), extra={"failures": self._failures})
@@ -307,38 +212,8 @@ def _cure(error: Exception) -> str:
     return '. Run "manage.py migrate", if that was not done.' if is_unmigrated else ""
 
 
-def _is_outage(error: Exception) -> bool:
-    return isinstance(error, _OUTAGES)
-
-
 def _position() -> str:
     try:
         return recorder.position()
     except (DatabaseError, InterfaceError):
         return "(unknown)"
-
-
-_ROOMS = (retention, batches, bulk, causes, effects, emails, fuses, holds, metrics, schedules, workflows)
-
-
-def _is_anything_prunable() -> bool:
-    return any(room.is_anything_prunable() for room in _ROOMS)
-
-
-def ask_for_room(now: datetime) -> None:
-    """Enqueue a clean-up at once where there are too many dead jobs, at most once in an hour."""
-    name = "jobs.prune_runs"
-    if not retention.is_beyond():
-        return
-    if not JobRun.objects.filter(name=name, created_at__gte=now - timedelta(hours=1)).exists():
-        registry.get(name).enqueue(f"{now:%Y-%m-%dT%H}")
-
-
-def ask_for_nightly(now: datetime) -> None:
-    """Enqueue the nightly clean-up once a day, after three in the morning UTC, if there is anything to clean up."""
-    since = datetime.combine(now.date(), _NIGHTLY_AT)
-    name = "jobs.prune_runs"
-    if now < since or not (_is_anything_prunable()):
-        return
-    if not JobRun.objects.filter(name=name, created_at__gte=since).exists():
-        registry.get(name).enqueue(now.date().isoformat())

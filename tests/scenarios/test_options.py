@@ -16,7 +16,7 @@ import pytest
 from jobs import retention
 from jobs.broker.connection import client
 from jobs.models import JobRun
-from jobs.worker.recording import ask_for_nightly
+from jobs.worker import nightly
 from tests.sample import jobs as sample
 from tests.scenarios.workers import ROOT, Workers, children_of, states, wait_until
 
@@ -139,13 +139,13 @@ def test_the_nightly_clean_up_is_asked_for_once_a_day_and_removes_old_runs(worke
     workers.burst()
     now = datetime.now(UTC)
     JobRun.objects.filter(pk=old.id).update(ended_at=now)
-    ask_for_nightly(now.replace(hour=3, minute=1))
+    nightly.ask(now.replace(hour=3, minute=1))
     assert not JobRun.objects.filter(name="jobs.prune_runs").exists()
     JobRun.objects.filter(pk=old.id).update(ended_at=datetime(2020, 1, 1, tzinfo=UTC))
-    ask_for_nightly(now.replace(hour=2, minute=59))
+    nightly.ask(now.replace(hour=2, minute=59))
     assert not JobRun.objects.filter(name="jobs.prune_runs").exists()
-    ask_for_nightly(now.replace(hour=3, minute=1))
-    ask_for_nightly(now.replace(hour=3, minute=6))
+    nightly.ask(now.replace(hour=3, minute=1))
+    nightly.ask(now.replace(hour=3, minute=6))
     assert JobRun.objects.filter(name="jobs.prune_runs").count() == 1
     workers.burst()
     assert not JobRun.objects.filter(pk=old.id).exists()
