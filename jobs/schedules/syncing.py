@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from django.db import router, transaction
+from django.db import InterfaceError, OperationalError, router, transaction
 from django.utils import timezone
 
 from jobs import conf, timetable
@@ -79,19 +79,33 @@ def _after(times: Iterable[datetime | None], now: datetime) -> datetime:
 
 def _follow(mine: ScheduleCode, declared: Mapping[str, Terms], *, now: datetime, actor: str) -> list[str]:
     there = {row.name: row for row in Schedule.objects.select_for_update().order_by("pk")}
-    told = []
-    for name, terms in declared.items():
-        row = there.get(name)
-        told += [_add(name, terms, now=now, actor=actor)] if row is None else _follow_one(row, terms, now, actor)
-    for row in there.values():
-        if row.by_code and row.left_code_at is None and row.name not in declared:
-            told.append(_leave(row, now=now, actor=actor))
-    mine.applied_at = _after(ScheduleCode.objects.values_list("applied_at", flat=True), now)
-    mine.save()
+    told, has_failed = [], False
+    for name in dict.fromkeys([*declared, *there]):
+        try:
+            with transaction.atomic(using=router.db_for_write(Schedule)):
+                told += _see_to(name, there.get(name), declared.get(name), now=now, actor=actor)
+        except (OperationalError, InterfaceError):
+            raise
+        # One row that is not as it should be must not keep the others from following.
+        except Exception as error:
+            has_failed = True
+            told.append(f"{name} does not follow the code: {error}")
+            logger.exception("schedule %s does not follow the code", name, extra={"schedule": name})
+    if not has_failed:
+        mine.applied_at = _after(ScheduleCode.objects.values_list("applied_at", flat=True), now)
+        mine.save()
     ScheduleCode.objects.filter(seen_at__lt=now - _FORGOTTEN).delete()
     for words in told:
         logger.info("schedules follow the code: %s", words)
     return told
+
+
+def _see_to(name: str, row: Schedule | None, terms: Terms | None, *, now: datetime, actor: str) -> list[str]:
+    """Let one row follow what the code says of it, if anything. Returns what changed, in words."""
+    if terms is None:
+        leaves = row is not None and row.by_code and row.left_code_at is None
+        return [_leave(row, now=now, actor=actor)] if row is not None and leaves else []
+    return [_add(name, terms, now=now, actor=actor)] if row is None else _follow_one(row, terms, now, actor)
 
 
 def _add(name: str, terms: Terms, *, now: datetime, actor: str) -> str:

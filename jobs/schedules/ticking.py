@@ -44,22 +44,24 @@ def tick() -> float:
     for key, look_at in list(soon):
         assert look_at is not None
         if look_at <= now:
-            _look(key, now)
+            _look(key, now, look_at)
         else:
             return max(0.0, min(wait, (look_at - timezone.now()).total_seconds()))
     return wait
 
 
-def _look(key: int, now: datetime) -> None:
+def _look(key: int, now: datetime, look_at: datetime) -> None:
     """See to one schedule. What is wrong with it keeps no other back."""
     try:
-        _see_to(key, now)
+        try:
+            _see_to(key, now)
+        except JobsError as error:
+            _put_off(key, now, error)
     except (OperationalError, InterfaceError):
         raise
-    except JobsError as error:
-        _put_off(key, now, error)
     except Exception:
-        logger.exception("a schedule could not be looked at", extra={"schedule": key})
+        if _is_new(key, look_at):
+            logger.exception("schedule %d could not be looked at", key, extra={"schedule": key})
 
 
 def _see_to(key: int, now: datetime, *, refusal: JobsError | None = None) -> None:
@@ -86,9 +88,14 @@ def _put_off(key: int, now: datetime, error: JobsError) -> None:
         overdue = False
     if overdue:
         _see_to(key, now, refusal=error)
-    elif _left.get(key) != schedule.look_at:
-        _left[key] = schedule.look_at
+    elif _is_new(key, schedule.look_at):
         logger.error("schedule %s is left to workers with other code: %s", schedule.name, error, extra=facts)
+
+
+def _is_new(key: int, look_at: datetime | None) -> bool:
+    """Whether this process has not said of this look at a schedule that nothing came of it."""
+    before, _left[key] = _left.get(key), look_at
+    return before != look_at
 
 
 # When each schedule that this process left was to be looked at, so that it is said once.

@@ -64,10 +64,19 @@ class Ticker:
         connections.close_all()
 
     def _follow_code(self) -> None:
+        """Let rows follow the code. Whatever keeps them from it, what is due is asked for all the same."""
         now = time.monotonic()
-        if now >= self._follow_at:
+        if now < self._follow_at:
+            return
+        # First, so that a failure there does not come back at each turn.
+        self._follow_at = now + schedules.ALIVE_SECONDS
+        try:
             schedules.follow_code()
-            self._follow_at = now + schedules.ALIVE_SECONDS
+        except _OUTAGES:
+            self._follow_at = now
+            raise
+        except Exception:
+            logger.exception("schedules do not follow the code for now")
 
     def _renew_connections(self) -> None:
         now = time.monotonic()

@@ -87,6 +87,25 @@ def test_a_second_look_of_the_same_code_changes_nothing(
     assert list(Schedule.objects.values()) == before
 
 
+def test_a_row_that_cannot_follow_keeps_no_other_from_it(
+    release: Callable[..., None], clock: time_machine.Coordinates
+) -> None:
+    release(broken="0 3 * * *", daily="0 3 * * *")
+    schedules.follow_code()
+    # As somebody left it who edited the table by hand.
+    Schedule.objects.filter(name="broken").update(edited=["expression"])
+    clock.shift(timedelta(minutes=1))
+    release(broken="0 4 * * *", daily="0 4 * * *")
+    told = schedules.follow_code()
+    assert Schedule.objects.get(name="daily").expression == "0 4 * * *"
+    assert any(words.startswith("broken does not follow the code") for words in told)
+    # It is tried again until it can.
+    Schedule.objects.filter(name="broken").update(edited={})
+    schedules.follow_code()
+    assert Schedule.objects.get(name="broken").expression == "0 4 * * *"
+    assert schedules.follow_code() == []
+
+
 def test_what_a_person_changed_stays_and_shows_as_drift(release: Callable[..., None]) -> None:
     release(daily="0 3 * * *")
     schedules.follow_code()

@@ -15,6 +15,7 @@ from jobs import failpoints, job, schedules
 from jobs.failpoints import Failpoint
 from jobs.models import AuditEntry, JobRun, RunState, Schedule, ScheduleTick
 from jobs.models.runs import ENDED_STATES
+from jobs.schedules import ticking
 
 pytestmark = pytest.mark.django_db
 
@@ -372,6 +373,26 @@ def test_a_schedule_that_cannot_be_looked_at_keeps_no_other_back(
     other = a_schedule("*/10 * * * *", name="second")
     tick_until(clock, NOON + timedelta(minutes=10))
     assert states(other) == {"asked": 1}
+
+
+def test_neither_does_one_that_fails_again_when_that_is_to_be_written_down(
+    a_schedule: Adds,
+    clock: time_machine.Coordinates,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*args: object) -> None:
+        raise ValueError("no")
+
+    a_schedule("*/10 * * * *", name="first")
+    Schedule.objects.update(timezone="Nowhere/At_All")
+    other = a_schedule("*/10 * * * *", name="second")
+    monkeypatch.setattr(ticking, "_put_off", fail)
+    monkeypatch.setattr(ticking, "_left", {})
+    tick_until(clock, NOON + timedelta(minutes=10, seconds=30))
+    assert states(other) == {"asked": 1}
+    # Looked at each second, it is told of once.
+    assert caplog.text.count("could not be looked at") == 1
 
 
 # Both days on which clocks are set.

@@ -50,6 +50,18 @@ def test_a_process_says_now_and_then_that_its_code_runs(monkeypatch: pytest.Monk
         assert ScheduleCode.objects.get().seen_at.minute == 1
 
 
+def test_what_is_due_is_asked_for_whatever_keeps_rows_from_following_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> list[str]:
+        raise ValueError("a row that was edited by hand")
+
+    monkeypatch.setattr(schedules, "follow_code", fail)
+    with time_machine.travel(datetime(2026, 5, 4, 12, 30, tzinfo=UTC), tick=False) as clock:
+        schedules.add("hourly", {**TERMS, "expression": "0 * * * *", "arguments": {"left": 1, "right": 2}}, actor="ann")
+        clock.shift(timedelta(hours=1))
+        Ticker().turn()
+    assert JobRun.objects.count() == 1
+
+
 def test_an_outage_is_told_once_and_waited_for(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
