@@ -9,17 +9,21 @@ from urllib.parse import urlsplit
 from django.apps import apps
 from django.conf import settings
 from django.core import checks
+from django.db import router
 from django.utils.module_loading import import_string
 
 from jobs import conf, registry, timetable
 from jobs.broker import inspect, stock
 from jobs.errors import BadSchedule, BrokerUnavailable, did_you_mean
+from jobs.models import JobRun
 from jobs.policy import limits
 from jobs.policy.scheduling import Terms
 
 _JSON = "rq.serializers.JSONSerializer"
 _ADDRESS = "redis://127.0.0.1:6379/0"
 _OTHER_ADDRESSES = ("HOST", "PORT", "DB", "UNIX_SOCKET_PATH", "USE_REDIS_CACHE", "SENTINELS", "SSL")
+_SQLITE_OPTIONS = '{"timeout": 20, "transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode=WAL"}'
+_WRITING = ("IMMEDIATE", "EXCLUSIVE")
 _SCHEMES = ("redis://", "rediss://", "unix://")
 
 
@@ -44,6 +48,7 @@ def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
         *_classes(),
         *_callbacks(),
         *_schedules(),
+        *_database(),
     ]
 
 
@@ -220,6 +225,16 @@ def _schedules() -> Iterator[checks.CheckMessage]:
             hint = f"Add it to RQ_QUEUES, or change its @cron.{did_you_mean(terms.queue, known)}"
             words = f'The schedule {name} sends its runs to the queue "{terms.queue}", which is not there.'
             yield checks.Error(words, hint=hint, id="jobs.E012")
+
+
+def _database() -> Iterator[checks.CheckMessage]:
+    alias = router.db_for_write(JobRun)
+    options = settings.DATABASES.get(alias, {})
+    is_sqlite = options.get("ENGINE") == "django.db.backends.sqlite3"
+    if is_sqlite and str(options.get("OPTIONS", {}).get("transaction_mode")).upper() not in _WRITING:
+        said = f'In the SQLite database "{alias}", jobs will fail with "database is locked" beside one another.'
+        hint = f'Let transactions wait for their turn: set its "OPTIONS": {_SQLITE_OPTIONS}.'
+        yield checks.Warning(said, hint=hint, id="jobs.W022")
 
 
 def _timetable() -> dict[str, Terms]:

@@ -29,6 +29,10 @@ def change_queue(settings, name: str = "low", **options) -> None:
     settings.RQ_QUEUES = {**settings.RQ_QUEUES, name: {**settings.RQ_QUEUES.get(name, {}), **options}}
 
 
+def change_database(monkeypatch, settings, **options) -> None:
+    monkeypatch.setitem(settings.DATABASES, "default", {**settings.DATABASES["default"], **options})
+
+
 def test_our_own_settings_have_no_fault():
     assert found() == {}
 
@@ -244,3 +248,19 @@ def test_a_server_that_is_not_there_is_a_warning_and_no_crash(settings):
     server.stop()
     said = on_server()["jobs.W006"]
     assert "No such file or directory. Check that it runs and that the URL in RQ_QUEUES is right." in said
+
+
+@pytest.mark.parametrize("options", [{}, {"transaction_mode": None}, {"transaction_mode": "DEFERRED"}])
+def test_sqlite_whose_transactions_cannot_wait_is_a_warning(monkeypatch, settings, options):
+    change_database(monkeypatch, settings, ENGINE="django.db.backends.sqlite3", OPTIONS=options)
+    assert '"default"' in found()["jobs.W022"]
+    assert '"transaction_mode": "IMMEDIATE"' in found()["jobs.W022"]
+
+
+def test_sqlite_that_waits_and_other_databases_have_no_fault(monkeypatch, settings):
+    change_database(
+        monkeypatch, settings, ENGINE="django.db.backends.sqlite3", OPTIONS={"transaction_mode": "immediate"}
+    )
+    assert found() == {}
+    change_database(monkeypatch, settings, ENGINE="django.db.backends.postgresql", OPTIONS={})
+    assert found() == {}

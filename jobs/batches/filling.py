@@ -255,8 +255,12 @@ def start(name: str, *first: Prepared, **options: Any) -> OpenBatch:
     """A batch that begins with these members, and is filled by them: each can add others by `current()`.
 
     It is there with them or not at all, and with a `key` only once: asked for again, it is that one. Takes what
-    `batch` takes. Returns what its `with` gives.
+    `batch` takes, but for `slice` and `every`: nothing stores them, so who adds the others says them. Returns what the
+    `with` of `batch` gives.
     """
+    for option in {"slice", "every"} & options.keys():
+        cure = f"say it in the members that fill it: batches.current().enqueue_many(…, {option}=…)"
+        raise BadBatch(f"{name}: start keeps no {option}=; {cure}")
     with books().together(), batch(name, **options) as begun:
         if not begun.is_filled:
             for prepared in first:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from django.db import transaction
@@ -175,6 +176,26 @@ def test_members_add_members_to_what_is_filled(make_job, work, done, tell, told)
     drain()
     assert (b.row().state, b.row().total, sorted(done)) == ("succeeded", 6, [1, 2, 11, 12])
     assert told == [("success",)]
+
+
+def test_members_space_what_they_add(make_job, work, done):
+    def fill():
+        for first in (1, 2, 3):
+            batches.current().enqueue_many(work, [(first,)], once=f"from {first}", every=timedelta(hours=1))
+
+    filler = make_job(fill, name="tests.batches.fill")
+    batches.start("Newsletter", filler.prepare())
+    drain()
+    assert done == []
+    due = BatchSlice.objects.exclude(due_at=None).order_by("due_at").values_list("due_at", flat=True)
+    assert [later - earlier for earlier, later in pairwise(due)] == [timedelta(hours=1)] * 2
+
+
+@pytest.mark.parametrize("option", [{"slice": 10}, {"every": timedelta(seconds=1)}])
+def test_a_pace_that_nobody_would_keep_is_refused(work, option):
+    with pytest.raises(BadBatch, match=rf"current\(\)\.enqueue_many\(…, {next(iter(option))}=…\)"):
+        batches.start("Newsletter", work.prepare(1), **option)
+    assert not Batch.objects.exists()
 
 
 def test_there_is_no_current_batch_outside_of_one(make_job):

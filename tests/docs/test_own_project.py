@@ -48,12 +48,13 @@ LOOK = "from jobs.models import JobRun; run = JobRun.objects.get(name='own.greet
 def project(tmp_path: Path, broker_url: str) -> Path:
     """A project with the README's settings and one job."""
     (settings,) = [block.text for block in blocks("python") if block.text.startswith("INSTALLED_APPS")]
+    (waiting,) = [block.text for block in blocks("python") if block.text.startswith("DATABASES")]
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "__init__.py").touch()
     (tmp_path / "own" / "jobs.py").write_text(JOB)
     ours = settings.replace("redis://127.0.0.1:6379/0", broker_url)
     assert ours != settings
-    (tmp_path / "own_settings.py").write_text(ours + BESIDE)
+    (tmp_path / "own_settings.py").write_text(ours + BESIDE + waiting)
     return tmp_path
 
 
@@ -79,6 +80,12 @@ def test_a_project_with_the_settings_of_the_readme_passes_the_checks_and_runs_it
     manage(project, "shell", "-c", ENQUEUE)
     assert "own.greet attempt 1" in manage(project, "rqworker", "critical", "default", "low", "--burst")
     assert manage(project, "shell", "-c", LOOK).splitlines()[-1] == "succeeded Hello Ann"
+
+
+def test_a_project_on_sqlite_as_django_sets_it_up_is_told_what_it_lacks(project: Path) -> None:
+    with (project / "own_settings.py").open("a") as settings:
+        settings.write('del DATABASES["default"]["OPTIONS"]\n')
+    assert "(jobs.W022)" in manage(project, "check")
 
 
 def test_a_project_that_forgets_django_rq_is_told_so(project: Path) -> None:
