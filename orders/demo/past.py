@@ -14,7 +14,7 @@ from orders.models import Customer, Newsletter, Order, OrderLine, Payment, Payme
 
 READERS = 240
 ORDERS = 160
-_DAYS = 65
+SPAN = timedelta(days=65)
 _FIRST = ("Mara", "Jonas", "Lena", "Tarek", "Ines", "Otto", "Priya", "Sven", "Nora", "Emil", "Zofia", "Luca")
 _LAST = ("Brandt", "Dietz", "Fischer", "Garcia", "Hansen", "Ito", "Jansen", "Kowalski", "Lindner", "Meyer")
 _CITIES = (("10115", "Berlin"), ("20095", "Hamburg"), ("50667", "Köln"), ("80331", "München"), ("04109", "Leipzig"))
@@ -28,7 +28,8 @@ def remember(until: datetime) -> None:
     customers = Customer.objects.bulk_create([_customer(number, until) for number in range(READERS)])
     products = list(Product.objects.order_by("sku"))
     buyers = [
-        (dice.choice(customers), until - timedelta(minutes=dice.randrange(1440, _DAYS * 1440))) for _ in range(ORDERS)
+        (dice.choice(customers), until - timedelta(minutes=dice.randrange(1440, SPAN.days * 1440)))
+        for _ in range(ORDERS)
     ]
     drawn = [(customer, when, dice.sample(products, dice.randint(1, 3))) for customer, when in buyers]
     orders = Order.objects.bulk_create([_order(*one) for one in drawn])
@@ -42,7 +43,7 @@ def remember(until: datetime) -> None:
 
 def _customer(number: int, until: datetime) -> Customer:
     first, last = _FIRST[number % len(_FIRST)], _LAST[number // len(_FIRST) % len(_LAST)]
-    since = until - timedelta(days=_DAYS + number % 300)
+    since = until - SPAN - timedelta(days=number % 300)
     return Customer(
         email=f"{first}.{last}.{number}@example.com".lower(),
         name=f"{first} {last}",
