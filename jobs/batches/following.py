@@ -4,7 +4,8 @@
 2. `follow` locks a ripe batch, adds what its slices say, and asks `policy.batch` what follows.
 3. It enqueues the callbacks and notes that they were told, in the transaction that takes the mark away.
 
-So a callback is enqueued once, whoever dies in between, and one that cannot be holds up nothing but its batch.
+So a callback is enqueued once, whoever dies in between. One that cannot be is noted as the batch's trouble and tried
+again; it holds up neither other callbacks nor other batches.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, router, transaction
-from django.db.models import Count, Q
+from django.db import router, transaction
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
+from jobs import troubles
 from jobs.batches import calling, cancelling
 from jobs.batches.folding import fold
-from jobs.errors import JobsError
 from jobs.models import Batch, Workflow
 from jobs.models.batches import OPEN_BATCH_STATES, BatchState
 from jobs.policy import batch as policy
@@ -32,6 +33,8 @@ logger = logging.getLogger(__name__)
 Tell = Callable[[dict[str, Any], Batch, str, datetime], str]
 
 _AT_ONCE = 100
+# Up to which batch in trouble this process has tried, so that all have their turn.
+_tried_up_to = 0
 
 
 def follow(*, again: bool = True) -> int:
@@ -44,7 +47,7 @@ def follow(*, again: bool = True) -> int:
     done = sum([_guarded(pk) for pk in ripe.filter(trouble="")[:_AT_ONCE]])
     if again:
         # Those that cannot be helped must not keep the others from their turn.
-        done += sum([_guarded(pk) for pk in ripe.exclude(trouble="")])
+        done += sum([_guarded(pk) for pk in _next_in_trouble(ripe.exclude(trouble=""))])
     return done
 
 
@@ -77,26 +80,39 @@ def advance(batch: Batch, standing: Standing, *, tell: Tell) -> list[str]:
     now = timezone.now()
     batch.state = policy.state_of(standing)
     batch.ended_at = None if batch.is_open else batch.ended_at or now
-    troubles = []
+    found = []
     for event in policy.due(standing):
         callback = getattr(batch, f"on_{event}")
         if getattr(batch, f"{event}_told_at"):
             continue
         if callback is not None and (trouble := tell(callback, batch, event, now)):
-            troubles.append(trouble)
+            found.append(trouble)
             continue
         setattr(batch, f"{event}_told_at", now)
-    return troubles
+    return found
+
+
+def _next_in_trouble(ripe: QuerySet[Batch, int]) -> list[int]:
+    """Some of these, each time the next."""
+    global _tried_up_to
+    found = list(ripe.filter(pk__gt=_tried_up_to)[:_AT_ONCE])
+    if _tried_up_to and len(found) < _AT_ONCE:
+        found += ripe.filter(pk__lte=_tried_up_to)[: _AT_ONCE - len(found)]
+    _tried_up_to = found[-1] if found else 0
+    return found
 
 
 def _guarded(pk: int) -> bool:
     try:
         return _follow(pk)
-    except (OperationalError, InterfaceError):
+    except troubles.AWAY:
         raise
     # One batch must not hold up the others.
-    except Exception:
-        logger.exception("what follows of batch %d cannot be seen to", pk, extra={"batch": pk})
+    except Exception as error:
+        trouble = troubles.named(error)
+        # Its row may be what cannot be read.
+        if Batch.objects.filter(pk=pk).exclude(trouble=trouble).update(trouble=trouble):
+            logger.exception("what follows of batch %d cannot be seen to", pk, extra={"batch": pk})
         return False
 
 
@@ -109,15 +125,15 @@ def _follow(pk: int) -> bool:
             # They were added while it was cancelled.
             cancelling.ask(batch)
         before = batch.state, batch.death_told_at
-        troubles = advance(batch, standing_of(batch), tell=_enqueue)
-        _note(batch, troubles)
-        batch.ripe = bool(troubles)
+        found = advance(batch, standing_of(batch), tell=_enqueue)
+        batch.trouble = troubles.together(found, before=batch.trouble, whose=f"batch {pk}", batch=pk)
+        batch.ripe = bool(found)
         batch.save()
         if batch.within_id and (batch.state, batch.death_told_at) != before:
             Batch.objects.filter(pk=batch.within_id).update(ripe=True)
         if batch.workflow_id and batch.state != before:
             Workflow.objects.filter(pk=batch.workflow_id).update(ripe_at=timezone.now())
-    return not troubles
+    return not found
 
 
 def _locked(pk: int) -> Batch | None:
@@ -135,16 +151,4 @@ def _locked(pk: int) -> Batch | None:
 
 
 def _enqueue(callback: dict[str, Any], batch: Batch, event: str, now: datetime) -> str:
-    try:
-        with transaction.atomic(using=router.db_for_write(Batch)):
-            calling.enqueue(callback, batch, event, now)
-    except JobsError as error:
-        return f"on_{event} cannot be enqueued: {error}"
-    return ""
-
-
-def _note(batch: Batch, troubles: list[str]) -> None:
-    trouble = " ".join(troubles)[:500]
-    if trouble and trouble != batch.trouble:
-        logger.error("batch %d: %s", batch.pk, trouble, extra={"batch": batch.pk})
-    batch.trouble = trouble
+    return troubles.of(f"on_{event} cannot be enqueued", lambda: calling.enqueue(callback, batch, event, now))

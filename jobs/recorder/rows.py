@@ -8,7 +8,7 @@ from typing import Any
 
 from jobs.models import DeadJob, JobAttempt, JobProgress, JobRun, RunState
 from jobs.policy.progress import Progress
-from jobs.policy.storable import LARGEST
+from jobs.policy.storable import LARGEST, text
 
 
 def run(data: dict[str, Any]) -> JobRun:
@@ -72,13 +72,8 @@ PROGRESS_FIELDS = ("done", "total", "message", "unit", "reported_at")
 def progress(row: JobRun, said: Progress) -> JobProgress:
     """The row of how far a run was at the end of an attempt."""
     at = moment(1000 * said.at)
-    words = {"message": _storable(said.message), "unit": _storable(said.unit)}
+    words = {"message": text(said.message), "unit": text(said.unit)}
     return JobProgress(run=row, done=said.done, total=said.total, reported_at=at, **words)
-
-
-def _storable(text: str) -> str:
-    """A text as PostgreSQL takes it: without NUL and halves of characters."""
-    return text.replace("\x00", "").encode(errors="replace").decode()
 
 
 def burial(row: JobRun, data: dict[str, Any], died_at: datetime) -> DeadJob:

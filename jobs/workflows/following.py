@@ -15,10 +15,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, router, transaction
+from django.db import router, transaction
+from django.db.models import F
 from django.utils import timezone
 
-from jobs.errors import JobsError
+from jobs import troubles
 from jobs.models import Batch, DeadJob, JobRun, RunState, Workflow, WorkflowStep
 from jobs.models.batches import OPEN_BATCH_STATES, BatchState
 from jobs.models.dead import Resolution
@@ -57,17 +58,17 @@ def advance(workflow: Workflow, now: datetime) -> bool:
     before = {name: _facts(step) for name, step in steps.items()}
     for step in steps.values():
         _hear(step, now)
-    troubles = _begin_all(workflow, steps, now)
+    found = _begin_all(workflow, steps, now)
     changed = [step for name, step in steps.items() if _facts(step) != before[name]]
     for step in changed:
         step.save(update_fields=_SAVED)
     if workflow.moved_at is None or any(_place(_facts(step)) != _place(before[step.name]) for step in changed):
         workflow.moved_at, workflow.stalled_at = now, None
         workflow.stalls_at = now + timedelta(seconds=workflow.stalls_after)
-    troubles += [trouble for event in _events(workflow) if (trouble := _tell(workflow, event, now))]
-    _note(workflow, troubles, now)
+    found += [trouble for event in _events(workflow) if (trouble := _tell(workflow, event, now))]
+    _note(workflow, found, now)
     workflow.save()
-    return not troubles
+    return not found
 
 
 def nodes(workflow: Workflow, steps: Mapping[str, WorkflowStep]) -> list[Node]:
@@ -81,12 +82,12 @@ def nodes(workflow: Workflow, steps: Mapping[str, WorkflowStep]) -> list[Node]:
 def _guarded(pk: int) -> bool:
     try:
         return _follow(pk)
-    except (OperationalError, InterfaceError):
+    except troubles.AWAY:
         raise
     # One workflow must not hold up the others.
     except Exception as error:
         logger.exception("what follows of workflow %d cannot be seen to", pk, extra={"workflow": pk})
-        _put_off(pk, error)
+        _put_off(pk, troubles.named(error))
         return False
 
 
@@ -99,11 +100,12 @@ def _follow(pk: int) -> bool:
         return advance(workflow, now)
 
 
-def _put_off(pk: int, error: Exception) -> None:
-    with transaction.atomic(using=router.db_for_write(Workflow)):
-        if workflow := lock(pk):
-            _note(workflow, [f"{type(error).__name__}: {error}"], timezone.now())
-            workflow.save()
+def _put_off(pk: int, trouble: str) -> None:
+    """Try a workflow again later, whose rows may be what cannot be read."""
+    its = Workflow.objects.filter(pk=pk)
+    tried = its.values_list("troubles", flat=True).first() or 0
+    again_at = timezone.now() + timedelta(seconds=_again_after(tried + 1))
+    its.update(trouble=trouble, troubles=F("troubles") + 1, ripe_at=again_at)
 
 
 def _facts(step: WorkflowStep) -> tuple[Any, ...]:
@@ -176,37 +178,26 @@ def _begin_all(workflow: Workflow, steps: dict[str, WorkflowStep], now: datetime
     """Begin each step that is ready, and those after the ones that turn out not to; say where they and the workflow
     stand. Returns why some that are ready cannot begin now."""
     cancelled = workflow.cancelled_at is not None
-    troubles: dict[str, str] = {}
+    refused: dict[str, str] = {}
     while True:
         there = nodes(workflow, steps)
         found = graph.standings(there, cancelled=cancelled)
-        ready = [name for name, standing in found.items() if standing.state == graph.READY and name not in troubles]
+        ready = [name for name, standing in found.items() if standing.state == graph.READY and name not in refused]
         if not ready:
             break
         for name in ready:
             if trouble := _begin(steps[name], steps, now):
-                troubles[name] = trouble
+                refused[name] = trouble
     for node in there:
-        _stand(steps[node.name], node, found[node.name], troubles.get(node.name, ""), now)
+        _stand(steps[node.name], node, found[node.name], refused.get(node.name, ""), now)
     workflow.state = WorkflowState(graph.end(there, found, cancelled=cancelled))
     workflow.ended_at = None if workflow.state == WorkflowState.RUNNING else workflow.ended_at or now
-    return list(troubles.values())
+    return list(refused.values())
 
 
 def _begin(step: WorkflowStep, steps: Mapping[str, WorkflowStep], now: datetime) -> str:
     """Begin a step; returns why that cannot be now, empty where it is settled."""
-    try:
-        with transaction.atomic(using=router.db_for_write(Workflow)):
-            beginning.begin(step, steps, now)
-    except (OperationalError, InterfaceError):
-        raise
-    except JobsError as error:
-        return f'"{step.name}" cannot begin: {error}'
-    # A condition of somebody's own may raise anything; the other steps go on.
-    except Exception as error:
-        logger.exception("step %s cannot begin", step, extra={"workflow": step.workflow_id, "step": step.name})
-        return f'"{step.name}" cannot begin: {type(error).__name__}: {error}'
-    return ""
+    return troubles.of(f'"{step.name}" cannot begin', lambda: beginning.begin(step, steps, now))
 
 
 def _stand(step: WorkflowStep, node: Node, standing: Standing, trouble: str, now: datetime) -> None:
@@ -243,18 +234,12 @@ def call_back(workflow: Workflow, event: str) -> str:
     prepared = getattr(workflow, f"on_{event}")
     if prepared is None:
         return ""
-    try:
-        with transaction.atomic(using=router.db_for_write(Workflow)):
-            Prepared.of(prepared).enqueue(parent=workflow.parent, correlation=workflow.correlation)
-    except JobsError as error:
-        return f"on_{event} cannot be enqueued: {error}"
-    return ""
+    where = {"parent": workflow.parent, "correlation": workflow.correlation}
+    return troubles.of(f"on_{event} cannot be enqueued", lambda: Prepared.of(prepared).enqueue(**where))
 
 
-def _note(workflow: Workflow, troubles: list[str], now: datetime) -> None:
-    trouble = " ".join(troubles)[:500]
-    if trouble and trouble != workflow.trouble:
-        logger.error("workflow %d: %s", workflow.pk, trouble, extra={"workflow": workflow.pk})
-    workflow.trouble = trouble
+def _note(workflow: Workflow, found: list[str], now: datetime) -> None:
+    whose = f"workflow {workflow.pk}"
+    workflow.trouble = trouble = troubles.together(found, before=workflow.trouble, whose=whose, workflow=workflow.pk)
     workflow.troubles = workflow.troubles + 1 if trouble else 0
     workflow.ripe_at = now + timedelta(seconds=_again_after(workflow.troubles)) if trouble else None

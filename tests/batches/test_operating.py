@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from jobs import batches
-from jobs.batches import BadBatch, BatchCancelled, batch
+from jobs.batches import BadBatch, BatchCancelled, batch, following
 from jobs.models import AuditEntry, Batch, BatchSlice, DeadJob, JobRun
 from jobs.registry import Placed, Placing
 from jobs.testing import drain
@@ -236,3 +236,54 @@ def test_a_batch_that_nobody_goes_on_to_fill_is_told_of_once(work, caplog):
         assert "it is not filled" in caplog.text
     drain()
     assert (b.row().state, b.row().trouble) == ("succeeded", "")
+
+
+# Rows that somebody edited by hand.
+
+
+def test_a_callback_that_cannot_be_read_holds_up_no_other_and_is_told_of_once(work, tell, told, caplog):
+    row = filled(work, count=0, on_complete=tell.prepare("complete"), on_success=tell.prepare("success"))
+    Batch.objects.filter(pk=row.pk).update(on_complete={"token": "s3cret"})
+    for _ in range(3):
+        batches.follow()
+    drain()
+    again(row)
+    assert (row.state, row.ripe, told) == ("succeeded", True, ["success"])
+    assert row.trouble == "on_complete cannot be enqueued: KeyError: 'job'"
+    assert caplog.text.count("on_complete cannot be enqueued") == 1
+    # It is mended, and followed.
+    Batch.objects.filter(pk=row.pk).update(on_complete=tell.prepare("complete").as_json())
+    batches.follow()
+    drain()
+    again(row)
+    assert (row.trouble, told) == ("", ["success", "complete"])
+
+
+def test_a_batch_that_cannot_be_seen_to_is_told_of_once_and_left_to_those_in_trouble(work, monkeypatch, caplog):
+    def fail(batch):
+        raise ValueError("token=s3cret \0")
+
+    row = filled(work, count=0)
+    with monkeypatch.context() as broken:
+        broken.setattr(following, "standing_of", fail)
+        for _ in range(3):
+            batches.follow(again=False)
+            batches.follow()
+    again(row)
+    assert row.trouble == "ValueError: token=[redacted] "
+    assert caplog.text.count("cannot be seen to") == 1
+    batches.follow()
+    again(row)
+    assert (row.state, row.trouble) == ("succeeded", "")
+
+
+def test_of_very_many_in_trouble_some_are_tried_at_a_time_and_all_have_their_turn(monkeypatch):
+    Batch.objects.bulk_create([Batch(name="x", ripe=True, trouble="no") for _ in range(25)])
+    tried = []
+    monkeypatch.setattr(following, "_AT_ONCE", 10)
+    monkeypatch.setattr(following, "_tried_up_to", 0)
+    monkeypatch.setattr(following, "_guarded", lambda pk: tried.append(pk) or False)
+    for _ in range(5):
+        batches.follow()
+    keys = sorted(Batch.objects.values_list("pk", flat=True))
+    assert tried == keys + keys

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
 from jobs import dead
 from jobs.models import Batch, DeadJob, Workflow
 from jobs.testing import drain
-from jobs.workflows import Flow, any_of, chain, ended, failed, item, previous, result_of
+from jobs.workflows import Flow, any_of, chain, condition, ended, failed, holds, item, previous, result_of
 from tests.workflows.conftest import states
 
 pytestmark = pytest.mark.django_db
@@ -109,3 +110,30 @@ def test_a_key_is_one_workflow(work):
     again = order(work).start()
     assert (first.created, again.created, again.pk) == (True, False, first.pk)
     assert (Workflow.objects.count(), Batch.objects.count()) == (1, 1)
+
+
+@condition(name="tests.workflows.broken_condition")
+def is_broken(total):
+    raise ValueError("token=s3cret\0\ud800")
+
+
+def test_a_condition_that_raises_holds_up_no_other_step_and_says_no_secret(work):
+    flow = Flow("order")
+    flow.step("plan", work("plan"))
+    flow.step("odd", work("odd"), after="plan", when=holds(is_broken, result_of("plan")))
+    flow.step("even", work("even"), after="plan")
+    workflow = flow.start()
+    drain()
+    workflow.refresh_from_db()
+    assert states(workflow) == {"plan": "succeeded", "odd": "waiting", "even": "succeeded"}
+    assert workflow.trouble == '"odd" cannot begin: ValueError: token=[redacted]'
+
+
+def test_a_workflow_that_was_edited_by_hand_holds_up_no_other(work):
+    broken, _ = (chain(work("a"), work("b"), name=name).start() for name in ("broken", "whole"))
+    broken.steps.filter(place=1).update(after=[17])
+    drain()
+    assert set(Workflow.objects.values_list("name", "state")) == {("broken", "running"), ("whole", "succeeded")}
+    broken.refresh_from_db()
+    assert broken.trouble.startswith("TypeError")
+    assert broken.ripe_at > timezone.now()
