@@ -9,12 +9,21 @@ from django.utils.translation import gettext as _
 
 from jobs.admin import access
 from jobs.admin.console import ConsoleAdmin, View
-from jobs.admin.keyset import key_or_none, page_of
+from jobs.admin.keyset import page_asked
 from jobs.models import AuditEntry
 
 _FIELDS = ("actor", "action", "outcome", "target")
 # The choices offered are the ones in use lately; others can be typed into the address.
 _RECENT = 1000
+# What a page about one thing shows of it.
+_LATEST = 20
+
+
+def latest(request: HttpRequest, *targets: str) -> list[AuditEntry]:
+    """What was done with these lately, latest first; nothing for those who may not see it."""
+    if not access.may(request, access.VIEW_AUDIT):
+        return []
+    return list(AuditEntry.objects.filter(target__in=targets).order_by("-pk")[:_LATEST])
 
 
 class AuditEntryAdmin(ConsoleAdmin):
@@ -27,11 +36,7 @@ class AuditEntryAdmin(ConsoleAdmin):
 
     def list_page(self, request: HttpRequest) -> HttpResponse:
         asked = {name: value for name in _FIELDS if (value := request.GET.get(name, "").strip())}
-        page = page_of(
-            AuditEntry.objects.filter(**asked),
-            older=key_or_none(request.GET.get("older"), int),
-            newer=key_or_none(request.GET.get("newer"), int),
-        )
+        page = page_asked(AuditEntry.objects.filter(**asked), request.GET)
         return self.page(request, "audit.html", title=_("Audit"), asked=asked, page=page, choices=_choices(asked))
 
 

@@ -17,17 +17,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from jobs import batches
-from jobs.admin import access, acting
+from jobs.admin import access, acting, audit_log
 from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin, View
-from jobs.admin.keyset import COUNT_CAP, capped_counts, key_or_none, page_of
+from jobs.admin.keyset import Counted, counted, key_or_none, page_asked
 from jobs.batches import Progress
-from jobs.models import AuditEntry, Batch, BatchSlice, JobRun, RunState, Workflow, WorkflowStep
+from jobs.models import Batch, BatchSlice, JobRun, RunState, Workflow, WorkflowStep
 from jobs.models.batches import BatchState
 from jobs.models.runs import PENDING_STATES
 
 SHOWN_SLICES = 5
-SHOWN_AUDIT = 20
 # A tree is shown so deep and with so many branches, and says so when there are more.
 SHOWN_DEPTH = 4
 SHOWN_NESTED = 100
@@ -146,11 +145,7 @@ class BatchAdmin(ConsoleAdmin):
 
     def list_page(self, request: HttpRequest) -> HttpResponse:
         asked = {name: text for name in ("state", "name") if (text := request.GET.get(name, "").strip()[:200])}
-        page = page_of(
-            _rows(asked).select_related("within"),
-            older=key_or_none(request.GET.get("older"), int),
-            newer=key_or_none(request.GET.get("newer"), int),
-        )
+        page = page_asked(_rows(asked).select_related("within"), request.GET)
         rows = _shown(page.rows)
         return self.page(
             request,
@@ -179,7 +174,7 @@ class BatchAdmin(ConsoleAdmin):
             if batch.workflow_id
             else None,
             has_parent=batch.parent and JobRun.objects.filter(pk=batch.parent).exists(),
-            audit_entries=_audit_of(batch) if access.may(request, access.VIEW_AUDIT) else None,
+            audit_entries=audit_log.latest(request, f"batch {batch.pk}"),
             **_slices_of(batch),
         )
 
@@ -265,24 +260,10 @@ def _is_cut(shown: Shown) -> bool:
 
 def _slices_of(batch: Batch) -> dict[str, Any]:
     slices = BatchSlice.objects.filter(batch=batch)
-    count = capped_counts({"slices": slices}, on=Batch.objects.filter(pk=batch.pk))["slices"]
-    return {
-        "slices": list(slices.order_by("-pk")[:SHOWN_SLICES]),
-        "slice_count": min(count, COUNT_CAP),
-        "more_slices": count > COUNT_CAP,
-    }
+    (count,) = counted({"slices": slices}, on=Batch.objects.filter(pk=batch.pk))
+    return {"slices": list(slices.order_by("-pk")[:SHOWN_SLICES]), "slice_count": count}
 
 
-def _audit_of(batch: Batch) -> list[AuditEntry]:
-    return list(AuditEntry.objects.filter(target=f"batch {batch.pk}").order_by("-pk")[:SHOWN_AUDIT])
-
-
-def _state_counts() -> list[dict[str, Any]]:
-    counts = capped_counts(
-        {state.value: Batch.objects.filter(state=state, workflow__isnull=True) for state in BatchState},
-        on=Batch.objects.all(),
-    )
-    return [
-        {"state": state, "count": min(counts[state.value], COUNT_CAP), "more": counts[state.value] > COUNT_CAP}
-        for state in BatchState
-    ]
+def _state_counts() -> list[Counted]:
+    rows = {state.value: Batch.objects.filter(state=state, workflow__isnull=True) for state in BatchState}
+    return counted(rows, on=Batch.objects.all())

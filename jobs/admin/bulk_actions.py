@@ -16,16 +16,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs import bulk
-from jobs.admin import access, acting
+from jobs.admin import access, acting, audit_log
 from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin, View
-from jobs.admin.keyset import key_or_none, page_of
-from jobs.models import AuditEntry, BulkAction
+from jobs.admin.keyset import page_asked
+from jobs.models import BulkAction
 from jobs.models.bulk import OPEN_STATES, RESUMABLE_STATES, BulkState, BulkVerb
 from jobs.policy.rates import rate_in_words
 
 SHOWN_FAILED = 20
-SHOWN_AUDIT = 20
 PERMISSIONS = {
     BulkVerb.REQUEUE: access.REQUEUE,
     BulkVerb.DISCARD: access.DISCARD,
@@ -72,11 +71,7 @@ class BulkActionAdmin(ConsoleAdmin):
         ]
 
     def list_page(self, request: HttpRequest) -> HttpResponse:
-        page = page_of(
-            BulkAction.objects.defer("selection"),
-            older=key_or_none(request.GET.get("older"), int),
-            newer=key_or_none(request.GET.get("newer"), int),
-        )
+        page = page_asked(BulkAction.objects.defer("selection"), request.GET)
         return self.page(request, "bulk_actions.html", title=_("Bulk actions"), page=page)
 
     def action_page(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -99,7 +94,7 @@ class BulkActionAdmin(ConsoleAdmin):
             fared=fared,
             failed=list(bulk.failed(action)[:SHOWN_FAILED]) if fared and fared.failed else [],
             handles=acting.offered(request, _handles_of(action), action),
-            audit_entries=_audit_of(action) if access.may(request, access.VIEW_AUDIT) else None,
+            audit_entries=audit_log.latest(request, f"bulk action {action.pk}"),
         )
 
     def handle(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
@@ -138,7 +133,3 @@ def _dead_filter(words: dict[str, Any]) -> str:
     """What narrows the list of dead jobs to the cause or job of a bulk action, as a query."""
     names = {"cause": "cause", "name": "job"}
     return "?" + urlencode({names[word]: value for word, value in words.items() if word in names})
-
-
-def _audit_of(action: BulkAction) -> list[AuditEntry]:
-    return list(AuditEntry.objects.filter(target=f"bulk action {action.pk}").order_by("-pk")[:SHOWN_AUDIT])

@@ -21,7 +21,7 @@ from jobs.admin import access, acting, bulk_actions, search, undoing
 from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.dead_filter import DeadFilter, Selection
-from jobs.admin.keyset import COUNT_CAP, capped_counts, key_or_none, page_of
+from jobs.admin.keyset import COUNT_CAP, capped_counts, key_or_none, page_asked
 from jobs.admin.ramp_form import MANY, RampForm
 from jobs.dead import Tally
 from jobs.models import DeadJob, FailureCause
@@ -112,11 +112,7 @@ class DeadJobAdmin(ConsoleAdmin):
 
     def list_page(self, request: HttpRequest) -> HttpResponse:
         asked = DeadFilter.read(request.GET)
-        page = page_of(
-            asked.rows().select_related("run").only(*_LISTED),
-            older=key_or_none(request.GET.get("older"), int),
-            newer=key_or_none(request.GET.get("newer"), int),
-        )
+        page = page_asked(asked.rows().select_related("run").only(*_LISTED), request.GET)
         matches = _capped_count(asked.rows())
         return self.page(
             request,

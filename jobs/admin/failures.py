@@ -16,17 +16,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs import causes, dead, registry
-from jobs.admin import access, acting, search
+from jobs.admin import access, acting, audit_log, search
 from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.keyset import PAGE_SIZE, key_or_none
 from jobs.errors import did_you_mean
-from jobs.models import AuditEntry, FailureCause, JobRun
+from jobs.models import FailureCause, JobRun
 from jobs.models.causes import CauseState
 from jobs.policy.ages import parse_age
 
 SHOWN_BURIALS = 10
-SHOWN_AUDIT = 20
 OPEN, ALL = "open", "all"
 _TABS = (
     (OPEN, gettext_lazy("Open")),
@@ -179,7 +178,7 @@ class FailureCauseAdmin(ConsoleAdmin):
             may_retry=access.may(request, access.REQUEUE),
             may_fuse=access.may(request, access.MANAGE_FUSES),
             actions=acting.offered(request, ACTIONS, cause),
-            audit_entries=_audit_of(cause) if access.may(request, access.VIEW_AUDIT) else None,
+            audit_entries=audit_log.latest(request, causes.target_of(cause)),
         )
 
     def act(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
@@ -231,7 +230,3 @@ def _there(rows: list[FailureCause]) -> set[Any]:
     """Those of the causes' latest runs that retention has left."""
     wanted = [cause.last_run for cause in rows if cause.last_run]
     return set(JobRun.objects.filter(pk__in=wanted).values_list("pk", flat=True))
-
-
-def _audit_of(cause: FailureCause) -> list[AuditEntry]:
-    return list(AuditEntry.objects.filter(target=causes.target_of(cause)).order_by("-pk")[:SHOWN_AUDIT])

@@ -17,7 +17,7 @@ from jobs import fuses, registry
 from jobs.admin import access, acting, search
 from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin, View
-from jobs.admin.keyset import key_or_none, page_of
+from jobs.admin.keyset import page_asked
 from jobs.errors import BrokerUnavailable, JobsError
 from jobs.fuses import Preview
 from jobs.models import Fuse, JobRun
@@ -139,11 +139,7 @@ class FuseAdmin(ConsoleAdmin):
             title=_("Fuses"),
             there=[(fuse, None if counts is None else counts[fuse.pk]) for fuse in there],
             is_known=counts is not None,
-            page=page_of(
-                Fuse.objects.filter(released_at__isnull=False),
-                older=key_or_none(request.GET.get("older"), int),
-                newer=key_or_none(request.GET.get("newer"), int),
-            ),
+            page=page_asked(Fuse.objects.filter(released_at__isnull=False), request.GET),
             may_manage=access.may(request, access.MANAGE_FUSES),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -24,6 +24,21 @@ class Page(Generic[Row]):
     rows: list[Row]
     older: Any = None
     newer: Any = None
+
+
+@dataclass(frozen=True)
+class Counted:
+    """How many rows of a kind there are. Where there are `more`, counting stopped at `count`."""
+
+    name: str
+    count: int
+    more: bool
+
+
+def page_asked(queryset: QuerySet[Row], query: Mapping[str, str], *, convert: Callable[[str], Any] = int) -> Page[Row]:
+    """The page that a query string asks for; `convert` reads a row's key."""
+    keys = {name: key_or_none(query.get(name), convert) for name in ("older", "newer")}
+    return page_of(queryset, **keys)
 
 
 def page_of(queryset: QuerySet[Row], *, older: Any = None, newer: Any = None) -> Page[Row]:
@@ -83,3 +98,9 @@ def capped_counts(querysets: dict[str, QuerySet[Any]], *, on: QuerySet[Any]) -> 
     row = on.order_by("-pk").values_list(*counts.values())[:1]
     found = next(iter(row), [0] * len(counts))
     return dict(zip(querysets, found, strict=True))
+
+
+def counted(querysets: Mapping[str, QuerySet[Any]], *, on: QuerySet[Any]) -> list[Counted]:
+    """The same, each with its name, as a page shows it."""
+    counts = capped_counts(dict(querysets), on=on)
+    return [Counted(name, min(count, COUNT_CAP), count > COUNT_CAP) for name, count in counts.items()]

@@ -20,7 +20,7 @@ from jobs import effects, markers
 from jobs.admin import access, acting
 from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin, View
-from jobs.admin.keyset import WINDOW, key_or_none, page_of
+from jobs.admin.keyset import WINDOW, page_asked
 from jobs.admin.marker_filter import DOUBT, MarkerFilter
 from jobs.models import Effect, SentEmail
 from jobs.models.markers import CLAIMED, Marker
@@ -78,11 +78,7 @@ class MarkerAdmin(ConsoleAdmin):
 
     def list_page(self, request: HttpRequest) -> HttpResponse:
         asked = MarkerFilter.read(self.marker, request.GET)
-        page = page_of(
-            asked.rows(),
-            older=key_or_none(request.GET.get("older"), int),
-            newer=key_or_none(request.GET.get("newer"), int),
-        )
+        page = page_asked(asked.rows(), request.GET)
         return self.page(
             request,
             self.template,

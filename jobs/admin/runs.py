@@ -15,23 +15,22 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs import audit, conf, dead, discards, fuses, pending, registry, runs, sheets
-from jobs.admin import access, acting, how_far, many_runs, search, waiting_runs
+from jobs.admin import access, acting, audit_log, how_far, many_runs, search, waiting_runs
 from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin, View
-from jobs.admin.keyset import COUNT_CAP, WINDOW, capped_counts, key_or_none, page_of
+from jobs.admin.keyset import WINDOW, Counted, counted, key_or_none, page_asked
 from jobs.admin.lane_line import lane_line
 from jobs.admin.moments import moment_to_come
 from jobs.admin.run_filter import RunFilter, find_run
 from jobs.admin.timeline import timeline
 from jobs.errors import CircuitOpen, LockHeld
-from jobs.models import AuditEntry, Batch, DeadJob, FailureCause, JobAttempt, JobRun, RunState, Workflow, WorkflowStep
+from jobs.models import Batch, DeadJob, FailureCause, JobAttempt, JobRun, RunState, Workflow, WorkflowStep
 from jobs.models.schedules import ScheduleTick, TickState
 from jobs.sheets import Sheet
 
 # More would bury what matters; the page says when there is more.
 SHOWN_ATTEMPTS = 50
 SHOWN_CHILDREN = 20
-SHOWN_AUDIT = 20
 # The page that shows what these wait for is another one.
 _WAITS_FOR_ANOTHER = {f"{each.__module__}.{each.__qualname__}" for each in (CircuitOpen, LockHeld)}
 Belonging = TypeVar("Belonging", Batch, Workflow)
@@ -206,11 +205,7 @@ class RunAdmin(ConsoleAdmin):
         asked = RunFilter.read(request.GET)
         if asked.only_id and (run := find_run(asked.only_id)):
             return redirect("admin:jobs_jobrun_change", pk=run.pk)
-        page = page_of(
-            asked.rows().only(*_LISTED),
-            older=key_or_none(request.GET.get("older"), uuid.UUID),
-            newer=key_or_none(request.GET.get("newer"), uuid.UUID),
-        )
+        page = page_asked(asked.rows().only(*_LISTED), request.GET, convert=uuid.UUID)
         return self.page(
             request,
             "runs.html",
@@ -224,6 +219,7 @@ class RunAdmin(ConsoleAdmin):
             workflow=_asked_for(Workflow, asked.asked.get("workflow")),
             window=WINDOW,
             states=_state_counts(),
+            run_states=RunState.choices,
             queues=search.offered(conf.queue_names(), asked.asked.get("queue")),
             jobs=search.offered(registry.names(), asked.asked.get("job")),
         )
@@ -271,7 +267,7 @@ class RunAdmin(ConsoleAdmin):
             actions=acting.offered(request, ACTIONS, run),
             may_see_payload=access.may(request, access.VIEW_PAYLOAD),
             policy=_policy_of(run),
-            audit_entries=_audit_of(run) if access.may(request, access.VIEW_AUDIT) else None,
+            audit_entries=audit_log.latest(request, str(run.pk)),
         )
 
     def payload_page(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
@@ -366,22 +362,6 @@ def _circuit_of(run: JobRun) -> str | None:
     return job.options.circuit if job is not None else None
 
 
-def _audit_of(run: JobRun) -> list[AuditEntry]:
-    return list(AuditEntry.objects.filter(target=str(run.pk)).order_by("-pk")[:SHOWN_AUDIT])
-
-
-def _state_counts() -> list[dict[str, Any]]:
-    counts = capped_counts(
-        {state.value: JobRun.objects.filter(state=state) for state in RunState}, on=JobRun.objects.all()
-    )
-    address = reverse("admin:jobs_jobrun_changelist")
-    return [
-        {
-            "name": state.value,
-            "label": state.label,
-            "count": min(counts[state.value], COUNT_CAP),
-            "more": counts[state.value] > COUNT_CAP,
-            "address": f"{address}?state={state.value}",
-        }
-        for state in RunState
-    ]
+def _state_counts() -> list[Counted]:
+    rows = {state.value: JobRun.objects.filter(state=state) for state in RunState}
+    return counted(rows, on=JobRun.objects.all())

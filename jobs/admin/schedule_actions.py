@@ -101,7 +101,7 @@ ACTIONS = acting.named(
         question=gettext_lazy("Remove this schedule?"),
         consequence=gettext_lazy(
             "It goes for good, with its ticks and the history of its edits. Runs that it asked for stay, and go on. "
-            "To have it back later, pause it."
+            "Pause it instead if it may be wanted again."
         ),
         button=gettext_lazy("Remove the schedule"),
         destroys=True,

@@ -14,17 +14,16 @@ from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
 from jobs import conf
-from jobs.admin import access, acting, schedule_actions, schedule_editing
+from jobs.admin import access, acting, audit_log, schedule_actions, schedule_editing
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.redis_now import answers
 from jobs.admin.schedule_actions import ACTIONS, IN_LIST, LIST, ONE
-from jobs.models import AuditEntry, Schedule, ScheduleEdit
+from jobs.models import Schedule, ScheduleEdit
 from jobs.schedules import looking, rows, standing
 
 PAGE_SIZE = 50
 SHOWN_TICKS = 20
 SHOWN_EDITS = 20
-SHOWN_AUDIT = 10
 SHOWN = {
     "": gettext_lazy("All"),
     "late": gettext_lazy("Did not start"),
@@ -76,7 +75,7 @@ class ScheduleAdmin(ConsoleAdmin):
 
     def one_page(self, request: HttpRequest, pk: int) -> HttpResponse:
         schedule, now = schedule_actions.find(pk), timezone.now()
-        ticks = list(schedule.ticks.order_by("-due_at")[:SHOWN_TICKS])
+        ticks = list(schedule.ticks.order_by("-due_at")[: SHOWN_TICKS + 1])
         edits = schedule.edits.order_by("-pk")[:SHOWN_EDITS]
         return self.page(
             request,
@@ -84,15 +83,15 @@ class ScheduleAdmin(ConsoleAdmin):
             title=schedule.name,
             schedule=schedule,
             seen=standing.seen([schedule], now=now, language=get_language() or "")[0],
-            ticks=standing.with_runs(ticks, now=now),
-            most_ticks=SHOWN_TICKS,
+            ticks=standing.with_runs(ticks[:SHOWN_TICKS], now=now),
+            more_ticks=len(ticks) > SHOWN_TICKS,
             arguments=rows.shown_arguments(schedule),
             edits=[schedule_actions.shown_edit(edit, schedule) for edit in edits],
             actions=acting.offered(request, ACTIONS, schedule),
             may_edit=access.may(request, access.EDIT_SCHEDULE),
             is_down=not answers(),
             project=conf.get(),
-            audit_entries=_audit_of(schedule) if access.may(request, access.VIEW_AUDIT) else None,
+            audit_entries=audit_log.latest(request, str(schedule)[:300]),
         )
 
     def add_page(self, request: HttpRequest) -> HttpResponse:
@@ -146,7 +145,3 @@ def _about(request: HttpRequest, schedule: Schedule) -> dict[str, Any]:
 
 def _after(request: HttpRequest) -> Q:
     return Q(name__gt=request.GET.get("after", "")[:200])
-
-
-def _audit_of(schedule: Schedule) -> list[AuditEntry]:
-    return list(AuditEntry.objects.filter(target=str(schedule)[:300]).order_by("-pk")[:SHOWN_AUDIT])

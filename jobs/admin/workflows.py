@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -14,19 +13,18 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from jobs.admin import access, acting
+from jobs.admin import access, acting, audit_log
 from jobs.admin.acting import Action
 from jobs.admin.batches import callbacks_of
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.graph import drawing
-from jobs.admin.keyset import COUNT_CAP, capped_counts, key_or_none, page_of
+from jobs.admin.keyset import Counted, counted, key_or_none, page_asked
 from jobs.admin.workflow_actions import ACTIONS, STEP_ACTIONS
-from jobs.models import AuditEntry, JobRun, Workflow, WorkflowStep
+from jobs.models import JobRun, Workflow, WorkflowStep
 from jobs.models.workflows import StepState, WorkflowState
 from jobs.policy import references
 from jobs.policy.graph import ANY, END, FAILURE, Node, downstream
 
-SHOWN_AUDIT = 20
 # A larger graph tells nobody anything; its steps are in the table.
 DRAWN_STEPS = 100
 SHOWN_STEPS = 100
@@ -109,11 +107,7 @@ class WorkflowAdmin(ConsoleAdmin):
 
     def list_page(self, request: HttpRequest) -> HttpResponse:
         asked = {name: text for name in ("state", "name") if (text := request.GET.get(name, "").strip()[:200])}
-        page = page_of(
-            _rows(asked),
-            older=key_or_none(request.GET.get("older"), int),
-            newer=key_or_none(request.GET.get("newer"), int),
-        )
+        page = page_asked(_rows(asked), request.GET)
         rows = _shown(page.rows)
         return self.page(
             request,
@@ -147,7 +141,7 @@ class WorkflowAdmin(ConsoleAdmin):
             has_parent=workflow.parent and JobRun.objects.filter(pk=workflow.parent).exists(),
             actions=acting.offered(request, ACTIONS, workflow),
             may_act=access.may(request, access.WORKFLOWS),
-            audit_entries=_audit_of(workflow, steps.shown) if access.may(request, access.VIEW_AUDIT) else None,
+            audit_entries=audit_log.latest(request, *_targets(workflow, steps.shown)),
         )
 
     def action_page(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
@@ -265,9 +259,11 @@ def _target(pk: int, step: WorkflowStep | None) -> str:
     return f"workflow {pk} {step.name}" if step else f"workflow {pk}"
 
 
-def _audit_of(workflow: Workflow, steps: Sequence[WorkflowStep]) -> list[AuditEntry]:
-    targets = [f"workflow {workflow.pk}", *(_target(workflow.pk, step) for step in steps)]
-    return list(AuditEntry.objects.filter(target__in=targets).order_by("-pk")[:SHOWN_AUDIT])
+def _targets(workflow: Workflow, steps: Sequence[WorkflowStep]) -> Iterator[str]:
+    """What the audit calls the workflow and these steps."""
+    yield f"workflow {workflow.pk}"
+    for step in steps:
+        yield _target(workflow.pk, step)
 
 
 def _after_it(step: WorkflowStep) -> list[str]:
@@ -277,8 +273,7 @@ def _after_it(step: WorkflowStep) -> list[str]:
     return [name for name in downstream(nodes, [step.name]) if name != step.name]
 
 
-def _state_counts() -> list[dict[str, Any]]:
+def _state_counts() -> list[Counted]:
     rows = {state.value: Workflow.objects.filter(state=state) for state in WorkflowState}
     rows[STALLED] = Workflow.objects.filter(state=WorkflowState.RUNNING, stalled_at__isnull=False)
-    counts = capped_counts(rows, on=Workflow.objects.all())
-    return [{"name": name, "count": min(count, COUNT_CAP), "more": count > COUNT_CAP} for name, count in counts.items()]
+    return counted(rows, on=Workflow.objects.all())
