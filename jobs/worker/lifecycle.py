@@ -300,7 +300,7 @@ def _fields(
         fields["unknown_since_ms"] = claim.claimed_ms
     if isinstance(outcome, Abandoned):
         fields["robbed"] = 1
-    if crashes:
+    if crashes != claim.number("crashes"):
         fields["crashes"] = crashes
     if recorded and not claim.durable:
         # From its first failure on the run has a row, which wants to hear of its end.

@@ -12,6 +12,7 @@ import pytest
 from django.db import OperationalError
 
 from jobs import RetryPolicy, checkpoints, context, fixed, job, progress
+from jobs.broker import keys
 from jobs.broker.connection import client
 from jobs.broker.settle import settle
 from jobs.checkpoints import Checkpoint, StoredKeeper
@@ -105,6 +106,17 @@ def test_an_attempt_that_is_cut_off_repeats_one_item_at_the_most(walk):
     work_off()
     assert walk.items == [1, 2, 3, 3, 4, 5]
     assert run.state == "succeeded"
+
+
+def test_crashes_count_where_a_run_does_not_get_on(walk):
+    run = walk.job.enqueue(1)
+    client().hset(keys.job(str(run.id)), "crashes", 2)
+    walk.at[1] = die
+    killed(walk)
+    assert hash_of(run.id)["crashes"] == "2"
+    walk.at[2] = die
+    killed(walk)
+    assert "crashes" not in hash_of(run.id)
 
 
 def test_a_stop_hands_the_run_back_after_the_item_and_burns_no_attempt(walk, ending):

@@ -8,4 +8,6 @@ if redis.call('TYPE', key)['ok'] ~= 'hash' then return 0 end
 local found = redis.call('HMGET', key, 'status', 'claimed_ms')
 if found[1] ~= 'started' or found[2] ~= ARGV[2] then return 0 end
 redis.call('HSET', key, ARGV[3], ARGV[4])
+-- What killed a process before was not this item: crashes count where a run does not get on.
+if ARGV[3] == 'checkpoint' then redis.call('HDEL', key, 'crashes') end
 return 1
