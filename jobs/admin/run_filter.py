@@ -18,10 +18,12 @@ from jobs import conf, registry
 from jobs.admin import search
 from jobs.admin.keyset import key_or_none, window_start
 from jobs.errors import did_you_mean
-from jobs.models import Batch, JobRun, RunState
+from jobs.models import Batch, JobRun, RunState, Schedule, ScheduleTick
 
 # PostgreSQL counts the places of a JSON list in 32 bits.
 _MOST_PLACES = 2**31
+# A tick knows its run and no run its tick, so the runs of a schedule are asked for by their ids.
+MOST_TICKS = 1000
 FIELDS = ("q", "state", "queue", "job", "batch", "workflow", "after", "before")
 
 
@@ -134,6 +136,22 @@ class RunFilter:
             self.problems.append(_('"%(value)s" is no number of a workflow.') % {"value": term.value})
         return Q(batch__in=Batch.objects.filter(workflow=key).values("pk"))
 
+    def _by_schedule(self, term: search.Term) -> Q:
+        ticks = ScheduleTick.objects.filter(schedule__name=term.value, run__isnull=False).order_by("-due_at")
+        found = list(ticks.values_list("run", flat=True)[: MOST_TICKS + 1])
+        if len(found) > MOST_TICKS:
+            text = _("Looked at the latest %(count)d runs of the schedule only.")
+            self.notes.append(text % {"count": MOST_TICKS})
+        if not found:
+            self._say_no_schedule(term.value)
+        return Q(pk__in=found[:MOST_TICKS])
+
+    def _say_no_schedule(self, name: str) -> None:
+        names = list(Schedule.objects.order_by("name").values_list("name", flat=True)[:MOST_TICKS])
+        if name not in names:
+            text = _('There is no schedule "%(name)s".%(hint)s')
+            self.problems.append(text % {"name": name, "hint": did_you_mean(name, names)})
+
     def _one_of(self, text: str, *, known: list[str], what: str, column: str, strict: bool = False) -> Q:
         values = [value for value in text.split(",") if value]
         for value in values:
@@ -203,6 +221,7 @@ _READERS: dict[str, Callable[[RunFilter, search.Term], Q]] = {
     "job": RunFilter._by_job,
     "batch": RunFilter._by_batch,
     "workflow": RunFilter._by_workflow,
+    "schedule": RunFilter._by_schedule,
     "job?": RunFilter._by_word,
     "error": RunFilter._by_error,
     "worker": RunFilter._by_worker,

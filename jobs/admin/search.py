@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from jobs.errors import did_you_mean
 from jobs.policy.ages import parse_age
 
-QUALIFIERS = ("id", "state", "queue", "job", "batch", "workflow", "error", "worker", "arg")
+QUALIFIERS = ("id", "state", "queue", "job", "batch", "workflow", "schedule", "error", "worker", "arg")
 # An operator's question is far shorter; a database's parser gives up at some hundred conditions.
 MOST_CHARACTERS = 1000
 MOST_TERMS = 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from jobs import cron, registry, schedules, timetable
-from jobs.admin import redis_now
+from jobs.admin import redis_now, run_filter
 from jobs.errors import BrokerUnavailable
 from jobs.models import AuditEntry, JobRun, Schedule, ScheduleEdit, ScheduleTick
 from tests.admin.rows import a_run
@@ -23,6 +24,7 @@ from tests.admin.test_dead_jobs import told
 
 LIST = reverse("admin:jobs_schedule_changelist")
 ADD = reverse("admin:jobs_schedule_add")
+RUNS = reverse("admin:jobs_jobrun_changelist")
 TERMS = {"job": "tests.sample.add", "expression": "30 2 * * *", "timezone": "Europe/Berlin"}
 ARGUMENTS = {"left": 1, "right": 2}
 FORM = {
@@ -240,6 +242,27 @@ def test_a_run_says_which_schedule_asked_for_it(viewer: Client) -> None:
     assert "Asked by schedule nightly , due Sat 28 Mar 02:30 CET" in text_of(answer)
     ScheduleTick.objects.filter(pk=tick.pk).update(by_hand="ann")
     assert "schedule nightly , run by ann" in text_of(viewer.get(page))
+
+
+def content(client: Client, address: str) -> str:
+    return client.get(address).content.decode()
+
+
+def test_the_runs_of_a_schedule_are_found_from_its_page(viewer: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    schedule = a_schedule("nightly & daily")
+    ours = [schedules.run_now(schedule, actor="ann").run for _ in range(2)]
+    other = schedules.run_now(a_schedule("weekly"), actor="ann").run
+    (link,) = re.findall(r'href="([^"]+)">All its runs', content(viewer, one(schedule)))
+    found = content(viewer, html.unescape(link))
+    assert all(str(run) in found for run in ours)
+    assert str(other) not in found
+
+    assert "Did you mean &quot;weekly&quot;" in content(viewer, f"{RUNS}?q=schedule:weeky")
+    monkeypatch.setattr(run_filter, "MOST_TICKS", 1)
+    cut = content(viewer, html.unescape(link))
+    assert "latest 1 runs of the schedule only" in cut
+    assert str(ours[1]) in cut
+    assert str(ours[0]) not in cut
 
 
 def test_a_time_zone_that_this_system_lacks_is_said_and_the_pages_open(viewer: Client) -> None:
