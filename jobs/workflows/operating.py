@@ -5,7 +5,7 @@ Each locks the workflow, so two at once come one after the other, and the second
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
@@ -104,9 +104,8 @@ def cancel(workflow: Workflow, *, actor: str, reason: str, address: str = "") ->
         locked.cancelled_at = timezone.now()
         _go_on(locked)
         # Last, for nothing gives back to Redis what a failure after it would leave pending here.
-        for step in steps.values():
-            if step.state == StepState.RUNNING and step.batch:
-                _end_runs(step.batch, actor=actor, reason=reason, address=address)
+        running = [step.batch for step in steps.values() if step.state == StepState.RUNNING and step.batch]
+        _end_runs(running, actor=actor, reason=reason, address=address)
     _refresh(workflow)
 
 
@@ -192,22 +191,34 @@ def _chunks(keys: list[int], size: int = 500) -> Iterable[list[int]]:
     return (keys[place : place + size] for place in range(0, len(keys), size))
 
 
-def _end_runs(batch: Batch, **words: Any) -> None:
-    """Take back the runs of a step that wait, and stop those that run."""
-    members = JobRun.objects.filter(batch=batch.pk, state__in=PENDING_STATES)
-    if members[_AT_ONCE:].exists():
-        with suppress(BadBatch):
-            batches.cancel(batch, **words)
-        members = members.filter(state=RunState.RUNNING)
-    for run in members.order_by("pk").iterator():
-        try:
-            if run.state == RunState.RUNNING:
-                runs.stop(run, **words)
-            else:
-                _cancel(run, **words)
-        except (NotCancellable, NotStoppable):
-            # It has ended meanwhile.
-            continue
+def _end_runs(there: Sequence[Batch], **words: Any) -> None:
+    """Take back the runs of these steps that wait, and stop those that run."""
+    large, keys = set(), []
+    for batch in there:
+        members = JobRun.objects.filter(batch=batch.pk, state__in=PENDING_STATES)
+        if members[_AT_ONCE:].exists():
+            large.add(batch.pk)
+            members = members.filter(state=RunState.RUNNING)
+        keys += members.values_list("pk", flat=True)
+    # All of them before the first ends: that locks its batch, and whoever records locks runs before batches.
+    of_batch: dict[int | None, list[JobRun]] = {}
+    for run in runs.lock(keys):
+        of_batch.setdefault(run.batch_id, []).append(run)
+    for batch in sorted(there, key=lambda batch: batch.pk):
+        for run in of_batch.get(batch.pk, []):
+            _end_run(run, **words)
+        if batch.pk in large:
+            with suppress(BadBatch):
+                batches.cancel(batch, **words)
+
+
+def _end_run(run: JobRun, **words: Any) -> None:
+    # It may have ended meanwhile.
+    with suppress(NotCancellable, NotStoppable):
+        if run.state == RunState.RUNNING:
+            runs.stop(run, **words)
+        else:
+            _cancel(run, **words)
 
 
 def _cancel(run: JobRun, **words: Any) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+import threading
+import time
 
-from jobs import consequences, recorder, workflows
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from jobs import consequences, recorder, runs, workflows
 from jobs.errors import JobsError, NotCancellable, NotRetryable
-from jobs.models import JobRun, Workflow
+from jobs.models import Batch, JobRun, RunState, Workflow
 from jobs.testing import drain
 from jobs.workflows import Flow, chain
 from tests.at_once import at_once
@@ -64,3 +69,28 @@ def test_whoever_records_and_whoever_acts_do_not_wait_in_a_circle(work):
     drain()
     assert set(Workflow.objects.values_list("state", flat=True)) == {"succeeded"}
     assert work.calls.count("c") == len(there)
+
+
+def test_whoever_cancels_and_whoever_records_one_of_many_do_not_wait_in_a_circle(work):
+    flow = Flow("many")
+    flow.step("each", work.job, each=list(range(5)))
+    workflow = flow.start()
+    batch = Batch.objects.get()
+    is_held = threading.Event()
+
+    def act(records):
+        if not records:
+            is_held.wait(10)
+            return workflows.cancel(workflow, **ADA)
+        with transaction.atomic():
+            row = runs.lock([JobRun.objects.order_by("pk")[3].pk])[0]
+            is_held.set()
+            # Long enough for who cancels to come to this run.
+            time.sleep(0.3)
+            runs.transition(row, RunState.SUCCEEDED, at=timezone.now())
+            runs.save_all([row])
+        return None
+
+    assert at_once(act, [True, False]) == [None, None]
+    batch.refresh_from_db()
+    assert (batch.succeeded, batch.cancelled) == (1, 4)
