@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.db import router, transaction
-from django.db.models import Count
+from django.db.models import Count, OuterRef, Q, Subquery, Sum
 
 from jobs import audit
-from jobs.batches.looking import total_of
-from jobs.models import Batch, JobRun
+from jobs.models import Batch, BatchSlice
 from jobs.models.runs import ENDED_STATES, PENDING_STATES
 from jobs.policy.batch import is_exact
 
@@ -43,9 +43,11 @@ def check_all() -> Iterator[Difference]:
     """The differences of all batches. Those that seem to differ are looked at again, locked."""
     after = 0
     while batches := list(Batch.objects.filter(pk__gt=after).order_by("pk")[:_AT_ONCE]):
-        found = _found(batch.pk for batch in batches)
+        members = _members(batch.pk for batch in batches)
         for batch in batches:
-            if not is_exact(_counted(batch), found[batch.pk]) and (difference := check(batch)):
+            # Pruned meanwhile, it has none.
+            there = members.get(batch.pk)
+            if there and not is_exact(_counted(batch, there), there.found) and (difference := check(batch)):
                 yield difference
         after = batches[-1].pk
 
@@ -77,21 +79,40 @@ def repair(batch: Batch, *, actor: str, reason: str, address: str = "") -> bool:
 
 
 def _difference(batch: Batch) -> Difference | None:
-    counted, found = _counted(batch), _found([batch.pk])[batch.pk]
-    if is_exact(counted, found):
+    there = _members([batch.pk])[batch.pk]
+    counted = _counted(batch, there)
+    if is_exact(counted, there.found):
         return None
-    return Difference(batch.pk, batch.name, counted, found, sum(counted.values()) - sum(found.values()))
+    gone = sum(counted.values()) - sum(there.found.values())
+    return Difference(batch.pk, batch.name, counted, there.found, gone)
 
 
-def _counted(batch: Batch) -> dict[str, int]:
+class _Members(NamedTuple):
+    """The members of a batch by the rows of the runs, and how many the slices tell of that its row does not have."""
+
+    found: dict[str, int]
+    unfolded: int
+
+
+def _counted(batch: Batch, there: _Members) -> dict[str, int]:
     ended = {state.value: getattr(batch, state.value) for state in ENDED_STATES}
-    return {"pending": total_of(batch) - batch.ended} | ended
+    return {"pending": batch.total + there.unfolded - batch.ended} | ended
 
 
-def _found(batches: Iterable[int]) -> dict[int, dict[str, int]]:
-    found: dict[int, dict[str, int]] = {pk: {"pending": 0} for pk in batches}
-    rows = JobRun.objects.filter(batch__in=list(found)).order_by().values_list("batch", "state")
-    for pk, state, count in rows.annotate(Count("pk")):
-        name = "pending" if state in PENDING_STATES else state
-        found[pk][name] = found[pk].get(name, 0) + count
-    return found
+def _members(batches: Iterable[int]) -> dict[int, _Members]:
+    # In one statement: whoever adds members commits their rows and their slice together, and may do so at any moment.
+    slices = BatchSlice.objects.filter(batch=OuterRef("pk"), folded=False).order_by().values("batch")
+    counts = {f"as_{state.value}": Count("members", filter=Q(members__state=state)) for state in ENDED_STATES}
+    rows = (
+        Batch.objects.filter(pk__in=list(batches))
+        .order_by()
+        .annotate(unfolded=Subquery(slices.annotate(count=Sum("members")).values("count")))
+        .values("pk", "unfolded")
+        .annotate(pending=Count("members", filter=Q(members__state__in=PENDING_STATES)), **counts)
+    )
+    return {
+        row["pk"]: _Members(
+            {name.removeprefix("as_"): row[name] for name in counts} | {"pending": row["pending"]}, row["unfolded"] or 0
+        )
+        for row in rows
+    }

@@ -238,6 +238,27 @@ def test_a_batch_that_nobody_goes_on_to_fill_is_told_of_once(work, caplog):
     assert (b.row().state, b.row().trouble) == ("succeeded", "")
 
 
+def test_members_that_come_while_they_are_counted_are_no_difference(work):
+    with batch("Newsletter") as b:
+        b.enqueue_many(work, numbers(3))
+        come = []
+
+        def add(execute, sql, *rest):
+            answer = execute(sql, *rest)
+            if "jobs_batchslice" in sql and not come:
+                come.append(1)
+                b.enqueue_many(work, numbers(2))
+            return answer
+
+        for look in (batches.check, lambda row: batches.repair(row, actor="ann", reason="was it wrong?")):
+            come.clear()
+            with connection.execute_wrapper(add):
+                assert not look(b.row())
+    drain()
+    row = b.row()
+    assert (row.state, row.total, row.succeeded) == ("succeeded", 7, 7)
+
+
 # Rows that somebody edited by hand.
 
 
