@@ -10,7 +10,7 @@ from jobs.batches.checking import Difference, check, check_all, repair
 from jobs.batches.filling import Filling, OpenBatch, batch, current, start
 from jobs.batches.following import follow
 from jobs.batches.keeping import is_anything_prunable, look_after, prune
-from jobs.batches.looking import Progress, get, progress, progress_of
+from jobs.batches.looking import Progress, get, progress, progress_of, total_of
 from jobs.batches.operating import retry_failed, tree
 from jobs.errors import BadBatch, BatchCancelled, BatchFilled
 from jobs.policy.ended_batch import EndedBatch
@@ -42,6 +42,7 @@ __all__ = [
     "start",
     "take_back",
     "take_back_nested",
+    "total_of",
     "tree",
     "waiting",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import router, transaction
 from django.db.models import Count, OuterRef, Q, Subquery, Sum
@@ -103,7 +103,7 @@ def _members(batches: Iterable[int]) -> dict[int, _Members]:
     # In one statement: whoever adds members commits their rows and their slice together, and may do so at any moment.
     slices = BatchSlice.objects.filter(batch=OuterRef("pk"), folded=False).order_by().values("batch")
     counts = {f"as_{state.value}": Count("members", filter=Q(members__state=state)) for state in ENDED_STATES}
-    rows = (
+    rows: Any = (
         Batch.objects.filter(pk__in=list(batches))
         .order_by()
         .annotate(unfolded=Subquery(slices.annotate(count=Sum("members")).values("count")))

@@ -5,28 +5,33 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from jobs.batches import cancelling
-from jobs.models import Batch, BatchSlice
+from jobs.batches import cancelling, checking
+from jobs.models import Batch, BatchSlice, JobRun
 from jobs.models.batches import OPEN_BATCH_STATES, BatchState
 from jobs.models.pruning import delete_in_chunks
+from jobs.models.runs import PENDING_STATES
 
 logger = logging.getLogger(__name__)
 
 KEPT = timedelta(days=90)
 # Whoever fills a batch adds something within this time, or is gone.
 FORGOTTEN_AFTER = timedelta(minutes=30)
+ACTOR = "batch monitor"
+_AT_ONCE = 100
 _TROUBLE = "Nobody has added to it for {minutes:.0f} min, and it is not filled: fill it with its key, or cancel it"
 
 
 def look_after() -> int:
-    """Tell of the batches that nobody goes on to fill, and see to what was added while a batch was cancelled.
+    """Tell of the batches that nobody goes on to fill, and see to what was added while a batch was cancelled, and to
+    ends that old code recorded and did not count.
 
     Returns how many are told of anew.
     """
     _see_to_cancelled()
+    _see_to_uncounted()
     count = 0
     for batch in _forgotten():
         trouble = _TROUBLE.format(minutes=FORGOTTEN_AFTER.total_seconds() / 60)
@@ -56,7 +61,7 @@ def _forgotten() -> QuerySet[Batch]:
     filling = Batch.objects.filter(
         state=BatchState.FILLING, sealed_at=None, created_at__lt=since, trouble="", workflow=None
     )
-    return filling.filter(~Exists(recent), ~Exists(nested), trouble="", workflow=None).order_by("pk")[:100]
+    return filling.filter(~Exists(recent), ~Exists(nested)).order_by("pk")[:_AT_ONCE]
 
 
 def _see_to_cancelled() -> None:
@@ -66,6 +71,16 @@ def _see_to_cancelled() -> None:
     nested = Batch.objects.filter(within=OuterRef("pk"), state__in=OPEN_BATCH_STATES, cancelled_at=None)
     for outer in cancelled.filter(Exists(nested)).values_list("pk", flat=True):
         cancelling.take_back_nested(outer)
+
+
+def _see_to_uncounted() -> None:
+    """Count again where all members have ended, and the counts say that some have not."""
+    pending = JobRun.objects.filter(batch=OuterRef("pk"), state__in=PENDING_STATES)
+    ended = F("succeeded") + F("dead") + F("discarded") + F("cancelled")
+    short = Batch.objects.filter(state__in=OPEN_BATCH_STATES, ripe=False, sealed_at__isnull=False, total__gt=ended)
+    for batch in short.filter(~Exists(pending)).order_by("pk")[:_AT_ONCE]:
+        if checking.repair(batch, actor=ACTOR, reason="its members have ended, and were not counted"):
+            logger.warning("batch %d was counted again", batch.pk, extra={"batch": batch.pk})
 
 
 def _prunable() -> QuerySet[Batch]:

@@ -193,7 +193,8 @@ def _chunks(keys: list[int], size: int = 500) -> Iterable[list[int]]:
 
 def _end_runs(there: Sequence[Batch], **words: Any) -> None:
     """Take back the runs of these steps that wait, and stop those that run."""
-    large, keys = set(), []
+    large: set[int] = set()
+    keys: list[Any] = []
     for batch in there:
         members = JobRun.objects.filter(batch=batch.pk, state__in=PENDING_STATES)
         if members[_AT_ONCE:].exists():

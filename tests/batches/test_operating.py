@@ -259,6 +259,19 @@ def test_members_that_come_while_they_are_counted_are_no_difference(work):
     assert (row.state, row.total, row.succeeded) == ("succeeded", 7, 7)
 
 
+def test_ends_that_old_code_recorded_are_counted_by_who_looks_after_batches(work, tell, told):
+    row = filled(work, on_success=tell.prepare("success"))
+    batches.follow()
+    # As a release does that knows no batches.
+    JobRun.objects.update(state="succeeded", ended_at=timezone.now())
+    drain()
+    batches.look_after()
+    drain()
+    again(row)
+    assert (row.state, row.succeeded, told) == ("succeeded", 3, ["success"])
+    assert AuditEntry.objects.get(action="batch repair").actor == "batch monitor"
+
+
 # Rows that somebody edited by hand.
 
 

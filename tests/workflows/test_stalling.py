@@ -65,6 +65,19 @@ def test_a_step_whose_batch_is_lost_begins_again(work):
     assert (workflow.state, work.calls) == ("succeeded", ["a", "b"])
 
 
+def test_runs_that_old_code_recorded_are_counted_and_not_done_again(work):
+    workflow = chain(work("a"), work("b")).start()
+    drain()
+    # As a release left it that knows no batches.
+    Workflow.objects.update(state="running", ended_at=None)
+    workflow.steps.filter(place=1).update(state="running", ended_at=None)
+    Batch.objects.filter(step__place=1).update(succeeded=0, state="running", ended_at=None)
+    assert recover(workflow) == 1
+    drain()
+    workflow.refresh_from_db()
+    assert (workflow.state, work.calls) == ("succeeded", ["a", "b"])
+
+
 def test_what_nobody_looked_at_is_looked_at(work):
     workflow = chain(work("a"), work("b")).start()
     run = JobRun.objects.get()
