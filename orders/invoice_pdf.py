@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from io import BytesIO
@@ -20,59 +18,13 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table
 
+from orders.invoice_facts import VAT_PERCENT, Facts, money, vat_cents
+
 FONTS = Path(__file__).parent / "fonts"
 REGULAR, BOLD = "DejaVuSans", "DejaVuSans-Bold"
 SELLER = ("Jobsite Shop", "Baustrasse 1, 10115 Berlin, Germany", "VAT number DE000000000")
 INK, SOFT, AMBER = colors.HexColor("#1d2830"), colors.HexColor("#56636c"), colors.HexColor("#f0a81c")
-VAT_PERCENT = 19
 FRAME_PADDING = 6
-
-
-@dataclass(frozen=True)
-class Line:
-    """So many of one product, at the price of that day."""
-
-    sku: str
-    name: str
-    quantity: int
-    unit_price_cents: int
-
-    @property
-    def total_cents(self) -> int:
-        return self.quantity * self.unit_price_cents
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What stands on an invoice. `address` has a line each."""
-
-    number: str
-    dated: date
-    order_number: str
-    address: Sequence[str]
-    lines: Sequence[Line]
-    paid_on: date
-
-    @property
-    def total_cents(self) -> int:
-        return sum(line.total_cents for line in self.lines)
-
-
-def vat_cents(total_cents: int) -> int:
-    """The tax that a total includes, to the nearest cent.
-
-    >>> vat_cents(11900)
-    1900
-    """
-    return (total_cents * VAT_PERCENT * 2 + 100 + VAT_PERCENT) // (2 * (100 + VAT_PERCENT))
-
-
-def money(cents: int) -> str:
-    """
-    >>> money(123450)
-    '1,234.50\\xa0€'
-    """
-    return f"{cents / 100:,.2f}\N{NO-BREAK SPACE}€"
 
 
 def draw(facts: Facts) -> bytes:

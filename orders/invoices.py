@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from jobs.locks import lock
-from orders import invoice_pdf
+from orders.invoice_facts import Facts, Line
 from orders.models import Invoice, InvoiceCounter, Order
 
 SALT = "orders.invoice"
@@ -28,6 +28,9 @@ def make(order_id: int) -> None:
         invoice = number(order)
         if invoice.file:
             return
+        # What draws weighs 8 MB and half a second: only processes that make invoices should bear that.
+        from orders import invoice_pdf
+
         pdf = invoice_pdf.draw(_facts(invoice, order))
         held.check()
         _keep(invoice, pdf)
@@ -73,15 +76,15 @@ def _keep(invoice: Invoice, pdf: bytes) -> None:
     Invoice.objects.filter(pk=invoice.pk).update(file=storage.save(name, ContentFile(pdf)))
 
 
-def _facts(invoice: Invoice, order: Order) -> invoice_pdf.Facts:
+def _facts(invoice: Invoice, order: Order) -> Facts:
     assert order.paid_at is not None
-    return invoice_pdf.Facts(
+    return Facts(
         number=invoice.number,
         dated=invoice.numbered_at.date(),
         order_number=order.number,
         address=(order.recipient, order.street, f"{order.postcode} {order.city}", order.get_country_display()),
         lines=[
-            invoice_pdf.Line(line.product.sku, line.product.name, line.quantity, line.unit_price_cents)
+            Line(line.product.sku, line.product.name, line.quantity, line.unit_price_cents)
             for line in order.lines.select_related("product")
         ],
         paid_on=order.paid_at.date(),

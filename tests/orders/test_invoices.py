@@ -18,7 +18,7 @@ from pypdf import PdfReader
 from jobs.testing import drain
 from orders import invoice_pdf, invoices
 from orders.checkout import Address, Item
-from orders.invoice_pdf import Facts, Line
+from orders.invoice_facts import Facts, Line, vat_cents
 from orders.jobs import charge_order, make_invoice
 from orders.models import Invoice, Order, Product
 from orders.partners.mailbox import Mailbox
@@ -110,7 +110,7 @@ def test_a_long_order_goes_on_on_another_page() -> None:
 
 @pytest.mark.parametrize("total", [1, 119, 5780, 99999])
 def test_net_and_tax_make_the_total(total: int) -> None:
-    tax = invoice_pdf.vat_cents(total)
+    tax = vat_cents(total)
     assert abs((total - tax) * 19 - tax * 100) <= 119 / 2
 
 
