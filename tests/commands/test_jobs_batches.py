@@ -48,7 +48,7 @@ def test_it_lists_those_that_have_not_ended() -> None:
     drain()
     assert run() == "No batch is open.\n"
     assert "succeeded  [########################] 4 of 4 (100 %)  Newsletter May" in run("list", "--all")
-    assert run("list", "--state", "cancelled") == "No batch is open.\n"
+    assert run("list", "--state", "cancelled") == 'No batch is in the state "cancelled".\n'
 
 
 def test_it_shows_one_with_what_is_within_it() -> None:

@@ -42,6 +42,17 @@ def test_runs_that_say_how_far_they_are_are_listed() -> None:
     assert told() == f"{row.pk} tests.sample.add running, 700 of 1,000 (70 %), customers\n"
 
 
+def test_many_that_say_nothing_hide_none_that_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs_progress, "_SHOWN", 1)
+    monkeypatch.setattr(jobs_progress, "_AT_ONCE", 2)
+    for _number in range(5):
+        a_run("running")
+    first = a_walk()
+    assert told() == f"{first.pk} tests.sample.add running, 700 of 1,000 (70 %), customers\n"
+    a_walk()
+    assert told().endswith("More say it: these were asked for first.\n")
+
+
 def test_one_run_is_told_of_whatever_its_state() -> None:
     assert told(a_walk("dead").pk) == "tests.sample.add dead, 700 of 1,000 (70 %), customers\n"
     assert told(a_run("queued").pk) == "tests.sample.add queued\n"

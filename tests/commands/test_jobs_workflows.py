@@ -52,6 +52,7 @@ def test_it_lists_and_shows_them_as_trees(order: Workflow, work: Any) -> None:
     work.will["charge"] = "fail"
     drain()
     assert run() == "No workflow is running.\n"
+    assert run("list", "--state", "failed") == 'No workflow is in the state "failed".\n'
     assert f"{order.pk:>6}  succeeded  order" in run("list", "--all")
     assert run("show", "order-17").splitlines()[1:] == [
         "! charge  failed  tests.workflows.work  (its run died: ValueError: no)",

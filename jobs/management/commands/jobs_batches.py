@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -13,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from jobs import batches
 from jobs.batches import BadBatch, Progress
 from jobs.errors import JobsError
-from jobs.management.acting import actor
+from jobs.management.acting import actor, reason_given, takes_reason
 from jobs.management.following import duration
 from jobs.management.options import positive, read
 from jobs.management.reaching import needs_database
@@ -55,7 +54,7 @@ class Command(BaseCommand):
         for naming in (showing, cancelling, retrying):
             naming.add_argument("batch", help="its number or its key")
         for acting in (cancelling, retrying):
-            _wants_reason(acting)
+            takes_reason(acting)
 
     @needs_database()
     def execute(self, *args: Any, **options: Any) -> Any:
@@ -79,7 +78,7 @@ class Command(BaseCommand):
         def look() -> list[Progress]:
             return list(batches.progress_of(list(rows[: options.get("limit", 20)])).values())
 
-        self._tell(look, options, nothing="There is no batch." if options.get("ended_too") else "No batch is open.")
+        self._tell(look, options, nothing=_nothing(options))
 
     def _show(self, options: dict[str, Any]) -> None:
         batch = _named(options["batch"])
@@ -110,25 +109,22 @@ class Command(BaseCommand):
 
     def _cancel(self, options: dict[str, Any]) -> None:
         batch = _named(options["batch"])
-        batches.cancel(batch, actor=actor("jobs_batches"), reason=_reason(options))
+        batches.cancel(batch, actor=actor("jobs_batches"), reason=reason_given(options))
         self.stdout.write(f"Batch {batch.pk} is cancelled: what waits is taken back, what runs goes on to its end.")
 
     def _retry(self, options: dict[str, Any]) -> None:
         batch = _named(options["batch"])
         ramp = Ramp(canary=options["canary"], rate=options["rate"])
-        action, _ = batches.retry_failed(batch, actor=actor("jobs_batches"), reason=_reason(options), ramp=ramp)
+        action, _ = batches.retry_failed(batch, actor=actor("jobs_batches"), reason=reason_given(options), ramp=ramp)
         count = f"{action.total:,} dead member{'' if action.total == 1 else 's'}"
         self.stdout.write(f"Bulk action {action.pk} retries {count} of batch {batch.pk}.")
 
 
-def _wants_reason(parser: ArgumentParser) -> None:
-    parser.add_argument("--reason", default="", help="why; kept in the audit")
-
-
-def _reason(options: dict[str, Any]) -> str:
-    if not options["reason"].strip():
-        raise CommandError('Say why with --reason "…": it is kept in the audit.', returncode=_MISUSE)
-    return str(options["reason"])
+def _nothing(options: dict[str, Any]) -> str:
+    """What is said where none is listed."""
+    if options.get("state"):
+        return f'No batch is in the state "{options["state"]}".'
+    return "There is no batch." if options.get("ended_too") else "No batch is open."
 
 
 def _named(text: str) -> Batch:

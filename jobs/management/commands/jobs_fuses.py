@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from jobs import fuses
 from jobs.errors import BadFuse, BrokerUnavailable, JobsError, NotAddable, UnknownJob
-from jobs.management.acting import actor
+from jobs.management.acting import actor, reason_given, takes_reason
 from jobs.management.options import read
 from jobs.management.reaching import needs_database
 from jobs.models import Fuse
@@ -52,7 +52,7 @@ class Command(BaseCommand):
         adding.add_argument("--dry-run", action="store_true", help="say how many it would catch, and add none")
         lifting = verbs.add_parser("lift", help="end a fuse")
         lifting.add_argument("fuse", type=int, help="its number, as listed")
-        lifting.add_argument("--reason", default="", help="why; kept in the audit")
+        takes_reason(lifting)
 
     @needs_database()
     def execute(self, *args: Any, **options: Any) -> Any:
@@ -86,15 +86,14 @@ class Command(BaseCommand):
         self.stdout.write(f"{more}{seen.count:,} {noun}{f': {queues}' if queues else ''}.")
         if options["dry_run"]:
             return
-        if not options["reason"].strip():
-            raise CommandError('Say why with --reason "…": it is kept with the fuse.', returncode=_MISUSE)
+        why = reason_given(options, kept="with the fuse")
         fuse = fuses.add(
             options["job"],
             action=options["action"],
             where=where,
             rate=options["rate"],
             seconds=options["length"].total_seconds(),
-            reason=options["reason"],
+            reason=why,
             actor=actor("jobs_fuses"),
         )
         self.stdout.write(f"Added: {_in_words(fuse, None)}")

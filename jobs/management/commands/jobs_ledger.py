@@ -19,7 +19,7 @@ from jobs import batches, ledger, registry
 from jobs.batches import Difference
 from jobs.errors import BrokerUnavailable, did_you_mean
 from jobs.ledger import Account, Finding, Range
-from jobs.management.acting import actor
+from jobs.management.acting import actor, reason_given, takes_reason
 from jobs.management.reaching import UNREACHED, needs_database
 from jobs.models import Batch, JobRun
 from jobs.policy.ages import parse_age
@@ -91,7 +91,7 @@ class Command(BaseCommand):
         parser.add_argument("--name", "--job", dest="name", help="only runs of this job")
         parser.add_argument("--json", action="store_true", dest="as_json", help="print one JSON object")
         parser.add_argument("--reissue", action="store_true", help="put back what is lost; remove what has ended")
-        parser.add_argument("--reason", default="", help="why; kept in the audit")
+        takes_reason(parser)
         parser.add_argument("--yes", "--no-input", action="store_false", dest="interactive", help="do not ask")
 
     @needs_database()
@@ -221,8 +221,7 @@ def _total(accounts: dict[str, Account]) -> Account:
 def _check(options: dict[str, Any]) -> None:
     if not options["reissue"]:
         return
-    if not options["reason"].strip():
-        raise CommandError('Say why with --reason "…": it is kept in the audit.', returncode=_MISUSE)
+    reason_given(options)
     if options["interactive"] and (options["as_json"] or not sys.stdin.isatty()):
         raise CommandError("There is nobody to ask; add --yes, or leave --reissue out to look.", returncode=_MISUSE)
 

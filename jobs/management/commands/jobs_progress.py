@@ -7,6 +7,7 @@ import json
 import time
 from argparse import ArgumentParser
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +28,8 @@ _LINE_SECONDS = 10.0
 _BAR = 24
 # More runs than these are not on one screen.
 _SHOWN = 50
+# So many are asked for in one query and one round trip.
+_AT_ONCE = 200
 _DEAD = 1
 
 
@@ -59,14 +62,15 @@ class Command(BaseCommand):
             self.stdout.write(_as_json(row, progress.of(row)) if as_json else _line(row, progress.of(row)))
 
     def _list(self, *, as_json: bool) -> None:
-        rows = list(JobRun.objects.filter(state=RunState.RUNNING).defer("payload").order_by("pk")[:_SHOWN])
-        told = progress.of_all(rows)
-        for row in rows:
-            if row.pk in told:
-                found = told[row.pk]
-                self.stdout.write(_as_json(row, found) if as_json else f"{row.pk} {_line(row, found)}")
-        if not told and not as_json:
+        told = list(islice(_running(), _SHOWN + 1))
+        for row, found in told[:_SHOWN]:
+            self.stdout.write(_as_json(row, found) if as_json else f"{row.pk} {_line(row, found)}")
+        if as_json:
+            return
+        if not told:
             self.stdout.write("No run says how far it is.")
+        elif len(told) > _SHOWN:
+            self.stdout.write("More say it: these were asked for first.")
 
     def _watch(self, run: UUID, *, as_json: bool) -> None:
         is_terminal = self.stdout.isatty() and not as_json
@@ -83,6 +87,15 @@ class Command(BaseCommand):
             self.stdout.write("")
         if row.state != RunState.SUCCEEDED:
             raise CommandError(f"{row.name} {row.pk} is {row.get_state_display()}.", returncode=_DEAD)
+
+
+def _running() -> Iterator[tuple[JobRun, Progress]]:
+    """The runs under way that say how far they are, however many others say nothing."""
+    running = JobRun.objects.filter(state=RunState.RUNNING).defer("payload", "result").order_by("pk")
+    rows = running.iterator(chunk_size=_AT_ONCE)
+    while some := list(islice(rows, _AT_ONCE)):
+        told = progress.of_all(some)
+        yield from ((row, told[row.pk]) for row in some if row.pk in told)
 
 
 def _looks(run: UUID) -> Iterator[JobRun]:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from jobs import schedules
 from jobs.errors import JobsError, did_you_mean
-from jobs.management.acting import actor
+from jobs.management.acting import actor, reason_given, takes_reason
 from jobs.management.options import read
 from jobs.management.reaching import needs_database
 from jobs.models import Schedule
@@ -48,7 +48,7 @@ class Command(BaseCommand):
         running = verbs.add_parser("run-now", help="ask for one run at once, also of a schedule that is paused")
         for verb in (pausing, resuming, running):
             verb.add_argument("name", help="the schedule, as listed")
-            verb.add_argument("--reason", default="", help="why; kept in the audit")
+            takes_reason(verb)
 
     @needs_database()
     def execute(self, *args: Any, **options: Any) -> Any:
@@ -92,11 +92,10 @@ class Command(BaseCommand):
             self.stdout.write("All schedules run, and say what the code says.")
 
     def _pause(self, options: dict[str, Any]) -> None:
-        if not options["reason"].strip():
-            raise CommandError('Say why with --reason "…": it is kept with the schedule.', returncode=_MISUSE)
+        why = reason_given(options, kept="with the schedule")
         schedule = _schedule(options["name"])
         until = timezone.now() + options["length"] if options["length"] else None
-        schedules.pause(schedule, actor=actor(_COMMAND), reason=options["reason"], until=until)
+        schedules.pause(schedule, actor=actor(_COMMAND), reason=why, until=until)
         self.stdout.write(f"Paused {schedule.name}{f' until {until:%Y-%m-%d %H:%M:%S %Z}' if until else ''}.")
 
     def _resume(self, options: dict[str, Any]) -> None:

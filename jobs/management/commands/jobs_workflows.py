@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -14,7 +13,7 @@ from django.db.models import Count, Q, QuerySet
 from jobs import workflows
 from jobs.errors import JobsError
 from jobs.management import trees
-from jobs.management.acting import actor
+from jobs.management.acting import actor, reason_given, takes_reason
 from jobs.management.options import positive
 from jobs.management.reaching import needs_database
 from jobs.models import Workflow, WorkflowStep
@@ -52,7 +51,7 @@ class Command(BaseCommand):
         for naming in (retrying, skipping):
             naming.add_argument("step", help="the step's name")
         for acting in (retrying, skipping, cancelling, resuming):
-            _wants_reason(acting)
+            takes_reason(acting)
         # Also without the verb, for a monitor.
         parser.add_argument("--check", action="store_true", help="the same as list --check")
 
@@ -83,8 +82,7 @@ class Command(BaseCommand):
             rows = rows.filter(state=options["state"])
         elif not options.get("ended_too"):
             rows = rows.filter(state=WorkflowState.RUNNING)
-        nothing = "There is no workflow." if options.get("ended_too") else "No workflow is running."
-        self._tell(rows[: options.get("limit", 20)], options, nothing=nothing)
+        self._tell(rows[: options.get("limit", 20)], options, nothing=_nothing(options))
 
     def _check(self, options: dict[str, Any]) -> None:
         rows = workflows.stalled()
@@ -129,14 +127,15 @@ class Command(BaseCommand):
         self.stdout.write(f"Workflow {workflow.pk} goes on where it was.")
 
 
-def _wants_reason(parser: ArgumentParser) -> None:
-    parser.add_argument("--reason", default="", help="why; kept in the audit")
-
-
 def _who(options: dict[str, Any]) -> dict[str, str]:
-    if not options["reason"].strip():
-        raise CommandError('Say why with --reason "…": it is kept in the audit.', returncode=_MISUSE)
-    return {"actor": actor("jobs_workflows"), "reason": options["reason"]}
+    return {"actor": actor("jobs_workflows"), "reason": reason_given(options)}
+
+
+def _nothing(options: dict[str, Any]) -> str:
+    """What is said where none is listed."""
+    if options.get("state"):
+        return f'No workflow is in the state "{options["state"]}".'
+    return "There is no workflow." if options.get("ended_too") else "No workflow is running."
 
 
 def _named(text: str) -> Workflow:
