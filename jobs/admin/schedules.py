@@ -53,9 +53,9 @@ class ScheduleAdmin(ConsoleAdmin):
         shown = request.GET.get("shown", "")
         shown = shown if shown in SHOWN else ""
         text = request.GET.get("q", "").strip()[:200]
-        asked = conditions[shown] & (Q(name__icontains=text) | Q(job__icontains=text)) & _after(request)
-        some = list(Schedule.objects.filter(asked).order_by("name")[: PAGE_SIZE + 1])
-        counts = Schedule.objects.aggregate(
+        found = Schedule.objects.filter(Q(name__icontains=text) | Q(job__icontains=text))
+        some = list(found.filter(conditions[shown] & _after(request)).order_by("name")[: PAGE_SIZE + 1])
+        counts = found.aggregate(
             **{name or "all": Count("pk", filter=conditions[name]) for name in SHOWN},
         )
         return self.page(

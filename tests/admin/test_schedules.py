@@ -206,6 +206,15 @@ def test_schedules_are_found_by_name_and_job_and_come_in_pages(viewer: Client, m
     assert "No schedule is like that." in text_of(viewer.get(LIST, {"q": "nothing"}))
 
 
+def test_the_counts_are_of_what_their_links_show(viewer: Client) -> None:
+    a_schedule("nightly report")
+    schedules.pause(a_schedule("nightly backup"), actor="ann", reason="too slow")
+    schedules.pause(a_schedule("weekly"), actor="ann", reason="too slow")
+    page = text_of(viewer.get(LIST, {"q": "nightly"}))
+    assert "All 2" in page
+    assert "Paused 1" in page
+
+
 def test_one_page_shows_all_there_is_to_know(viewer: Client, assert_strict: Callable[[bytes], None]) -> None:
     schedule = from_code(a_schedule(jitter=90.0), expression="0 4 * * *", jitter=0.0)
     run = a_run("succeeded")

@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from jobs.models import Batch, JobRun
 from jobs.testing import drain
@@ -207,3 +208,10 @@ def test_what_came_of_an_issue_stays_when_its_batch_is_gone(mailbox: Mailbox) ->
     issue.refresh_from_db()
     now = issues.standing(issue)
     assert (now.total, now.sent, now.done, now.batch) == (2, 2, 2, None)
+
+
+@pytest.mark.django_db
+def test_letters_that_failed_are_said_in_words(editor: Client) -> None:
+    issue = an_issue()
+    Issue.objects.filter(pk=issue.pk).update(sending_at=timezone.now(), finished_at=timezone.now(), failed=3)
+    assert "sent, 3 failed</span>" in editor.get(reverse("staff_issues")).content.decode()

@@ -29,11 +29,24 @@
     show();
   };
 
-  /* Whoever has moved a wide table or graph to one side finds it there. */
+  /* Whoever has moved a wide table or graph to one side finds it there, and the focus that a click gave it too. */
   const keepScroll = (part, fresh) => {
-    const before = [...part.querySelectorAll(".jobs-scroll")].map((each) => each.scrollLeft);
+    const before = [...part.querySelectorAll(".jobs-scroll")];
+    const moved = before.map((each) => each.scrollLeft);
+    const focused = before.indexOf(document.activeElement);
     part.replaceWith(fresh);
-    fresh.querySelectorAll(".jobs-scroll").forEach((each, place) => { each.scrollLeft = before[place] || 0; });
+    fresh.querySelectorAll(".jobs-scroll").forEach((each, place) => {
+      each.scrollLeft = moved[place] || 0;
+      if (place === focused) each.focus({ preventScroll: true });
+    });
+  };
+
+  /* Somebody is on a link or button of it, or marks its words to copy them: both would be lost. */
+  const isInUse = (part) => {
+    const active = document.activeElement;
+    const selection = document.getSelection();
+    const marks = !selection.isCollapsed && part.contains(selection.anchorNode);
+    return marks || (part.contains(active) && !active.classList.contains("jobs-scroll"));
   };
 
   /* What goes on by itself is asked for again, while somebody looks, until it goes on no more. */
@@ -42,12 +55,13 @@
     if (!seconds) return;
     setTimeout(async () => {
       let next = part;
-      if (!document.hidden && !part.contains(document.activeElement)) {
+      if (!document.hidden && !isInUse(part)) {
         try {
           const answer = await fetch(location.href, { credentials: "same-origin" });
           const page = new DOMParser().parseFromString(await answer.text(), "text/html");
           const fresh = answer.ok && page.getElementById(part.id);
-          if (fresh && !fresh.dataset.refresh) return location.reload();
+          // Also where it is gone: its last row was removed, or the login has run out.
+          if (answer.ok && !fresh?.dataset.refresh) return location.reload();
           if (fresh) { keepScroll(part, fresh); next = fresh; }
         } catch { /* The next time may do. */ }
       }
