@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 
 from jobs import failpoints, signals
 from jobs.conf import Conf
@@ -112,6 +113,11 @@ def test_the_rows_of_rooms_are_those_that_are_tested() -> None:
 def is_filled(part: Path) -> bool:
     sources = [part.with_suffix(".py"), *part.rglob("*.py")]
     return any(source.exists() and source.read_text().strip() for source in sources)
+
+
+def test_every_model_is_told() -> None:
+    made = {model.__name__ for model in apps.get_app_config("jobs").get_models() if not model._meta.proxy}
+    assert set(first_column("architecture.md", header="model")) == made
 
 
 def test_every_key_in_redis_is_told() -> None:

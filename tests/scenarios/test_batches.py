@@ -24,7 +24,7 @@ from jobs.models.runs import ENDED_STATES, PENDING_STATES
 from tests.sample import jobs as sample
 from tests.scenarios.workers import ROOT, Workers, children_of, wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 MEMBERS = int(os.environ.get("BATCH_MEMBERS", "2000"))
 KILLS = int(os.environ.get("BATCH_KILLS", "6"))
