@@ -35,7 +35,7 @@ _EVENTS = {
     "complete": gettext_lazy("when it has ended"),
     "stall": gettext_lazy("each time it stalls"),
 }
-_DONE = (StepState.SUCCEEDED, StepState.SKIPPED)
+_OPEN_STEPS = (StepState.WAITING, StepState.RUNNING)
 
 
 @dataclass
@@ -50,9 +50,9 @@ class Shown:
         return sum(self.counts.values())
 
     @property
-    def done(self) -> int:
-        """Steps that need nothing more."""
-        return sum(self.counts.get(state, 0) for state in _DONE)
+    def ended(self) -> int:
+        """Steps that have come to an end, whatever it was."""
+        return self.total - sum(self.counts.get(state, 0) for state in _OPEN_STEPS)
 
     @property
     def is_open(self) -> bool:

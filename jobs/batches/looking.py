@@ -37,6 +37,7 @@ class Progress:
     seconds_left: float | None = None
     nested: int = 0
     trouble: str = ""
+    key: str | None = None
 
     @property
     def pending(self) -> int:
@@ -55,7 +56,7 @@ def get(which: int | str) -> Batch:
     """The batch of this number or key. Raises `BadBatch` where there is none."""
     rows = Batch.objects.filter(key=which) if isinstance(which, str) else Batch.objects.filter(pk=which)
     if (found := rows.first()) is None:
-        raise BadBatch(f"There is no batch {which!r}. See manage.py jobs_batches.")
+        raise BadBatch(f"There is no batch {which!r}. See manage.py jobs_batches list --all.")
     return found
 
 
@@ -91,6 +92,7 @@ def progress_of(rows: Sequence[Batch]) -> dict[int, Progress]:
             seconds_left=_seconds_left(row, total - row.ended, rate, latest.get(row.pk), now),
             nested=nested_of.get(row.pk, 0),
             trouble=row.trouble,
+            key=row.key,
         )
     return found
 

@@ -109,13 +109,16 @@ def test_an_empty_list_shows_how_to_make_one(viewer: Client, assert_strict: Call
 def test_the_list_tells_how_far_each_is_and_what_stalls(viewer: Client, assert_strict: Callable[[bytes], None]) -> None:
     an_order(stalled_at=timezone.now(), trouble="cannot begin: <i>", moved_at=timezone.now() - timedelta(hours=2))
     a_workflow({"one": ("succeeded", [])}, name="Export", state="succeeded", ended_at=timezone.now())
+    lost = {"pay": ("failed", []), "ship": ("blocked", [["pay", "success"]])}
+    a_workflow(lost, name="Unpaid", state="failed", ended_at=timezone.now())
     answer = viewer.get(LIST)
     assert_strict(answer.content)
     page = answer.content.decode()
     assert "Order &lt;b&gt;17&lt;/b&gt;" in page
-    assert '<progress max="4" value="0"' in page
-    assert "0 of 4 steps" in page
+    assert '<progress max="4" value="2"' in page
+    assert "2 of 4 steps" in page
     assert "1 of 1 step" in page
+    assert "2 of 2 steps" in page
     assert "cannot begin: &lt;i&gt;" in page
     assert page.count("stalled</span>") == 2
     for query, shown in (

@@ -44,6 +44,7 @@ def test_it_lists_those_that_have_not_ended() -> None:
     Batch.objects.update(succeeded=1, dead=1)
     line = run()
     assert f"{row.pk}  running    [############            ] 2 of 4 (50 %), 1 dead  Newsletter May" in line
+    assert "[newsletter:17]" in line
     Batch.objects.update(succeeded=0, dead=0)
     drain()
     assert run() == "No batch is open.\n"
@@ -57,7 +58,7 @@ def test_it_shows_one_with_what_is_within_it() -> None:
             inner.enqueue(sample.add, 1, 2)
         b.enqueue(sample.add, 1, 2)
     assert run("show", str(b.id)) == run("show", "newsletter:17")
-    assert [line.split("  ")[-1] for line in run("show", str(b.id)).splitlines()] == ["Newsletter May", "inner"]
+    assert [line.split("  ")[-1] for line in run("show", str(b.id)).splitlines()] == ["[newsletter:17]", "inner"]
     told = [json.loads(line) for line in run("show", "newsletter:17", "--json").splitlines()]
     assert (told[0]["total"], told[0]["counts"]["queued"], told[0]["share"], told[0]["nested"]) == (1, 1, 0.0, 1)
 

@@ -153,4 +153,5 @@ def _in_words(one: Progress) -> str:
     if one.seconds_left:
         told.append(f"{duration(one.seconds_left)} to go")
     trouble = f"  ! {one.trouble}" if one.trouble else ""
-    return f"{', '.join([words, *told])}  {one.name}{trouble}"
+    key = f"  [{one.key}]" if one.key else ""
+    return f"{', '.join([words, *told])}  {one.name}{key}{trouble}"
