@@ -12,6 +12,7 @@ from .addresses import WEB_PORT, Addresses
 
 _PAGES = (
     ("Shop", "product_list"),
+    ("Office", "staff_office"),
     ("Partners", "staff_partners"),
     ("Mailbox", "staff_mailbox"),
     ("Admin", "admin:index"),
