@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django import template
 from django.template.context import RequestContext
+from django.urls import reverse
 from django.utils import formats, timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
@@ -88,6 +91,12 @@ _PHASES = {
     "half-open": ("◔", gettext_lazy("half-open")),
 }
 _TREND_HEIGHT = 20
+# What the audit names by number and has a page.
+_NUMBERED = {
+    "batch": "admin:jobs_batch_change",
+    "workflow": "admin:jobs_workflow_change",
+    "bulk action": "admin:jobs_bulkaction_change",
+}
 
 
 @register.filter
@@ -141,24 +150,19 @@ def length(span: timedelta, *, parts: int = 2) -> str:
 def state(value: str) -> SafeString:
     """A state in words, with its shape and colour."""
     known = RunState(value)
-    return format_html(
-        '<span class="jobs-state jobs-state-{}"><span aria-hidden="true">{}</span> {}</span>',
-        known.value,
-        _SHAPES[known],
-        known.label,
-    )
+    return shaped(f"jobs-state-{known.value}", _SHAPES[known], known.label)
+
+
+def shaped(look: str, shape: str, words: object) -> SafeString:
+    """A state as all of them are written: words, with a shape beside them."""
+    return format_html('<span class="jobs-state {}"><span aria-hidden="true">{}</span> {}</span>', look, shape, words)
 
 
 @register.simple_tag
 def bulk_state(action: BulkAction) -> SafeString:
     """Where a bulk action is, with a shape beside it."""
     state = BulkState(action.state)
-    return format_html(
-        '<span class="jobs-state jobs-bulk-{}"><span aria-hidden="true">{}</span> {}</span>',
-        state.value,
-        _BULK_SHAPES[state],
-        state.label,
-    )
+    return shaped(f"jobs-bulk-{state.value}", _BULK_SHAPES[state], state.label)
 
 
 @register.simple_tag
@@ -166,33 +170,21 @@ def batch_state(value: str) -> SafeString:
     """Where a batch is, with a shape beside it."""
     state = BatchState(value)
     shape, look = _BATCH_SHAPES[state]
-    return format_html(
-        '<span class="jobs-state jobs-state-{}"><span aria-hidden="true">{}</span> {}</span>',
-        look.value,
-        shape,
-        state.label,
-    )
+    return shaped(f"jobs-state-{look.value}", shape, state.label)
 
 
 @register.simple_tag
 def workflow_state(value: str) -> SafeString:
     """Where a workflow is, or that it has stalled, with a shape beside it."""
     shape, look, word = _WORKFLOW_SHAPES[value]
-    return format_html(
-        '<span class="jobs-state jobs-state-{}"><span aria-hidden="true">{}</span> {}</span>', look.value, shape, word
-    )
+    return shaped(f"jobs-state-{look.value}", shape, word)
 
 
 @register.simple_tag
 def step_state(value: str) -> SafeString:
     """Where a step of a workflow is, with a shape beside it."""
     state = StepState(value)
-    return format_html(
-        '<span class="jobs-state jobs-step-{}"><span aria-hidden="true">{}</span> {}</span>',
-        state.value,
-        _STEP_SHAPES[state],
-        state.label,
-    )
+    return shaped(f"jobs-step-{state.value}", _STEP_SHAPES[state], state.label)
 
 
 @register.simple_tag
@@ -223,9 +215,7 @@ def pace_left(progress: Progress) -> str:
 def phase(value: str) -> SafeString:
     """A circuit's phase, with a shape beside the word."""
     shape, word = _PHASES[value]
-    return format_html(
-        '<span class="jobs-state jobs-phase-{}"><span aria-hidden="true">{}</span> {}</span>', value, shape, word
-    )
+    return shaped(f"jobs-phase-{value}", shape, word)
 
 
 @register.filter
@@ -239,9 +229,16 @@ def marker_state(marker: Marker) -> SafeString:
         look, shape, words = "dead", "✕", _("done, result not kept")
     else:
         look, shape, words = "succeeded", "✓", marker.get_state_display()  # type: ignore[attr-defined]
-    return format_html(
-        '<span class="jobs-state jobs-state-{}"><span aria-hidden="true">{}</span> {}</span>', look, shape, words
-    )
+    return shaped(f"jobs-state-{look}", shape, words)
+
+
+@register.filter
+def target_address(target: str) -> str:
+    """The page about what an entry of the audit names; empty where it has none."""
+    if found := re.match(r"(batch|workflow|bulk action) ([0-9]{1,18})( |$)", target):
+        return reverse(_NUMBERED[found[1]], args=[int(found[2])])
+    kind, _space, name = target.partition(" ")
+    return f"{reverse('admin:jobs_schedule_changelist')}?{urlencode({'q': name})}" if kind == "schedule" else ""
 
 
 @register.filter
@@ -284,13 +281,7 @@ def cause_state(cause: FailureCause) -> SafeString:
     elif cause.state == CauseState.REGRESSED and cause.regressed_in:
         until = _(" in %(release)s") % {"release": cause.regressed_in}
     state = CauseState(cause.state)
-    return format_html(
-        '<span class="jobs-state jobs-cause-{}"><span aria-hidden="true">{}</span> {}{}</span>',
-        state.value,
-        _CAUSE_SHAPES[state],
-        state.label,
-        until,
-    )
+    return shaped(f"jobs-cause-{state.value}", _CAUSE_SHAPES[state], f"{state.label}{until}")
 
 
 @register.simple_tag
@@ -302,13 +293,8 @@ def fuse_state(fuse: Fuse) -> SafeString:
         FuseAction.SLOW: _("slows to %(rate)s") % {"rate": fuse.rate},
         FuseAction.DISCARD: _("discards"),
     }
-    return format_html(
-        '<span class="jobs-state jobs-state-{}"><span aria-hidden="true">{}</span> {} · {}</span>',
-        "cancelled" if fuse.ended_at else "retrying",
-        _FUSE_SHAPES[action],
-        fuse.pk,
-        does[action],
-    )
+    look = "cancelled" if fuse.ended_at else "retrying"
+    return shaped(f"jobs-state-{look}", _FUSE_SHAPES[action], f"{fuse.pk} · {does[action]}")
 
 
 @register.simple_tag

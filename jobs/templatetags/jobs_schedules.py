@@ -19,7 +19,7 @@ from jobs.models.schedules import Missed, Overlap, Schedule, ScheduleTick, TickS
 from jobs.policy.cron_words import DueTime
 from jobs.policy.spans import in_words
 from jobs.schedules.standing import Standing
-from jobs.templatetags.jobs_console import length, relative
+from jobs.templatetags.jobs_console import length, relative, shaped
 
 register = template.Library()
 
@@ -96,14 +96,14 @@ def clock_note(due: DueTime) -> SafeString | str:
 def standing(value: Standing) -> SafeString:
     """How a schedule stands, with a shape beside the word."""
     shape, look, word = _STANDINGS[value]
-    return _state(look, shape, word)
+    return shaped(f"jobs-state-{look}", shape, word)
 
 
 @register.simple_tag
 def tick_state(tick: ScheduleTick) -> SafeString:
     """What became of a due time, with a shape beside the word."""
     shape, look = _TICKS[TickState(tick.state)]
-    return _state(look, shape, tick.get_state_display())
+    return shaped(f"jobs-state-{look}", shape, tick.get_state_display())
 
 
 @register.filter
@@ -191,12 +191,6 @@ def field_problems(form: Any, name: str) -> SafeString | str:
 def seconds(value: float | None) -> str:
     """`90` as `1 min 30 s`."""
     return "—" if value is None else in_words(value)
-
-
-def _state(look: str, shape: str, word: Any) -> SafeString:
-    return format_html(
-        '<span class="jobs-state jobs-state-{}"><span aria-hidden="true">{}</span> {}</span>', look, shape, word
-    )
 
 
 def _set_by(change: timedelta) -> str:

@@ -59,3 +59,19 @@ def test_every_state_has_a_word_and_a_shape(state: str) -> None:
 )
 def test_arguments_fit_in_one_line(arguments: Any, text: str) -> None:
     assert jobs_console.brief(arguments) == text
+
+
+@pytest.mark.parametrize(
+    ("target", "address"),
+    [
+        ("batch 17", "/admin/jobs/batch/17/"),
+        ("workflow 4 charge the card", "/admin/jobs/workflow/4/"),
+        ("bulk action 3", "/admin/jobs/bulkaction/3/"),
+        ("schedule stock & prices", "/admin/jobs/schedule/?q=stock+%26+prices"),
+        ("batch seventeen", ""),
+        ("batch 9999999999999999999999", ""),
+        ("", ""),
+    ],
+)
+def test_what_the_audit_names_leads_to_its_page(target: str, address: str) -> None:
+    assert jobs_console.target_address(target) == address
