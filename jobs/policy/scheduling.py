@@ -179,14 +179,18 @@ def _check_text(name: str, value: Any, wanted: str) -> None:
 
 
 def _check_arguments(arguments: Any) -> None:
+    # The values are not said: some may be secrets.
     if not isinstance(arguments, dict) or not all(isinstance(name, str) for name in arguments):
-        raise BadSchedule(f"arguments={arguments!r}: pass a dict of the job's parameters and their values")
+        raise BadSchedule(
+            f"arguments: they are of the type {type(arguments).__name__}; pass a dict of the job's parameters by their "
+            "names, and their values"
+        )
     try:
         plain = json.loads(json.dumps(arguments, allow_nan=False))
     except (TypeError, ValueError) as error:
-        raise BadSchedule(f"arguments={arguments!r}: pass plain JSON ({error})") from error
+        raise BadSchedule(f"arguments: pass plain JSON ({error})") from error
     if plain != arguments:
-        raise BadSchedule(f"arguments={arguments!r}: pass plain JSON: lists for tuples, texts for keys")
+        raise BadSchedule("arguments: pass plain JSON: lists for tuples, texts for keys")
 
 
 def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:

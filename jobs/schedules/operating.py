@@ -28,6 +28,7 @@ from jobs.schedules.rows import note, said, terms_of, terms_said
 _LONGEST_NAME = 200
 # A page that has been open for longer is not about a second click.
 _LATELY = timedelta(hours=1)
+_LONGEST_PAUSE = timedelta(days=3652)
 
 
 def add(name: str, terms: Mapping[str, Any], *, actor: str, reason: str = "", address: str = "") -> Schedule:
@@ -100,8 +101,8 @@ def pause(schedule: Schedule, *, actor: str, reason: str, until: datetime | None
     `until` ends it by itself. Raises `NotPausable`, `BadSchedule`, `StaleSchedule`.
     """
     now = timezone.now()
-    if until is not None and (until.tzinfo is None or until <= now):
-        raise BadSchedule(f"until={until}: pass an aware datetime that is to come")
+    if until is not None and (until.tzinfo is None or not timedelta(0) < until - now <= _LONGEST_PAUSE):
+        raise BadSchedule(f"until={until}: pass an aware datetime that is to come, within 10 years")
     with transaction.atomic(using=router.db_for_write(Schedule)):
         row = rows.lock(schedule)
         if row.paused_at is not None:
@@ -223,6 +224,7 @@ def _change(
     terms = changed(_blank(before | dict(changes)), {**before, **changes})
     if row.by_code and terms.job != row.job:
         raise BadSchedule(f"The code declares the schedule {row.name} for {row.job}: its job cannot be changed here.")
+    rows.check_other_job(row.job, terms.job)
     names = differences(before, after := terms.as_json())
     if not names:
         return None

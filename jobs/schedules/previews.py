@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -40,7 +40,9 @@ def preview(told: Mapping[str, Any], *, now: datetime, name: str = "", schedule:
     if schedule is not None:
         wanted["arguments"] = rows.unmasked(wanted["arguments"], schedule.arguments)
     problems = _problems(wanted)
-    if schedule is None and (problem := _problem_of_name(name)):
+    if schedule is not None and (problem := _problem(lambda: rows.check_other_job(schedule.job, str(wanted["job"])))):
+        problems.setdefault("job", []).append(problem)
+    if schedule is None and (problem := _problem(lambda: operating.check_name(name))):
         problems.setdefault("name", []).append(problem)
     if problems:
         return Preview(problems, next=_times(wanted, now))
@@ -69,9 +71,9 @@ def _problems(wanted: Mapping[str, Any]) -> dict[str, list[str]]:
     return found
 
 
-def _problem_of_name(name: str) -> str:
+def _problem(check: Callable[[], object]) -> str:
     try:
-        operating.check_name(name)
+        check()
     except JobsError as error:
         return str(error)
     return ""

@@ -167,6 +167,15 @@ def note(
     )
 
 
+def check_other_job(before: str, after: str) -> None:
+    """Raises `BadSchedule` where arguments that one job masks would be seen with the other."""
+    masked, seen = (set(drafts.sensitive_names(registry.find(job))) for job in (before, after))
+    if names := sorted(masked - seen):
+        raise BadSchedule(
+            f"{before} masks {', '.join(names)}, and {after} would show them. Add another schedule for that one."
+        )
+
+
 def shown_arguments(schedule: Schedule) -> dict[str, Any]:
     """The arguments as people may see them."""
     return drafts.masked(registry.find(schedule.job), schedule.arguments)

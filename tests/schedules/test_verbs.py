@@ -21,6 +21,8 @@ from jobs.errors import (
     UnknownJob,
 )
 from jobs.models import AuditEntry, JobRun, Schedule, ScheduleEdit, ScheduleTick
+from jobs.policy.redaction import MASK
+from jobs.schedules.previews import preview
 from tests.schedules.conftest import TERMS
 
 pytestmark = pytest.mark.django_db
@@ -31,6 +33,10 @@ NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
 @job(name="tests.schedules.pay", sensitive=["card"])
 def pay(card: str, amount: int) -> None: ...
+
+
+@job(name="tests.schedules.pay_openly")
+def pay_openly(card: str, amount: int) -> None: ...
 
 
 @job(name="tests.schedules.rowless", durable=False)
@@ -186,3 +192,30 @@ def test_a_removed_schedule_is_gone_and_its_runs_stay(a_schedule: Adds) -> None:
     assert JobRun.objects.count() == 1
     entry = AuditEntry.objects.get(action="remove_schedule")
     assert entry.before["expression"] == "0 3 * * *"
+
+
+def test_what_one_job_masks_is_not_shown_with_another(a_schedule: Adds) -> None:
+    schedule = a_schedule(job="tests.schedules.pay", arguments={"card": "4-secret", "amount": 1})
+    open_one = {"job": "tests.schedules.pay_openly"}
+    with pytest.raises(BadSchedule, match="masks card"):
+        schedules.edit(schedule, open_one, actor="eve", reason="to see it")
+    told = open_one | {"arguments": {"card": MASK, "amount": 2}}
+    shown = preview(told, now=timezone.now(), schedule=schedule)
+    assert "masks card" in shown.problems["job"][0]
+    assert "4-secret" not in repr(shown)
+
+
+@pytest.mark.parametrize("amount", [float("nan"), {1}, {1: 2}])
+def test_arguments_that_cannot_be_are_refused_without_what_is_masked_in_them(a_schedule: Adds, amount: Any) -> None:
+    schedule = a_schedule(job="tests.schedules.pay", arguments={"card": "4-secret", "amount": 1})
+    told = {"arguments": {"card": MASK, "amount": amount}}
+    assert "4-secret" not in repr(preview(told, now=timezone.now(), schedule=schedule))
+    with pytest.raises(BadSchedule) as refused:
+        schedules.edit(schedule, told, actor="eve", reason="to see it")
+    assert "4-secret" not in str(refused.value)
+
+
+def test_a_pause_ends_within_a_time_that_rows_can_hold(a_schedule: Adds) -> None:
+    until = datetime.fromisoformat("9999-12-31T23:59:59-23:59")
+    with pytest.raises(BadSchedule, match="within 10 years"):
+        schedules.pause(a_schedule(), actor="ann", reason="for ever", until=until)
