@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from jobs.policy import redaction
+
 RESULT_OF = "jobs:result_of"
 ITEM = "jobs:item"
 # What `result_of` says of "the step before this one", until a chain gives it its name.
@@ -79,10 +81,12 @@ def holds(condition: Mapping[str, Any], found: Any) -> bool:
 
 
 def in_words(condition: Mapping[str, Any]) -> str:
-    """A condition as people read it.
+    """A condition as people read it, without what is compared with a secret.
 
     >>> in_words(Reference({RESULT_OF: "plan", "path": ["total"]}).above(100))
     'plan[total] above 100'
+    >>> in_words(Reference({RESULT_OF: "login", "path": ["token"]}).equals("s3cret"))
+    'login[token] equals [redacted]'
     """
     if "predicate" in condition:
         return str(condition["predicate"])
@@ -90,7 +94,9 @@ def in_words(condition: Mapping[str, Any]) -> str:
     path = "".join(f"[{part}]" for part in of.get("path", ()))
     if condition["compares"] == "true":
         return f"{'' if condition['value'] else 'not '}{of[RESULT_OF]}{path}"
-    return f"{of[RESULT_OF]}{path} {condition['compares']} {condition['value']!r}"
+    is_secret = any(redaction.is_secret(str(part)) for part in of.get("path", ()))
+    value = redaction.MASK if is_secret else repr(redaction.mask(condition["value"]))
+    return f"{of[RESULT_OF]}{path} {condition['compares']} {value}"
 
 
 def is_reference(value: object) -> bool:

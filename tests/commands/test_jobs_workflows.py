@@ -91,3 +91,13 @@ def test_what_cannot_be_is_refused_by_status(order: Workflow) -> None:
     assert refused("cancel", "order-17").returncode == 2
     assert refused("skip", "order-17", "chrage", *WHY).returncode == 1
     assert 'Did you mean "charge"' in str(refused("retry-from", "order-17", "chrage", *WHY))
+
+
+def test_what_conditions_compare_with_secrets_is_not_shown(work: Any) -> None:
+    flow = Flow("login", key="login-1")
+    flow.step("ask", work("ask"))
+    flow.step("go", work("go"), after="ask", when=result_of("ask", "api_token").equals("s3cret"))
+    flow.start()
+    shown = run("show", "login-1", "--json") + run("show", "login-1")
+    assert "s3cret" not in shown
+    assert "ask[api_token] equals [redacted]" in shown

@@ -18,6 +18,7 @@ from jobs.management.options import positive
 from jobs.management.reaching import needs_database
 from jobs.models import Workflow, WorkflowStep
 from jobs.models.workflows import StepState, WorkflowState
+from jobs.policy import references
 
 _REFUSED, _MISUSE = 1, 2
 _OPEN = Q(steps__state__in=[StepState.WAITING, StepState.RUNNING])
@@ -184,7 +185,7 @@ def _step_facts(step: WorkflowStep) -> dict[str, Any]:
         "job": step.job,
         "after": step.after,
         "needs": step.needs,
-        "when": step.when,
+        "when": [references.in_words(condition) for condition in step.when],
         "runs": step.size,
         "first_run": str(runs[0]) if runs else None,
         "batch": step.batch_id,
