@@ -19,7 +19,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from jobs import conf, discards
+from jobs import discards, drafts, registry
 from jobs.batches import Progress
 from jobs.models import BulkAction, DeadJob, FailureCause, Fuse, RunState
 from jobs.models.batches import BatchState
@@ -248,9 +248,9 @@ def of_key(values: dict[Any, Any], key: Any) -> Any:
 
 
 @register.filter
-def hidden(value: Any) -> Any:
-    """JSON with its secrets masked, whatever it is."""
-    return redaction.mask(value, sensitive=conf.get().SENSITIVE)
+def hidden(value: Any, job: str = "") -> Any:
+    """JSON with its secrets masked, whatever it is; also those that this job's `sensitive` names."""
+    return redaction.mask(value, sensitive=drafts.sensitive_names(registry.find(job)))
 
 
 @register.filter

@@ -14,8 +14,9 @@ from pytest_django import DjangoAssertNumQueries
 from jobs.admin import keyset
 from jobs.admin.run_filter import first_id_at, time_of
 from jobs.broker.connection import client as broker
-from jobs.models import AuditEntry, JobRun, RunState
+from jobs.models import AuditEntry, JobRun, JobStep, RunState
 from tests.admin.rows import a_dead_job, a_run, an_attempt
+from tests.sample import jobs as sample  # noqa: F401
 
 LIST = reverse("admin:jobs_jobrun_changelist")
 
@@ -503,3 +504,12 @@ def test_a_run_that_a_circuit_puts_off_says_so_calmly_and_leads_to_it(viewer: Cl
     assert "jobs-verdict" not in content
     assert "Traceback" not in content
     assert "to run not before its time" not in content, "it was asked for at once"
+
+
+def test_what_a_run_and_its_steps_gave_is_masked_as_its_arguments_are(viewer: Client) -> None:
+    gave = {"card": "4-secret", "api_token": "4-secret", "order": 7}
+    run = a_run(name="tests.sample.charge", result=gave)
+    JobStep.objects.create(run=run, name="pay", attempt=1, run_ms=1, done_at=timezone.now(), result=gave)
+    page = viewer.get(reverse("admin:jobs_jobrun_change", args=[run.pk])).content.decode()
+    assert "4-secret" not in page
+    assert page.count("order") >= 2
