@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 
-from django.db import InterfaceError, OperationalError, router, transaction
+from django.db import InterfaceError, OperationalError, connections, router, transaction
 
 from jobs.errors import JobsError
 from jobs.models import JobRun
@@ -15,21 +15,27 @@ from jobs.policy.storable import text
 logger = logging.getLogger(__name__)
 
 LONGEST = 500
-# What says nothing of what was tried: the database is away.
-AWAY = (OperationalError, InterfaceError)
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether our database is away, which says nothing of what was tried. Another one, or a timeout, does."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    return not connections[router.db_for_write(JobRun)].is_usable()
 
 
 def of(what: str, act: Callable[[], object]) -> str:
-    """Do it in a savepoint; returns why that cannot be, empty where it was done. Raises `AWAY`."""
+    """Do it in a savepoint; returns why that cannot be, empty where it was done. Raises the database's errors only
+    where it is away."""
     try:
         with transaction.atomic(using=router.db_for_write(JobRun)):
             act()
-    except AWAY:
-        raise
     except JobsError as error:
         return _words(f"{what}: {error}")
     # What somebody wrote may raise anything, and a row that was edited by hand may say anything.
     except Exception as error:
+        if is_outage(error):
+            raise
         logger.debug("%s", what, exc_info=True)
         return _words(f"{what}: {named(error)}")
     return ""

@@ -105,10 +105,10 @@ def _next_in_trouble(ripe: QuerySet[Batch, int]) -> list[int]:
 def _guarded(pk: int) -> bool:
     try:
         return _follow(pk)
-    except troubles.AWAY:
-        raise
     # One batch must not hold up the others.
     except Exception as error:
+        if troubles.is_outage(error):
+            raise
         trouble = troubles.named(error)
         # Its row may be what cannot be read.
         if Batch.objects.filter(pk=pk).exclude(trouble=trouble).update(trouble=trouble):

@@ -11,10 +11,10 @@ import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from django.db import InterfaceError, OperationalError, router, transaction
+from django.db import router, transaction
 from django.utils import timezone
 
-from jobs import conf, timetable
+from jobs import conf, timetable, troubles
 from jobs.models import Schedule, ScheduleCode
 from jobs.policy import scheduling
 from jobs.policy.scheduling import FIELDS, Terms
@@ -84,10 +84,10 @@ def _follow(mine: ScheduleCode, declared: Mapping[str, Terms], *, now: datetime,
         try:
             with transaction.atomic(using=router.db_for_write(Schedule)):
                 told += _see_to(name, there.get(name), declared.get(name), now=now, actor=actor)
-        except (OperationalError, InterfaceError):
-            raise
         # One row that is not as it should be must not keep the others from following.
         except Exception as error:
+            if troubles.is_outage(error):
+                raise
             has_failed = True
             told.append(f"{name} does not follow the code: {error}")
             logger.exception("schedule %s does not follow the code", name, extra={"schedule": name})

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import InterfaceError, OperationalError, connections, router, transaction
+from django.db import connections, router, transaction
 from django.utils import timezone
 
+from jobs import troubles
 from jobs.errors import JobsError
 from jobs.models import Schedule, ScheduleTick
 from jobs.models.schedules import TickState
@@ -57,9 +58,9 @@ def _look(key: int, now: datetime, look_at: datetime) -> None:
             _see_to(key, now)
         except JobsError as error:
             _put_off(key, now, error)
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception:
+    except Exception as error:
+        if troubles.is_outage(error):
+            raise
         if _is_new(key, look_at):
             logger.exception("schedule %d could not be looked at", key, extra={"schedule": key})
 

@@ -82,10 +82,10 @@ def nodes(workflow: Workflow, steps: Mapping[str, WorkflowStep]) -> list[Node]:
 def _guarded(pk: int) -> bool:
     try:
         return _follow(pk)
-    except troubles.AWAY:
-        raise
     # One workflow must not hold up the others.
     except Exception as error:
+        if troubles.is_outage(error):
+            raise
         logger.exception("what follows of workflow %d cannot be seen to", pk, extra={"workflow": pk})
         _put_off(pk, troubles.named(error))
         return False

@@ -9,11 +9,11 @@ import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db import InterfaceError, OperationalError, router, transaction
+from django.db import router, transaction
 from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
-from jobs import audit, batches, registry
+from jobs import audit, batches, registry, troubles
 from jobs.broker.push import withdraw
 from jobs.models import Batch, JobRun, RunState, Workflow, WorkflowStep
 from jobs.models.runs import PENDING_STATES
@@ -60,10 +60,10 @@ def recover() -> int:
 def _guarded(pk: int) -> bool:
     try:
         return _recover(pk)
-    except (OperationalError, InterfaceError):
-        raise
     # One workflow must not hold up the others.
-    except Exception:
+    except Exception as error:
+        if troubles.is_outage(error):
+            raise
         logger.exception("workflow %d cannot be looked at", pk, extra={"workflow": pk})
         Workflow.objects.filter(pk=pk).update(stalls_at=timezone.now() + timedelta(minutes=5))
         return False

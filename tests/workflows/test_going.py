@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from jobs import dead
@@ -127,6 +128,22 @@ def test_a_condition_that_raises_holds_up_no_other_step_and_says_no_secret(work)
     workflow.refresh_from_db()
     assert states(workflow) == {"plan": "succeeded", "odd": "waiting", "even": "succeeded"}
     assert workflow.trouble == '"odd" cannot begin: ValueError: token=[redacted]'
+
+
+@condition(name="tests.workflows.asks_elsewhere")
+def asks_elsewhere():
+    raise OperationalError("another database is away")
+
+
+def test_a_condition_whose_own_database_is_away_holds_up_no_other_workflow(work):
+    flow = Flow("order")
+    flow.step("odd", work("odd"), when=holds(asks_elsewhere))
+    workflow = flow.start()
+    chain(work("a"), work("b"), name="whole").start()
+    drain()
+    assert set(Workflow.objects.values_list("name", "state")) == {("order", "running"), ("whole", "succeeded")}
+    workflow.refresh_from_db()
+    assert workflow.trouble == '"odd" cannot begin: OperationalError: another database is away'
 
 
 def test_a_workflow_that_was_edited_by_hand_holds_up_no_other(work):
