@@ -28,7 +28,7 @@ from jobs.schedules.rows import note, said, terms_of, terms_said
 _LONGEST_NAME = 200
 # A page that has been open for longer is not about a second click.
 _LATELY = timedelta(hours=1)
-_LONGEST_PAUSE = timedelta(days=3652)
+_LONGEST_PAUSE = timedelta(days=36_525)
 
 
 def add(name: str, terms: Mapping[str, Any], *, actor: str, reason: str = "", address: str = "") -> Schedule:
@@ -102,7 +102,7 @@ def pause(schedule: Schedule, *, actor: str, reason: str, until: datetime | None
     """
     now = timezone.now()
     if until is not None and (until.tzinfo is None or not timedelta(0) < until - now <= _LONGEST_PAUSE):
-        raise BadSchedule(f"until={until}: pass an aware datetime that is to come, within 10 years")
+        raise BadSchedule(f"until={until}: pass an aware datetime that is to come, within 100 years")
     with transaction.atomic(using=router.db_for_write(Schedule)):
         row = rows.lock(schedule)
         if row.paused_at is not None:
