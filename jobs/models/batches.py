@@ -74,7 +74,9 @@ class Batch(models.Model):
         default_permissions = ()
         indexes = [
             models.Index(fields=["id"], name="jobs_batch_ripe", condition=Q(ripe=True)),
-            models.Index(fields=["state", "-id"], name="jobs_batch_state"),
+            # Lists leave out the batches of workflows' steps, of which there may be many more.
+            models.Index(fields=["-id"], name="jobs_batch_own", condition=Q(workflow__isnull=True)),
+            models.Index(fields=["state", "-id"], name="jobs_batch_own_state", condition=Q(workflow__isnull=True)),
         ]
 
     def __str__(self) -> str:
