@@ -110,6 +110,9 @@ class _Writing:
 
         Of the `kept` keys a period is not over: that their run has begun frees none of them.
         """
+        if self._unique.on_conflict == "replace":
+            # All of them before the first ends: that locks its batch, and whoever records locks runs before batches.
+            runs.lock(row.pk for _, row in meetings)
         places = self._places([row for _, row in meetings])
         given = set()
         for run, row in meetings:
