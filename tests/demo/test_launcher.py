@@ -21,7 +21,8 @@ from jobs.broker.embedded import embedded_server
 from orders.demo.ports import free_port
 from tests.demo.watching import end_all, marked, wait_until
 
-pytestmark = pytest.mark.slow
+# A launcher looks which ports are free before it takes them: no two at once.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_WITHIN_SECONDS = 60

@@ -38,7 +38,8 @@ def test_a_kill_in_mid_iteration_repeats_one_item_at_the_most(workers: Workers) 
     done = items(workers)
     assert sorted(done) == list(range(1, COUNT + 1))
     assert done.total() <= COUNT + 2
-    assert (run.row().result, run.row().crashes) == (COUNT, 2)
+    # The second crash was at another place.
+    assert (run.row().result, run.row().crashes) == (COUNT, 1)
 
 
 def test_a_stop_in_mid_iteration_repeats_nothing_and_burns_no_attempt(workers: Workers) -> None:
