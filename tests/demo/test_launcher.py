@@ -21,8 +21,10 @@ from jobs.broker.embedded import embedded_server
 from orders.demo.ports import free_port
 from tests.demo.watching import end_all, marked, wait_until
 
-# A launcher looks which ports are free before it takes them: no two at once.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.slow
+
+# A launcher looks which ports are free before it takes them: each process of the tests has some of its own.
+FIRST_PORT = 18_000 + 100 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_WITHIN_SECONDS = 60
@@ -34,7 +36,7 @@ class Demo:
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.mark = f"VAR_DIR={folder}"
-        self.port = free_port(18_000)
+        self.port = free_port(FIRST_PORT)
         ours = {"DJANGO_SETTINGS_MODULE": "jobsite.settings", "VAR_DIR": str(folder), **environment}
         theirs = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DATABASE_URL")}
         self.launcher = subprocess.Popen(
