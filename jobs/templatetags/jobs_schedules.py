@@ -19,7 +19,8 @@ from jobs.models.schedules import Missed, Overlap, Schedule, ScheduleTick, TickS
 from jobs.policy.cron_words import DueTime
 from jobs.policy.spans import in_words
 from jobs.schedules.standing import Standing
-from jobs.templatetags.jobs_console import length, relative, shaped
+from jobs.templatetags.jobs_console import length, relative
+from jobs.templatetags.jobs_states import shaped
 
 register = template.Library()
 

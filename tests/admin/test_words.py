@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from jobs.models import RunState
-from jobs.templatetags import jobs_console
+from jobs.templatetags import jobs_console, jobs_states
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_time_is_exact_and_says_utc_in_its_title() -> None:
 
 @pytest.mark.parametrize("state", RunState.values)
 def test_every_state_has_a_word_and_a_shape(state: str) -> None:
-    written = jobs_console.state(state)
+    written = jobs_states.state(state)
     assert str(RunState(state).label) in written
     assert 'aria-hidden="true"' in written
 
