@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from jobs import conf
-from jobs.broker import epoch
+from jobs.broker import connection, epoch
 from jobs.broker.embedded import EmbeddedServer
 
 pytest_plugins = ["jobs.testing.plugin"]
@@ -30,7 +30,8 @@ def broker_url(valkey: EmbeddedServer) -> str:
 
 @pytest.fixture(autouse=True)
 def empty_broker(jobs_valkey: EmbeddedServer) -> None:
-    """Every test begins with an empty server that may be claimed from."""
+    """Every test begins with an empty server that may be claimed from, and that nobody believes to be silent."""
+    connection._silent_until.clear()
     epoch.begin("tests")
     epoch.accept("tests")
 

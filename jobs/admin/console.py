@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from functools import update_wrapper
 from typing import Any
 
@@ -14,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
 from jobs.admin import access
+from jobs.broker.connection import impatient
 
 View = Callable[..., HttpResponse]
 _SECTIONS = (
@@ -87,7 +89,11 @@ class ConsoleAdmin(admin.ModelAdmin):
         def guarded(request: HttpRequest, **captured: Any) -> HttpResponse:
             # An action looks at its own permission first, so that its refusal is recorded.
             opens = access.may(request, self.permission) or (acts and request.method == "POST")
-            return view(request, **captured) if opens else access.refuse(request, self.permission)
+            if not opens:
+                return access.refuse(request, self.permission)
+            # A verb takes the time that it needs; who only looks does not wait for a server that is silent.
+            with nullcontext() if request.method == "POST" else impatient():
+                return view(request, **captured)
 
         update_wrapper(guarded, view)
         return self.admin_site.admin_view(require_http_methods(methods)(without_nul(guarded)))

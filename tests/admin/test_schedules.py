@@ -16,7 +16,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from jobs import cron, registry, schedules, timetable
-from jobs.admin import redis_now, run_filter
+from jobs.admin import run_filter
 from jobs.errors import BrokerUnavailable
 from jobs.models import AuditEntry, JobRun, Schedule, ScheduleEdit, ScheduleTick
 from tests.admin.rows import a_run
@@ -33,11 +33,6 @@ FORM = {
     **{"missed": "once", "most_missed": "1", "grace": "1m", "overlap": "allow", "most_waiting": "10"},
     **{"late_after": "", "on_late": ""},
 }
-
-
-@pytest.fixture(autouse=True)
-def forget_redis(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_now, "_away_until", 0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -298,19 +293,6 @@ def test_without_redis_the_pages_say_that_nothing_is_lost(operator: Client) -> N
     assert "becomes a row now, and is pushed when Redis is back" in text_of(operator.get(act(schedule, "run")))
     assert operator.post(act(schedule, "run"), {"seen": "0"}).status_code == 302
     assert JobRun.objects.count() == 1
-
-
-def test_a_redis_that_is_away_is_not_asked_for_each_page(viewer: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-
-    def refuse() -> None:
-        asked.append(1)
-        raise BrokerUnavailable("Redis does not answer.")
-
-    monkeypatch.setattr("jobs.broker.inspect.ping", refuse)
-    for _ in range(3):
-        viewer.get(LIST)
-    assert len(asked) == 1
 
 
 def test_the_pages_make_the_same_few_queries_for_any_number(

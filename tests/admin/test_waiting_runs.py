@@ -15,7 +15,6 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from jobs import pending, schedules
-from jobs.admin import redis_now
 from jobs.broker import keys
 from jobs.broker.connection import client as redis
 from jobs.errors import BrokerUnavailable, NotReschedulable
@@ -26,11 +25,6 @@ from tests.admin.test_dead_jobs import told
 
 PAGE = reverse("admin:jobs_jobrun_waiting")
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture(autouse=True)
-def forget_redis(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_now, "_away_until", 0.0)
 
 
 def waiting(in_: timedelta, state: str = "scheduled", **facts: Any) -> JobRun:

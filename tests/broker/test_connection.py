@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Iterator
 
@@ -140,3 +141,77 @@ def test_so_is_what_redis_py_has_a_class_for(error_class):
 def test_other_words_are_a_fault_of_our_own():
     error = redis.ResponseError("ERR Error running script (call to f_6f): @user_script:30: attempt to index nil")
     assert connection.named_error(error) is error
+
+
+class Mute:
+    """A server that takes every connection and says nothing."""
+
+    def __init__(self) -> None:
+        self.listening = socket.create_server(("127.0.0.1", 0), backlog=50)
+        self.url = f"redis://127.0.0.1:{self.listening.getsockname()[1]}/0"
+
+    def calls(self) -> int:
+        """How many have connected since it was asked last."""
+        self.listening.settimeout(0.05)
+        count = 0
+        while True:
+            try:
+                self.listening.accept()[0].close()
+            except TimeoutError:
+                return count
+            count += 1
+
+
+@pytest.fixture
+def mute(settings, monkeypatch) -> Iterator[Mute]:
+    """The server of the settings is silent, and the impatient wait a quarter of their second."""
+    monkeypatch.setattr(connection, "_HASTY_READ_SECONDS", connection._HASTY_READ_SECONDS / 4)
+    server = Mute()
+    settings.RQ_QUEUES = {name: {**options, "URL": server.url} for name, options in settings.RQ_QUEUES.items()}
+    yield server
+    server.listening.close()
+
+
+def test_the_impatient_wait_once_and_then_do_not_ask_for_five_seconds(mute, monkeypatch):
+    started = time.monotonic()
+    with connection.impatient():
+        with pytest.raises(BrokerUnavailable):
+            inspect.journal_now()
+        assert time.monotonic() - started < 0.9
+        assert mute.calls() == 1
+        for ask in (inspect.ping, inspect.journal_now, lambda: inspect.queues_now(["default"])):
+            with pytest.raises(BrokerUnavailable, match="asked again within 5 s"):
+                ask()
+        assert mute.calls() == 0
+    monkeypatch.setattr(connection, "time", _Later(5.1))
+    with connection.impatient(), pytest.raises(BrokerUnavailable):
+        inspect.ping()
+    assert mute.calls() == 1
+
+
+def test_a_key_in_use_for_something_else_is_no_silence():
+    client().set(keys.JOURNAL, "a string")
+    with connection.impatient():
+        with pytest.raises(BrokerUnavailable):
+            inspect.journal_now()
+        inspect.ping()
+
+
+def test_others_go_on_asking_while_the_impatient_do_not(own_server):
+    own_server.kill()
+    with connection.impatient(), pytest.raises(BrokerUnavailable):
+        inspect.ping()
+    own_server.start()
+    inspect.ping()
+    with connection.impatient(), pytest.raises(BrokerUnavailable):
+        inspect.ping()
+
+
+class _Later:
+    """The clock, so many seconds on."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._seconds
