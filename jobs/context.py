@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, Protocol, TypeVar
 
 from jobs.errors import BadOptions, NoCurrentRun
+from jobs.policy import correlating
 
 # What a job gets to reach a safe place before its time limit strikes: a tenth of it, and no more than this.
 _NEAR_SECONDS = 10.0
@@ -62,7 +63,8 @@ class CurrentRun:
     """The run that a job's code runs in.
 
     `attempt` is 1 for the first; `attempts` is how many there may be; `deadline` is when the time limit
-    strikes; `correlation` names the run that it all began with; `circuit` the one that its job goes through;
+    strikes; `correlation` names the request or run that it all began with, itself where nothing came before;
+    `trace` is the id of its trace, empty where there is none; `circuit` the one that its job goes through;
     `call` runs the function with its arguments; `stop_asked` tells whether somebody wants it to end; `desk` is what it
     writes on; `robbed` tells that an earlier attempt may still be under way, for the run was taken from a worker whose
     end nobody saw.
@@ -78,6 +80,7 @@ class CurrentRun:
     worker: str
     call: Callable[[], Any] = field(repr=False)
     correlation: str = ""
+    trace: str = ""
     parent: uuid.UUID | None = None
     is_async: bool = False
     robbed: bool = False
@@ -160,6 +163,40 @@ def current_run_id() -> uuid.UUID | None:
     """The current run's id; None outside a job, and in one of plain RQ's, whose id is any text."""
     run = _current.get()
     return run.id if run is not None and isinstance(run.id, uuid.UUID) else None
+
+
+# What was said, and in which run: what was said outside of a run does not hold within it.
+_said: ContextVar[tuple[CurrentRun | None, str] | None] = ContextVar("jobs_correlation", default=None)
+
+
+def current_correlation() -> str:
+    """What the work of this code began with: a request, a run, or what `correlation` said. Empty for nothing."""
+    run, said = _current.get(), _said.get()
+    if said is not None and said[0] is run:
+        return said[1]
+    return "" if run is None else (run.correlation or str(run.id))[: correlating.LONGEST]
+
+
+class correlation:
+    """Let what is enqueued and logged in a `with` block carry this id, as in a command or a shell.
+
+        with context.correlation(f"import-{day}"):
+            import_orders(day)
+
+    Raises `BadOptions` for what cannot be one: letters, digits and `._:/+=@-`, 80 of them at the most.
+    """
+
+    def __init__(self, name: str) -> None:
+        if not correlating.is_well_formed(name):
+            raise BadOptions(f"correlation {name!r}: pass {correlating.WORDS}")
+        self._name = name
+
+    def __enter__(self) -> str:
+        self._token = _said.set((_current.get(), self._name))
+        return self._name
+
+    def __exit__(self, *error: object) -> None:
+        _said.reset(self._token)
 
 
 class running:

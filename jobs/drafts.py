@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from jobs import conf
 from jobs.broker.parcels import Parcel, data_of, parcel
-from jobs.context import current_run_id, current_run_or_none
+from jobs.context import current_correlation, current_run_id
 from jobs.errors import BadArguments, BadOptions, JobsError, UnknownQueue, did_you_mean
 from jobs.models.insertion import NewRun
 from jobs.policy import arguments as job_arguments
@@ -155,7 +155,6 @@ def ask(job: Job[Any, Any], placing: Placing) -> Asking:
     if placing.batch is not None and not job.options.durable:
         raise BadOptions(f"{job.name} is not durable, and a batch counts rows; leave durable=False out")
     now = timezone.now()
-    current = current_run_or_none()
     due_at = _due_at(placing.at, now)
     return Asking(
         job=job,
@@ -166,7 +165,7 @@ def ask(job: Job[Any, Any], placing: Placing) -> Asking:
         attempts=placing.attempts,
         expires_at=_expires_at(placing.expires or job.options.expires, due_at or now),
         parent=placing.parent or current_run_id(),
-        correlation=placing.correlation or ((current.correlation or str(current.id)) if current else ""),
+        correlation=placing.correlation or current_correlation(),
         batch=placing.batch,
     )
 

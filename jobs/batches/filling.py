@@ -21,7 +21,7 @@ from django.utils import timezone
 from jobs.batches.books import books
 from jobs.batches.calling import Callback, stored
 from jobs.batches.pacing import Pace
-from jobs.context import current_run_id, current_run_or_none
+from jobs.context import current_correlation, current_run_id
 from jobs.errors import BadBatch, BatchCancelled
 from jobs.handles import Run, Runs
 from jobs.models import Batch
@@ -195,13 +195,12 @@ class Filling:
             self._give_up(error)
 
     def _new(self) -> Batch:
-        current = current_run_or_none()
         return Batch(
             name=self._name,
             key=self._key,
             within_id=self._within.id if self._within else None,
             parent=current_run_id(),
-            correlation=((current.correlation or str(current.id)) if current else ""),
+            correlation=current_correlation(),
             **self._callbacks,
         )
 

@@ -41,7 +41,9 @@ class JobRun(models.Model):
 
     payload = models.JSONField(help_text="[positional, by name], as the worker gets them: never shown or searched")
     arguments = models.JSONField(_("arguments"), help_text="By parameter name, secrets masked")
-    options = models.JSONField(default=dict, help_text="What `using()` changed for this run alone")
+    options = models.JSONField(
+        default=dict, help_text="What holds for this run alone: what `using()` changed, and its trace"
+    )
 
     unique_key = models.CharField(max_length=64, null=True, help_text="Equal for runs of which one may be pending")
 
@@ -112,6 +114,8 @@ class JobRun(models.Model):
             models.Index(
                 fields=["state", "due_at", "id"], name="jobs_run_due", condition=Q(state__in=["scheduled", "retrying"])
             ),
+            # What one request brought about. Runs that nothing came before have none.
+            models.Index(fields=["correlation", "-id"], name="jobs_run_correlation", condition=~Q(correlation="")),
             models.Index(fields=["batch", "-id"], name="jobs_run_batch", condition=Q(batch__isnull=False)),
             # How many members are in a state, and how many ended lately.
             models.Index(
@@ -155,6 +159,9 @@ class JobAttempt(models.Model):
     fingerprint = models.CharField(
         max_length=32, blank=True, default="", db_default="", help_text="Of the failure's cause; empty for none"
     )
+
+    # Null where nothing is kept, and by recorders that still run on the code before.
+    log = models.JSONField(null=True, help_text="Its last log lines: [milliseconds, level, logger, text] each, masked")
 
     class Meta:
         verbose_name = _("job attempt")

@@ -90,6 +90,7 @@ def _run_of(claim: Claim, rq_job: JobsJob, *, worker: str) -> CurrentRun:
         timeout=timeout,
         deadline=datetime.now(UTC) + timedelta(seconds=timeout),
         worker=worker,
+        correlation=claim.run_id,
         is_async=is_async,
         call=_caller(call, timeout, is_async=is_async),
         stop_asked=lambda: stopping.is_ending() or orders.of(claim.token) is not None,

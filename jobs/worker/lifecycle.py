@@ -249,7 +249,7 @@ def _current_run(claim: Claim, *, worker: str, drawers: Drawers) -> CurrentRun:
         worker=worker,
         is_async=job.is_async,
         call=_caller(job, fitting.args, fitting.kwargs, timeout, its_desk),
-        correlation=claim.fields.get("correlation", ""),
+        correlation=claim.fields.get("correlation") or claim.run_id,
         robbed=bool(claim.number("robbed")),
         circuit=job.options.circuit,
         parent=uuid.UUID(parent) if parent else None,

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 from django.db import IntegrityError, router, transaction
 from django.utils import timezone
 
-from jobs.context import current_run_id, current_run_or_none
+from jobs.context import current_correlation, current_run_id
 from jobs.models import Workflow, WorkflowStep
 from jobs.workflows import following
 
@@ -30,9 +30,8 @@ def start(workflow: Workflow, steps: Sequence[StepFacts]) -> Workflow:
     if workflow.key is not None and (found := Workflow.objects.filter(key=workflow.key).first()):
         return _found(found)
     now = timezone.now()
-    current = current_run_or_none()
     workflow.parent = current_run_id()
-    workflow.correlation = (current.correlation or str(current.id)) if current else ""
+    workflow.correlation = current_correlation()
     with transaction.atomic(using=router.db_for_write(Workflow)):
         try:
             with transaction.atomic(using=router.db_for_write(Workflow)):

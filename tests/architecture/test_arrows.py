@@ -36,7 +36,7 @@ ROWS = (
     "broker",
     # `from jobs import job`: what the package itself carries.
     "__init__",
-    "timetable",
+    "timetable middleware",
     "registry context signals spool",
     "conf",
     "policy failpoints",
