@@ -16,7 +16,7 @@ from jobs import conf, registry, timetable
 from jobs.broker import inspect, stock
 from jobs.errors import BadSchedule, BrokerUnavailable, did_you_mean
 from jobs.models import JobRun
-from jobs.policy import limits
+from jobs.policy import alert_choices, limits
 from jobs.policy.scheduling import Terms
 
 _JSON = "rq.serializers.JSONSerializer"
@@ -40,6 +40,7 @@ def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
         *_limits(),
         *_keys(),
         *_values(),
+        *_alerts(),
         *_states(),
         *_middleware(),
         *_queues(),
@@ -84,10 +85,20 @@ def _keys() -> Iterator[checks.CheckMessage]:
 
 def _values() -> Iterator[checks.CheckMessage]:
     for key, value in conf.given().items():
-        if key in conf.KINDS and not conf.KINDS[key].fits(value):
+        if key in conf.KINDS and not conf.KINDS[key].fits(value) and key != "ALERTS":
             hint = f"Correct it, or leave it out: the default is {getattr(conf.Conf(), key)!r}."
             said = f'JOBS["{key}"] is {value!r}, and must be {conf.KINDS[key].words}.'
             yield checks.Error(said, hint=hint, id="jobs.E009")
+
+
+def _alerts() -> Iterator[checks.CheckMessage]:
+    told = conf.given().get("ALERTS", {})
+    try:
+        # What is in it may be secret, so not the whole of it is said.
+        alert_choices.read(told if isinstance(told, dict) else {type(told).__name__: told})
+    except ValueError as error:
+        hint = f'Correct it, or leave it out. JOBS["ALERTS"] is {alert_choices.WORDS}.'
+        yield checks.Error(f"JOBS: {error}", hint=hint, id="jobs.E009")
 
 
 def _limits() -> Iterator[checks.CheckMessage]:

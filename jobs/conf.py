@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.signals import setting_changed
 
+from jobs.policy import alert_choices
 from jobs.policy.options import LONGEST_TIMEOUT_SECONDS
 
 
@@ -62,6 +63,7 @@ _LEASE = Kind("a number of seconds from 1", lambda value: _is_number(value) and 
 _SWITCH = Kind("True or False", lambda value: isinstance(value, bool))
 _DAYS_LONG = Kind("a number of days from 0 to 36,525", lambda value: _is_number(value) and 0 <= value <= 36_525)
 _DAYS = Kind("a dict of states and days, each a number from 0", _are_days)
+_ALERTS = Kind(alert_choices.WORDS, alert_choices.fits)
 
 
 def _default_middleware() -> list[str]:
@@ -138,6 +140,10 @@ class Conf:
     )
     REDIS_READ_TIMEOUT: float = field(default=5.0, metadata={"help": "Seconds to wait for an answer", "kind": _SECONDS})
     REDIS_POOL_SIZE: int = field(default=50, metadata={"help": "Connections one process may hold", "kind": _COUNT})
+    ALERTS: dict[str, Any] = field(
+        default_factory=dict,
+        metadata={"help": "Who is told of what goes wrong, by which channels", "kind": _ALERTS},
+    )
     FAILPOINTS: bool = field(
         default=False, metadata={"help": "Whether JOBS_FAILPOINT may kill processes, for tests only", "kind": _SWITCH}
     )

@@ -1,7 +1,8 @@
 """The tables: what must not be lost. Rows are changed by `runs`, `dead`, `causes`, `bulk`, `recovery`, `emails`,
-`effects`, `checkpoints`, `metrics`, `steps`, `fuses`, `members`, `batches`, `workflows`, `schedules`, `relay` and
-`recorder` only."""
+`effects`, `checkpoints`, `metrics`, `steps`, `fuses`, `members`, `batches`, `workflows`, `schedules`, `alerts`, `relay`
+and `recorder` only."""
 
+from jobs.models.alerts import AlertCheck, AlertRule, Incident, IncidentNotice
 from jobs.models.audit import AuditEntry
 from jobs.models.batches import Batch, BatchSlice
 from jobs.models.bulk import BulkAction
@@ -23,6 +24,8 @@ from jobs.models.uniques import UniqueHold
 from jobs.models.workflows import Workflow, WorkflowStep
 
 __all__ = [
+    "AlertCheck",
+    "AlertRule",
     "AuditEntry",
     "Batch",
     "BatchSlice",
@@ -32,6 +35,8 @@ __all__ = [
     "Effect",
     "FailureCause",
     "Fuse",
+    "Incident",
+    "IncidentNotice",
     "JobAttempt",
     "JobCheckpoint",
     "JobProgress",

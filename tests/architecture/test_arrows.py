@@ -18,7 +18,7 @@ ROWS = (
     "admin management templatetags views testing checks",
     "jobs",
     "worker",
-    "reconciling sweeping",
+    "reconciling sweeping alerts",
     "recorder rq_classes ledger consequences",
     "workflows schedules recovery",
     "batches",

@@ -1,0 +1,19 @@
+"""Alerts: rules are looked at twice a minute, and what passes its limit is an incident that people are told of.
+
+1. `observing` reads what rules look at: the tables, and Redis where it answers.
+2. `policy.alerting` decides which incidents open, go on or close. `evaluating` stores that, with a notice for each
+   channel and change, in one transaction. One process at a time does: who has the turn of the row `AlertCheck`.
+3. `sending` claims notices and gives them to their channels, each in a thread of its own. What fails is tried again.
+
+`operating` is what people do, `looking` what they see.
+"""
+
+from jobs.alerts.looking import Checks, checks, is_silent, last_evaluation, open_incidents
+
+__all__ = [
+    "Checks",
+    "checks",
+    "is_silent",
+    "last_evaluation",
+    "open_incidents",
+]

@@ -1,0 +1,39 @@
+"""What this deployment's `JOBS["ALERTS"]` says. What is wrong with it is left to the system check `jobs.E009`."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+
+from jobs import conf
+from jobs.models import AlertRule
+from jobs.policy import alert_choices
+from jobs.policy.alert_choices import Choices
+from jobs.policy.alert_rules import OF_CODE, Change, Changes, Rulebook
+
+
+def get() -> Choices:
+    """The choices in force: the defaults where the setting cannot be read."""
+    try:
+        return alert_choices.read(conf.get().ALERTS)
+    except (ValueError, AttributeError):
+        return Choices()
+
+
+def code() -> Rulebook:
+    """The rules as the code and the settings say."""
+    return Rulebook((OF_CODE, get().rules))
+
+
+def book() -> Rulebook:
+    """The rules in force, in one query."""
+    return Rulebook((*code().layers, edits(AlertRule.objects.all())))
+
+
+def edits(rows: QuerySet[AlertRule]) -> Changes:
+    """What people changed."""
+    return {(row.kind, row.scope): change_of(row) for row in rows}
+
+
+def change_of(row: AlertRule) -> Change:
+    """What a row changes."""
+    return Change(row.limit, row.for_seconds, row.severity or None, row.is_on, row.silenced_until)
