@@ -48,6 +48,7 @@ def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
         *_apps(),
         *_classes(),
         *_callbacks(),
+        *_subjects(),
         *_schedules(),
         *_database(),
     ]
@@ -221,6 +222,17 @@ def _callbacks() -> Iterator[checks.CheckMessage]:
         elif problem := _unfit_as_callback(known):
             hint = "Take one argument, a dict of what happened: def tell(failed: FailedRun), or LateTick for on_late."
             yield checks.Error(f"{place} names {known.name}, which {problem}.", hint=hint, id="jobs.E010")
+
+
+def _subjects() -> Iterator[checks.CheckMessage]:
+    known = {model._meta.label_lower: model for model in apps.get_models()}
+    for name in registry.names():
+        subject = registry.get(name).options.subject
+        if subject is None or (subject.model in known and not known[subject.model]._meta.proxy):
+            continue
+        hint = f'Name a model that is no proxy, as "app.Model".{did_you_mean(subject.model, known)}'
+        said = f'The subject of the job {name} is a "{subject.model}", which is no model here.'
+        yield checks.Error(said, hint=hint, id="jobs.E013")
 
 
 def _schedules() -> Iterator[checks.CheckMessage]:

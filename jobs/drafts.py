@@ -60,6 +60,7 @@ class Asking:
     parent: uuid.UUID | None
     correlation: str
     batch: int | None = None
+    subject: str | None = None
 
     def has(self, run_id: uuid.UUID) -> bool:
         """Whether this call asked for the run."""
@@ -103,6 +104,7 @@ class Asking:
             "parent": self.parent,
             "correlation": self.correlation,
             "batch_id": self.batch,
+            "subject": self.subject,
         }
         return {field: value for field, value in facts.items() if value}
 
@@ -140,6 +142,7 @@ class Asking:
                 job_arguments.dump_payload(args, kwargs),
                 text if shown == plain else json.dumps(shown),
                 _unique_key(job, plain),
+                None if self.subject or job.options.subject is None else job.options.subject.of(plain),
             ),
             describe(job.name, shown),
             limits_of(job, plain),
@@ -167,6 +170,7 @@ def ask(job: Job[Any, Any], placing: Placing) -> Asking:
         parent=placing.parent or current_run_id(),
         correlation=placing.correlation or current_correlation(),
         batch=placing.batch,
+        subject=placing.subject,
     )
 
 

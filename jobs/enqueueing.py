@@ -103,7 +103,7 @@ def _row(run: NewRun, shared: dict[str, Any]) -> JobRun:
         payload=json.loads(run.payload),
         arguments=json.loads(run.arguments),
         unique_key=run.unique_key,
-        **shared,
+        **{"subject": run.subject, **shared},
     )
 
 

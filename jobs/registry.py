@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, ParamSpec
 from jobs import conf
 from jobs.errors import BadOptions, DuplicateJob, UnknownJob, did_you_mean
 from jobs.policy import arguments as job_arguments
-from jobs.policy import limits
+from jobs.policy import limits, subjects
 from jobs.policy import options as job_options
 from jobs.policy.options import Iterates, JobOptions, Options
 
@@ -57,6 +57,8 @@ class Placing:
     correlation: str = ""
     # The batch that they are members of.
     batch: int | None = None
+    # What they are about, where the job's option is not to say it.
+    subject: str | None = None
 
 
 class Job(Generic[P, R]):
@@ -136,10 +138,12 @@ class Job(Generic[P, R]):
         at: datetime | timedelta | float | None = None,
         attempts: int | None = None,
         expires: datetime | timedelta | None = None,
+        subject: Any = None,
     ) -> Placed[P]:
-        """This job with another queue, time, number of attempts or expiry, for the calls made on the result.
+        """This job with another queue, time, number of attempts, expiry or subject, for the calls made on the result.
 
-        `expires` is an aware datetime, or a timedelta from when the run is due.
+        `expires` is an aware datetime, or a timedelta from when the run is due. `subject` is the object of a model that
+        the runs are about.
         """
         if attempts is not None and (isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1):
             raise BadOptions(f"{self.name}: attempts={attempts!r}: pass a whole number from 1")
@@ -147,7 +151,8 @@ class Job(Generic[P, R]):
         until = _aware(expires) if isinstance(expires, datetime) else expires
         if until is not None and not (isinstance(until, datetime) or _is_span(until)):
             raise BadOptions(f"{self.name}: expires={expires!r}: pass an aware datetime, or a timedelta above 0")
-        return Placed(self, Placing(queue=queue, at=when, attempts=attempts, expires=until))
+        about = None if subject is None else subjects.of_object(subject)
+        return Placed(self, Placing(queue=queue, at=when, attempts=attempts, expires=until, subject=about))
 
 
 @dataclass(frozen=True)
@@ -206,6 +211,7 @@ class Prepared:
             "attempts": self.placing.attempts,
             "delay": _positive(at).total_seconds() if at is not None else None,
             "expires": expires.total_seconds() if expires is not None else None,
+            "subject": self.placing.subject,
         }
         call = {"job": self.job.name, "args": list(self.call.args), "kwargs": dict(self.call.kwargs)}
         return call | {name: value for name, value in placing.items() if value is not None}
@@ -222,6 +228,7 @@ class Prepared:
             attempts=told.get("attempts"),
             at=None if delay is None else timedelta(seconds=delay),
             expires=None if expires is None else timedelta(seconds=expires),
+            subject=told.get("subject"),
         )
         return cls(known, bound, placing)
 
@@ -252,6 +259,8 @@ def job(
     after which such a run makes room for others, and `total` a function of its arguments that gives the number of its
     items, for the progress. `limits` is a list of
     `at_once(…)` and `per_window(…)`: runs beyond them wait, and hold neither a thread nor burn an attempt.
+    `subject` says which object a run is about: the parameter that has its primary key, and its model, as in
+    `subject={"order_id": "shop.Order"}`; `jobs.subjects.jobs_for` finds the runs of an object by it.
 
     `expires` is a timedelta from when a run is due: it is not started after that, and `expired` says whether it is
     dead then, as `Bury` and by default, or `Discard`ed. `on_death` and `on_failure` are jobs, or their names, that are

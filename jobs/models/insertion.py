@@ -23,6 +23,9 @@ _SIMPLE = (str, int, type(None))
 _Values = dict[str, Any]
 # What a row has of its own, in the order of `_own_values`.
 _OWN = ("id", "rq_id", "payload", "arguments", "unique_key")
+# The same where runs are about different objects; the others send nothing for that.
+_OWN_ABOUT = (*_OWN, "subject")
+_Own = tuple[str, ...]
 
 
 class NewRun(NamedTuple):
@@ -32,6 +35,7 @@ class NewRun(NamedTuple):
     payload: str
     arguments: str
     unique_key: str | None = None
+    subject: str | None = None
 
 
 def insert(runs: Sequence[NewRun], shared: Mapping[str, Any], *, using: str, ignore_conflicts: bool = False) -> None:
@@ -41,76 +45,91 @@ def insert(runs: Sequence[NewRun], shared: Mapping[str, Any], *, using: str, ign
     that would break a unique constraint are left out.
     """
     connection = connections[using]
-    values = _shared_values(shared, connection)
+    own = _OWN_ABOUT if any(run.subject for run in runs) else _OWN
+    values = _shared_values(shared, connection, own)
     after = " ON CONFLICT DO NOTHING" if ignore_conflicts else ""
     from_many = _from_arrays if connection.vendor == "postgresql" else _from_values
     with connection.cursor() as cursor:
         for start in range(0, len(runs), _ROWS_AT_ONCE):
             some = runs[start : start + _ROWS_AT_ONCE]
-            statement, parameters = (_of_one if len(some) == 1 else from_many)(some, values, connection)
+            statement, parameters = (_of_one if len(some) == 1 else from_many)(some, values, connection, own)
             cursor.execute(statement + after, parameters)
 
 
-def _of_one(runs: Sequence[NewRun], values: _Values, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
-    own = dict(zip(_OWN, next(_own_values(runs, connection)), strict=True))
-    every = [(value, _constant(value)) for value in (values | own).values()]
+def _of_one(
+    runs: Sequence[NewRun], values: _Values, connection: BaseDatabaseWrapper, own: _Own
+) -> tuple[str, list[Any]]:
+    its_own = dict(zip(own, next(_own_values(runs, connection, own)), strict=True))
+    every = [(value, _constant(value)) for value in (values | its_own).values()]
     # Plain constants stand in the statement itself: few values make it quick to send.
     words = ", ".join(["%s" if constant is None else constant for _, constant in every])
     return f"{_into(connection.alias)} VALUES ({words})", [value for value, constant in every if constant is None]
 
 
-def _from_values(runs: Sequence[NewRun], values: _Values, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+def _from_values(
+    runs: Sequence[NewRun], values: _Values, connection: BaseDatabaseWrapper, own: _Own
+) -> tuple[str, list[Any]]:
     """SQLite's: its table of values names its columns by number."""
-    own = [value for one in _own_values(runs, connection) for value in one]
-    return _insert_from_values(connection.alias, len(runs)), [*_shared_only(values), *own]
+    theirs = [value for one in _own_values(runs, connection, own) for value in one]
+    return _insert_from_values(connection.alias, len(runs), own), [*_shared_only(values, own), *theirs]
 
 
-def _from_arrays(runs: Sequence[NewRun], values: _Values, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+def _from_arrays(
+    runs: Sequence[NewRun], values: _Values, connection: BaseDatabaseWrapper, own: _Own
+) -> tuple[str, list[Any]]:
     """PostgreSQL's: an array per column, so that the statement is the same for any number of rows."""
-    return _insert_from_arrays(connection.alias), [*_shared_only(values), *map(list, zip(*runs, strict=True))]
+    arrays = [list(column) for column in zip(*runs, strict=True)][: len(_arrays(own))]
+    return _insert_from_arrays(connection.alias, own), [*_shared_only(values, own), *arrays]
 
 
-def _own_values(runs: Sequence[NewRun], connection: BaseDatabaseWrapper) -> Iterator[tuple[Any, ...]]:
+def _own_values(runs: Sequence[NewRun], connection: BaseDatabaseWrapper, own: _Own) -> Iterator[tuple[Any, ...]]:
     is_native = connection.features.has_native_uuid_field
-    for run_id, payload, arguments, unique_key in runs:
-        yield run_id if is_native else run_id.replace("-", ""), run_id, payload, arguments, unique_key
+    for run_id, *others in runs:
+        key = run_id if is_native else run_id.replace("-", "")
+        yield (key, run_id, *others)[: len(own)]
 
 
-def _shared_only(values: _Values) -> list[Any]:
-    return [value for column, value in values.items() if column not in _OWN]
+def _shared_only(values: _Values, own: _Own) -> list[Any]:
+    return [value for column, value in values.items() if column not in own]
 
 
-def _shared_values(shared: Mapping[str, Any], connection: BaseDatabaseWrapper) -> _Values:
+def _shared_values(shared: Mapping[str, Any], connection: BaseDatabaseWrapper, own: _Own) -> _Values:
     """What the database gets for each column, in the order of the columns; the runs' own are None."""
     fields = _fields()
     given = {name: _prepared(fields[name], value, connection) for name, value in shared.items()}
-    return _defaults(connection.alias) | given
+    return _defaults(connection.alias, own) | given
 
 
 @cache
-def _defaults(using: str) -> _Values:
+def _defaults(using: str, own: _Own) -> _Values:
     return {
-        name: None if name in _OWN else _prepared(field, field.get_default(), connections[using])
+        name: None if name in own else _prepared(field, field.get_default(), connections[using])
         for name, field in _fields().items()
     }
 
 
 @cache
-def _insert_from_values(using: str, count: int) -> str:
-    chosen = [f"column{_OWN.index(name) + 1}" if name in _OWN else "%s" for name in _fields()]
-    rows = ", ".join([f"({', '.join(['%s'] * len(_OWN))})"] * count)
+def _insert_from_values(using: str, count: int, own: _Own) -> str:
+    chosen = [f"column{own.index(name) + 1}" if name in own else "%s" for name in _fields()]
+    rows = ", ".join([f"({', '.join(['%s'] * len(own))})"] * count)
     # Without a condition, "ON" would begin that of a join.
     return f"{_into(using)} SELECT {', '.join(chosen)} FROM (VALUES {rows}) WHERE true"  # noqa: S608
 
 
 @cache
-def _insert_from_arrays(using: str) -> str:
+def _insert_from_arrays(using: str, own: _Own) -> str:
     types = {name: field.db_type(connections[using]) for name, field in _fields().items()}
-    own = {name: f"new.{name}::{types[name]}" for name in NewRun._fields} | {"rq_id": "new.id"}
-    chosen = [own.get(name, f"%s::{types[name]}") for name in _fields()]
-    arrays = ", ".join(["%s::text[]"] * len(NewRun._fields))
+    columns = _arrays(own)
+    theirs = {name: f"new.{name}::{types[name]}" for name in columns} | {"rq_id": "new.id"}
+    chosen = [theirs.get(name, f"%s::{types[name]}") for name in _fields()]
+    arrays = ", ".join(["%s::text[]"] * len(columns))
     # Names of columns and types from the model; no value is in it.
-    return f"{_into(using)} SELECT {', '.join(chosen)} FROM unnest({arrays}) AS new ({', '.join(NewRun._fields)})"  # noqa: S608
+    return f"{_into(using)} SELECT {', '.join(chosen)} FROM unnest({arrays}) AS new ({', '.join(columns)})"  # noqa: S608
+
+
+def _arrays(own: _Own) -> _Own:
+    """What PostgreSQL is sent an array of: a run's id in RQ is its id."""
+    return tuple(name for name in own if name != "rq_id")
 
 
 @cache

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol, TypedDict
 
 from jobs.errors import BadOptions, did_you_mean
-from jobs.policy import circuit, limits, uniqueness
+from jobs.policy import circuit, limits, subjects, uniqueness
 from jobs.policy.fusing import FuseRule
 from jobs.policy.limits import Limit
 from jobs.policy.retry import Bury, Discard, GiveUp, RetryPolicy
+from jobs.policy.subjects import Subject
 
 # Called with the job's arguments and `cursor`; gives pairs of a cursor and an item.
 Iterates = Callable[..., Iterable[tuple[Any, Any]]]
@@ -51,13 +52,14 @@ class Options(TypedDict, total=False):
     limits: Sequence[Limit]
     time_slice: timedelta | None
     total: Total | None
+    subject: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
 class JobOptions:
     """A job's options. `timeout` is in seconds for one attempt; `unique` is None for a job that is not; `fuse` None
     is no rule. `on_death` and `on_failure` are names of jobs, empty for none. `time_slice` and `total` are of one that
-    iterates.
+    iterates. `subject` says which object its runs are about.
     """
 
     queue: str
@@ -77,6 +79,7 @@ class JobOptions:
     limits: tuple[Limit, ...] = ()
     time_slice: timedelta | None = None
     total: Total | None = None
+    subject: Subject | None = None
 
 
 def build(function: Callable[..., Any], name: str, given: Options, *, iterates: Iterates | None = None) -> JobOptions:
@@ -104,6 +107,9 @@ def build(function: Callable[..., Any], name: str, given: Options, *, iterates: 
         limits=limits.check(given.get("limits", ()), parameters, job=name),
         time_slice=_time_slice(given, iterates, name),
         total=_total(given, iterates, parameters, name),
+        subject=subjects.check(
+            given.get("subject"), parameters, sensitive=_sensitive(given, parameters, name), job=name
+        ),
     )
 
 

@@ -6,6 +6,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+from jobs import registry
 from jobs.models import DeadJob, JobAttempt, JobProgress, JobRun, RunState
 from jobs.policy.progress import Progress
 from jobs.policy.storable import LARGEST, text
@@ -14,6 +15,7 @@ from jobs.policy.storable import LARGEST, text
 def run(data: dict[str, Any]) -> JobRun:
     """The row of a run that had none."""
     told = data["row"]
+    job = registry.find(told["name"])
     return JobRun(
         id=uuid.UUID(told["id"]),
         rq_id=told.get("rq_id", str(data["run"])),
@@ -29,6 +31,7 @@ def run(data: dict[str, Any]) -> JobRun:
         pushed_at=datetime.fromisoformat(told["created_at"]),
         parent=uuid.UUID(told["parent"]) if told.get("parent") else None,
         correlation=told.get("correlation", ""),
+        subject=job.options.subject.of(told["arguments"]) if job and job.options.subject else None,
     )
 
 

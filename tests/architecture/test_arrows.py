@@ -31,7 +31,7 @@ ROWS = (
     "circuits locks",
     "audit renewals members",
     "drafts outbox handles",
-    "progress",
+    "progress subjects",
     "models",
     "broker",
     # `from jobs import job`: what the package itself carries.
@@ -62,6 +62,7 @@ DOORS = (
     "jobs.workflows",
     "jobs.schedules",
     "jobs.steps",
+    "jobs.subjects",
 )
 OTHER_DOORS_WITH_REASON = {
     ("orders.demo.parts", "jobs.broker.embedded"): "the demo starts a Valkey of its own",
