@@ -16,6 +16,7 @@ from jobs.models.journal import JournalCursor
 from jobs.models.metrics import MetricMinute
 from jobs.models.progress import JobProgress
 from jobs.models.recovery import RecoveryRule
+from jobs.models.roles import RoleGrant
 from jobs.models.runs import JobAttempt, JobRun, RunState
 from jobs.models.schedules import Schedule, ScheduleCode, ScheduleEdit, ScheduleTick
 from jobs.models.shared import CircuitsAndLocks
@@ -45,6 +46,7 @@ __all__ = [
     "JournalCursor",
     "MetricMinute",
     "RecoveryRule",
+    "RoleGrant",
     "RunState",
     "Schedule",
     "ScheduleCode",

@@ -7,9 +7,15 @@ from typing import Any
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from jobs.models.append_only import AppendOnly
+
 
 class AuditEntry(models.Model):
-    """One action by a person, a command or a rule. Append only; the user's name is copied, for users go."""
+    """One action by a person, a command or a rule. Append only; the user's name is copied, for users go.
+
+    Triggers refuse what goes around this class. SQLite drops them with the table when a migration makes it anew:
+    such a migration ends by making them again, as the one that made them does.
+    """
 
     at = models.DateTimeField(_("when"), auto_now_add=True)
     actor = models.CharField(_("who"), max_length=200)
@@ -22,6 +28,8 @@ class AuditEntry(models.Model):
     after = models.JSONField(default=dict, blank=True)
     reason = models.CharField(_("reason"), max_length=500, blank=True)
     outcome = models.CharField(_("outcome"), max_length=20, default="done", help_text="done, refused, or nothing to do")
+
+    objects = AppendOnly.as_manager()
 
     class Meta:
         verbose_name = _("audit entry")

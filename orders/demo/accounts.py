@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group
 
 from .keepsakes import kept_secret
 
@@ -14,7 +14,8 @@ VIEWER = "viewer"
 USERNAMES = (OPERATOR, VIEWER)
 
 _PASSWORD_BYTES = 12
-_VIEWER_PERMISSIONS = ("view_console", "view_audit")
+# The roles of the console, which `migrate` made.
+_ROLES = {OPERATOR: "Jobs admin", VIEWER: "Jobs viewer"}
 
 
 def password_path(folder: Path, username: str) -> Path:
@@ -25,16 +26,16 @@ def password_path(folder: Path, username: str) -> Path:
 def create_accounts(folder: Path) -> None:
     """Make the accounts that are missing, with passwords kept in `folder`.
 
-    The operator may do everything, the viewer may only look. An account that exists keeps its password.
+    The operator may do everything, in the shop too; the viewer may only look. An account that exists keeps its
+    password.
     """
     users = get_user_model().objects
     if not users.filter(username=OPERATOR).exists():
-        users.create_superuser(OPERATOR, _email(OPERATOR), _password(folder, OPERATOR))
+        operator = users.create_superuser(OPERATOR, _email(OPERATOR), _password(folder, OPERATOR))
+        operator.groups.set(Group.objects.filter(name=_ROLES[OPERATOR]))
     if not users.filter(username=VIEWER).exists():
         viewer = users.create_user(VIEWER, _email(VIEWER), _password(folder, VIEWER), is_staff=True)
-        viewer.user_permissions.set(
-            Permission.objects.filter(content_type__app_label="jobs", codename__in=_VIEWER_PERMISSIONS)
-        )
+        viewer.groups.set(Group.objects.filter(name=_ROLES[VIEWER]))
 
 
 def _email(username: str) -> str:

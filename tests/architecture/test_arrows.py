@@ -16,6 +16,7 @@ from tests.architecture.imports import ROOT, Import, imports, read, sources
 ROWS = (
     "apps urls",
     "admin management templatetags views testing checks",
+    "health",
     "jobs",
     "worker",
     "reconciling sweeping alerts",
@@ -29,7 +30,7 @@ ROWS = (
     "uniques burials",
     "runs markers",
     "circuits locks",
-    "audit renewals members",
+    "audit renewals members roles",
     "drafts outbox handles",
     "progress subjects",
     "models",

@@ -1,0 +1,1 @@
+"""Whether what serves and runs jobs is well. It looks, and mends nothing."""
