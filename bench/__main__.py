@@ -1,11 +1,11 @@
-"""`python -m bench drain | enqueue | pickup | memory | record | batches | faults`. See `bench/README.md`."""
+"""`python -m bench drain | enqueue | pickup | memory | record | batches | console | faults`. See `bench/README.md`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from bench import batches, drain, enqueue, memory, pickup, record
+from bench import batches, console, drain, enqueue, memory, pickup, record
 from bench.faults import command as faults
 
 _BENCHES = {
@@ -15,6 +15,7 @@ _BENCHES = {
     "memory": memory,
     "record": record,
     "batches": batches,
+    "console": console,
     "faults": faults,
 }
 

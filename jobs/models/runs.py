@@ -61,7 +61,7 @@ class JobRun(models.Model):
 
     worker = models.CharField(_("worker"), max_length=200, blank=True)
     release = models.CharField(_("release"), max_length=100, blank=True)
-    parent = models.UUIDField(_("enqueued by run"), null=True, db_index=True)
+    parent = models.UUIDField(_("enqueued by run"), null=True)
     correlation = models.CharField(max_length=100, blank=True, help_text="The request or run it all began with")
     subject = models.CharField(
         _("about"), max_length=200, null=True, help_text='The object that it is about, as "shop.order:17"'
@@ -120,6 +120,8 @@ class JobRun(models.Model):
             # What one request brought about. Runs that nothing came before have none.
             models.Index(fields=["correlation", "-id"], name="jobs_run_correlation", condition=~Q(correlation="")),
             models.Index(fields=["subject", "-id"], name="jobs_run_subject", condition=Q(subject__isnull=False)),
+            # Most runs have no parent, and pay for no index.
+            models.Index(fields=["parent", "id"], name="jobs_run_parent", condition=Q(parent__isnull=False)),
             models.Index(fields=["batch", "-id"], name="jobs_run_batch", condition=Q(batch__isnull=False)),
             # How many members are in a state, and how many ended lately.
             models.Index(

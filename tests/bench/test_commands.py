@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from bench import console, pages
 from bench.processes import ROOT, family
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -63,6 +64,15 @@ def test_batches_tells_what_members_cost() -> None:
     for figures in told["results"].values():
         assert figures["filled_per_s"] > 0
         assert figures["cpu_us"] > 0
+
+
+def test_console_tells_times_and_queries_of_each_page() -> None:
+    told = bench("console", "--runs", "3000", "--rounds", "1", "--most-ms", "5000")
+    assert told["runs"] == 3000
+    assert set(told["pages"]) >= set(pages.sections())
+    for figures in told["pages"].values():
+        assert 0 < figures["p50_ms"] <= figures["p95_ms"]
+        assert figures["queries"] <= console.MOST_QUERIES
 
 
 PEERS = {"celery_prefork", "celery_threads", "dramatiq", "huey"}
