@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0029_subjects'),
+        ("jobs", "0031_audit_triggers"),
     ]
 
     operations = [
