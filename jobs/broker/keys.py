@@ -18,6 +18,8 @@ COUNTERS = "jobs:counters"
 EPOCH = "jobs:epoch"
 # How many runs wait in lanes, by queue.
 LANED = "jobs:laned"
+# A hash of how many runs were pushed for the first time: queue, tab and job → count; "" → since when it counts.
+ENQUEUED = "jobs:enqueued"
 # Which process stores the journal at present.
 RECORDER = "jobs:recorder"
 # A hash of the fuses that claims look at: the fuse's id → JSON; beside it when the next run of a slow one may start.

@@ -94,7 +94,16 @@ def _calls(parcels: Iterable[Parcel], *, pushed_at: str) -> Iterator[tuple[str, 
             yield "push", arguments
             arguments, runs, characters = [pushed_at], 0, 0
         due = "" if parcel.due_ms is None else parcel.due_ms
-        arguments += [parcel.queue, parcel.life, due, len(parcel.shared), *parcel.shared, parcel.size, *parcel.runs]
+        arguments += [
+            parcel.name,
+            parcel.queue,
+            parcel.life,
+            due,
+            len(parcel.shared),
+            *parcel.shared,
+            parcel.size,
+            *parcel.runs,
+        ]
         arguments += [len(parcel.limits), *parcel.limits]
         runs, characters = runs + parcel.size, characters + length
     if runs:

@@ -13,7 +13,7 @@ from jobs.models.effects import Effect
 from jobs.models.emails import SentEmail
 from jobs.models.fuses import Fuse
 from jobs.models.journal import JournalCursor
-from jobs.models.metrics import MetricMinute
+from jobs.models.metrics import MetricCursor, MetricDay, MetricHour, MetricMinute, MetricTotal
 from jobs.models.progress import JobProgress
 from jobs.models.recovery import RecoveryRule
 from jobs.models.roles import RoleGrant
@@ -44,7 +44,11 @@ __all__ = [
     "JobRun",
     "JobStep",
     "JournalCursor",
+    "MetricCursor",
+    "MetricDay",
+    "MetricHour",
     "MetricMinute",
+    "MetricTotal",
     "RecoveryRule",
     "RoleGrant",
     "RunState",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from django.db import DatabaseError, InterfaceError
 
-from jobs import batches, bulk, fuses, recovery, workflows
+from jobs import batches, bulk, fuses, metrics, recovery, workflows
 from jobs.errors import BrokerUnavailable
 from jobs.sweeping import Sweep
 from jobs.worker import nightly
@@ -55,6 +55,8 @@ def all_chores() -> Sequence[Chore]:
         Chore(recovery.recover, 60, "recovery rules are not followed for now"),
         Chore(workflows.recover, 30, "stalled workflows are not looked for"),
         Chore(batches.look_after, 60, "batches that nobody fills are not looked for"),
+        Chore(metrics.carry, 5, "what was enqueued is not counted for now"),
+        Chore(metrics.roll, 15, "figures are not rolled up for now"),
         Chore(nightly.Nightly().look, 300, "the nightly clean-up is not asked for"),
     ]
 

@@ -359,7 +359,7 @@ def test_nothing_is_left_when_all_have_ended(limited):
         end(*claimed)
     left = {key.decode() for key in client().keys("jobs:*")}
     kinds = {key.split(":")[1] for key in left}
-    assert kinds <= {"epoch", "leases", "window", "turns", "bell", "timers", "waiters"}
+    assert kinds <= {"epoch", "leases", "window", "turns", "bell", "timers", "waiters", "enqueued"}
     assert inspect.laned(["default"]) == [0]
 
 

@@ -220,7 +220,7 @@ def test_everything_that_stays_in_redis_ends_by_itself_or_is_bounded():
     settle(WORKER, [Settlement(one, where) for one, where in zip(claim(3), ("end", "failed", "gone"), strict=True)])
     journal.forget("1-0", [(ended, 0)])
     claims.forget_worker(WORKER.id)
-    bounded = {b"rq:queues", b"rq:failed:default", b"jobs:counters", b"jobs:epoch"}
+    bounded = {b"rq:queues", b"rq:failed:default", b"jobs:counters", b"jobs:epoch", b"jobs:enqueued"}
     endless = {key for key in client().keys("*") if client().ttl(key) == -1}
     assert endless <= bounded
     assert {client().ttl(keys.job(one)) > 0 for one in (ended, dead, gone)} == {True}

@@ -1,7 +1,9 @@
 -- Put runs where they wait: in their queue, or in its scheduled set when they are due later.
 -- A run that is there already, in this life or a later one, is left alone; so a push may be repeated.
 --
--- ARGV: pushed_at (text), then parcels of runs that have much in common, for each its queue, life, due time
+-- What is put there in its first life is counted, by job and queue, in jobs:enqueued.
+--
+-- ARGV: pushed_at (text), then parcels of runs that have much in common, for each its job, queue, life, due time
 --       (milliseconds, or empty for now), the number of words of the hash fields that its runs share, these, the
 --       number of runs, for each run its id, data and description, and the number of texts of limits that follow: none,
 --       or one for each run, whose lane is its queue, a tab and this text.
@@ -42,12 +44,20 @@ local function is_wanted(id, key, queue, life)
   return true, there[3], there[4]
 end
 
+-- A count that is damaged is not worth the runs.
+local function count(field, fresh)
+  if redis.pcall('HINCRBY', 'jobs:enqueued', field, fresh) == fresh then
+    redis.pcall('HSETNX', 'jobs:enqueued', '', time[1] .. '.' .. time[2])
+  end
+end
+
 local at = 2
 while at <= #ARGV do
-  local queue, life, due = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-  local words, shared = tonumber(ARGV[at + 3]), {}
-  for i = 1, words do shared[i] = ARGV[at + 3 + i] end
-  at = at + 4 + words
+  local name, queue, life, due = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  local words, shared = tonumber(ARGV[at + 4]), {}
+  for i = 1, words do shared[i] = ARGV[at + 4 + i] end
+  at = at + 5 + words
+  local before = added
   local first, last = at + 1, at + 3 * tonumber(ARGV[at])
   local limited = tonumber(ARGV[last + 1]) > 0
   at = last + 2
@@ -77,6 +87,7 @@ while at <= #ARGV do
         added = added + 1
       end
     end
+    if life == 0 and added > before then count(queue .. '\t' .. name, added - before) end
   end
 end
 table.insert(answer, 1, added)

@@ -1,32 +1,31 @@
-"""Figures of jobs by the minute: summed up in memory, then added to what is there by one statement."""
+"""Figures of jobs by the minute: summed up in memory, then added to what is there, and to the totals."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from itertools import islice
+from operator import add
 from typing import Any
 
-from django.db import connections, router
-from django.db.models import QuerySet
-from django.utils import timezone
+from django.db import connections, models, router
 
 from jobs.errors import DiscardJob, RetryLater
-from jobs.models import MetricMinute
-from jobs.models.metrics import RUNS, WAITS
-from jobs.models.pruning import delete_in_chunks
+from jobs.models import MetricMinute, MetricTotal
+from jobs.models.metrics import COLUMNS, RUNS, WAITS
 from jobs.policy.histogram import bucket_of
 
-KEPT = timedelta(days=14)
-# SQLite takes 32,766 values in a statement; a row has 60.
+# SQLite takes 32,766 values in a statement; a row has 62.
 _ROWS_AT_ONCE = 200
 
-_KEYS = ("name", "queue", "minute")
-_COUNTS = ("started", "succeeded", "failed", "retried", "dead", "discarded", "cancelled", "interrupted")
-_COLUMNS = (*_COUNTS, "wait_ms", "run_ms", *WAITS, *RUNS)
-_AT = {column: place for place, column in enumerate(_COLUMNS)}
+_AT = {column: place for place, column in enumerate(COLUMNS)}
 _STARTED, _SUCCEEDED, _WAIT_MS, _RUN_MS = (_AT[column] for column in ("started", "succeeded", "wait_ms", "run_ms"))
+_ENQUEUED = _AT["enqueued"]
+_KEYS: dict[type[models.Model], tuple[str, ...]] = {
+    MetricMinute: ("name", "queue", "minute"),
+    MetricTotal: ("name", "queue"),
+}
 _FIRST_WAIT, _FIRST_RUN = _AT[WAITS[0]], _AT[RUNS[0]]
 
 _COUNTED_AS = {
@@ -86,15 +85,33 @@ class Minutes:
         sums[_AT["failed"]] += outcome in _WRONG and error_class not in _ON_PURPOSE
         _run(sums, run_ms)
 
+    def enqueued(self, name: str, queue: str, *, at_ms: int, count: int) -> None:
+        """Add runs that came to Redis for the first time."""
+        self._at(name, queue, at_ms)[_ENQUEUED] += count
+
+    def counted(self, name: str, queue: str, *, minute: int, sums: Mapping[int, int]) -> None:
+        """Add what was summed up elsewhere, by the places of `COLUMNS`; `minute` counts them since 1970.
+
+        Raises LookupError, ValueError or TypeError for what is none.
+        """
+        mine = self._at(name, queue, minute * _MINUTE_MS)
+        for place, count in sums.items():
+            mine[place] += count
+
     def write(self) -> None:
         """Add them to the rows, in the transaction that is open."""
         connection = connections[router.db_for_write(MetricMinute)]
         # In one order, so that nobody waits in a circle.
-        rows = iter(sorted(self._sums.items()))
-        with connection.cursor() as cursor:
-            while chunk := list(islice(rows, _ROWS_AT_ONCE)):
-                values = [value for key, sums in chunk for value in (*_key_values(key, connection), *sums)]
-                cursor.execute(_statement(len(chunk)), values)
+        minutes = [(_key_values(key, connection), sums) for key, sums in sorted(self._sums.items())]
+        _add(MetricMinute, minutes, connection)
+        _add(MetricTotal, sorted(self._totals().items()), connection)
+
+    def _totals(self) -> dict[tuple[str, str], list[int]]:
+        totals: dict[tuple[str, str], list[int]] = {}
+        for (name, queue, _), sums in self._sums.items():
+            there = totals.get((name, queue))
+            totals[name, queue] = sums if there is None else list(map(add, there, sums))
+        return totals
 
     def _start(self, name: str, queue: str, started_ms: int, wait_ms: int) -> None:
         sums = self._at(name, queue, started_ms)
@@ -106,22 +123,8 @@ class Minutes:
         key = (name, queue, ms // _MINUTE_MS)
         sums = self._sums.get(key)
         if sums is None:
-            sums = self._sums[key] = [0] * len(_COLUMNS)
+            sums = self._sums[key] = [0] * len(COLUMNS)
         return sums
-
-
-def prune() -> int:
-    """Delete figures that are older than two weeks, in chunks. Returns how many rows they were."""
-    return delete_in_chunks(_prunable().order_by("pk"))
-
-
-def is_anything_prunable() -> bool:
-    """Whether `prune` would delete anything."""
-    return _prunable().exists()
-
-
-def _prunable() -> QuerySet[MetricMinute]:
-    return MetricMinute.objects.filter(minute__lt=timezone.now() - KEPT)
 
 
 def _run(sums: list[int], run_ms: int) -> None:
@@ -135,12 +138,22 @@ def _key_values(key: tuple[str, str, int], connection: Any) -> Sequence[Any]:
     return name, queue, MetricMinute._meta.get_field("minute").get_db_prep_value(begin, connection)
 
 
+def _add(model: type[models.Model], rows: Iterable[tuple[Sequence[Any], list[int]]], connection: Any) -> None:
+    waiting = iter(rows)
+    with connection.cursor() as cursor:
+        while chunk := list(islice(waiting, _ROWS_AT_ONCE)):
+            values = [value for keys, sums in chunk for value in (*keys, *sums)]
+            cursor.execute(_statement(model, len(chunk)), values)
+
+
 @cache
-def _statement(count: int) -> str:
-    table = MetricMinute._meta.db_table
-    row = f"({', '.join(['%s'] * (len(_KEYS) + len(_COLUMNS)))})"
-    added = ", ".join(f"{column} = {table}.{column} + excluded.{column}" for column in _COLUMNS)
+def _statement(model: type[models.Model], count: int) -> str:
+    table, keys = model._meta.db_table, _KEYS[model]
+    row = f"({', '.join(['%s'] * (len(keys) + len(COLUMNS)))})"
+    added = ", ".join(f"{column} = {table}.{column} + excluded.{column}" for column in COLUMNS)
+    # What is added to a minute, its hour does not have yet.
+    anew = ", rolled = false" if model is MetricMinute else ""
     return (
-        f"INSERT INTO {table} ({', '.join((*_KEYS, *_COLUMNS))}) VALUES {', '.join([row] * count)} "  # noqa: S608
-        f"ON CONFLICT ({', '.join(_KEYS)}) DO UPDATE SET {added}"
+        f"INSERT INTO {table} ({', '.join((*keys, *COLUMNS))}) VALUES {', '.join([row] * count)} "  # noqa: S608
+        f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {added}{anew}"
     )
