@@ -172,7 +172,7 @@ ACTIONS = acting.named(
     Action(
         name="stop",
         recorded="stop",
-        permission=access.CANCEL,
+        permission=access.STOP,
         label=gettext_lazy("Stop"),
         verb=_of_run(runs.stop),
         done=gettext_lazy("Stopping: the run is ended within seconds, unless it succeeds before."),

@@ -1,6 +1,6 @@
 """The tables: what must not be lost. Rows are changed by `runs`, `dead`, `causes`, `bulk`, `recovery`, `emails`,
-`effects`, `checkpoints`, `metrics`, `steps`, `fuses`, `members`, `batches`, `workflows`, `schedules`, `alerts`, `relay`
-and `recorder` only."""
+`effects`, `checkpoints`, `metrics`, `steps`, `fuses`, `members`, `batches`, `workflows`, `schedules`, `alerts`,
+`saved_views`, `relay` and `recorder` only."""
 
 from jobs.models.alerts import AlertCheck, AlertRule, Incident, IncidentNotice
 from jobs.models.audit import AuditEntry
@@ -22,6 +22,7 @@ from jobs.models.schedules import Schedule, ScheduleCode, ScheduleEdit, Schedule
 from jobs.models.shared import CircuitsAndLocks
 from jobs.models.steps import JobStep
 from jobs.models.uniques import UniqueHold
+from jobs.models.views import SavedView
 from jobs.models.workflows import Workflow, WorkflowStep
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "RecoveryRule",
     "RoleGrant",
     "RunState",
+    "SavedView",
     "Schedule",
     "ScheduleCode",
     "ScheduleEdit",

@@ -92,7 +92,12 @@ class JobRun(models.Model):
             ("requeue_job", "Can retry dead jobs"),
             ("discard_job", "Can discard jobs"),
             ("cancel_job", "Can cancel pending jobs"),
+            ("stop_job", "Can stop running jobs"),
             ("reschedule_job", "Can change when pending jobs run"),
+            ("edit_job", "Can change the arguments of jobs and run them"),
+            ("enqueue_job", "Can enqueue registered jobs"),
+            ("export_jobs", "Can export lists of jobs"),
+            ("share_view", "Can share saved searches with everybody"),
             ("view_payload", "Can see unmasked arguments"),
         ]
         constraints = [
@@ -174,7 +179,11 @@ class JobAttempt(models.Model):
         verbose_name_plural = _("job attempts")
         ordering = ["ended_at", "id"]
         default_permissions = ()
-        indexes = [models.Index(fields=["ended_at"], name="jobs_attempt_crashed", condition=Q(outcome="crashed"))]
+        indexes = [
+            models.Index(fields=["ended_at"], name="jobs_attempt_crashed", condition=Q(outcome="crashed")),
+            # The runs of a cause, in the order of the Jobs page.
+            models.Index(fields=["fingerprint", "-run"], name="jobs_attempt_cause", condition=~Q(fingerprint="")),
+        ]
 
     def __str__(self) -> str:
         return f"attempt {self.number} of {self.run_id}"

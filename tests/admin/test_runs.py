@@ -437,9 +437,9 @@ def test_stop_orders_the_end_of_a_run_that_runs_and_says_who_and_why(operator: C
     assert broker().exists(f"jobs:stop:{run.rq_id}")
 
 
-def test_stop_is_refused_without_the_permission_to_cancel(person: Callable[..., Client]) -> None:
+def test_stop_is_refused_without_its_own_permission(person: Callable[..., Client]) -> None:
     run = a_run(RunState.RUNNING)
-    viewer = person("view_console", "requeue_job", "discard_job")
+    viewer = person("view_console", "requeue_job", "discard_job", "cancel_job")
     assert act(run, "stop") not in viewer.get(page(run)).content.decode()
     assert viewer.post(act(run, "stop"), {"reason": "x"}).status_code == 403
     entry = AuditEntry.objects.get()

@@ -25,7 +25,7 @@ ROWS = (
     "batches",
     "bulk",
     "dead discards retention fuses lost pending",
-    "emails effects checkpoints steps iterators metrics relay causes callbacks sheets troubles",
+    "saved_views emails effects checkpoints steps iterators metrics relay causes callbacks sheets troubles",
     "enqueueing",
     "uniques burials",
     "runs markers",
