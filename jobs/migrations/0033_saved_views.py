@@ -32,7 +32,7 @@ def _auth():
 
 class Migration(migrations.Migration):
 
-    dependencies = [('jobs', '0031_audit_triggers'), *_auth()]
+    dependencies = [("jobs", "0032_children_of_runs"), *_auth()]
 
     operations = [
         migrations.CreateModel(
