@@ -67,7 +67,7 @@ def test_whoever_could_cancel_before_may_stop_now() -> None:
     group.permissions.add(cancel)
     user.user_permissions.add(cancel)
     bystander = User.objects.create_user("bob")
-    migration = importlib.import_module("jobs.migrations.0033_saved_views")
+    migration = importlib.import_module("jobs.migrations.0034_saved_views")
     migration.let_cancellers_stop(apps, SimpleNamespace(connection=connection))
     assert group.permissions.filter(codename="stop_job").exists()
     assert user.has_perm("jobs.stop_job")

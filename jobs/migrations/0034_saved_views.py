@@ -32,7 +32,7 @@ def _auth():
 
 class Migration(migrations.Migration):
 
-    dependencies = [("jobs", "0032_children_of_runs"), *_auth()]
+    dependencies = [("jobs", "0033_metric_rollups"), *_auth()]
 
     operations = [
         migrations.CreateModel(
