@@ -45,6 +45,12 @@ def _are_days(value: Any) -> bool:
     return isinstance(value, dict) and all(_is_number(days) and days >= 0 for days in value.values())
 
 
+def _are_targets(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(queue, str) and _is_number(seconds) and seconds > 0 for queue, seconds in value.items()
+    )
+
+
 _TEXT = Kind("a string", lambda value: isinstance(value, str))
 _NAMES = Kind("a list of strings", _are_strings)
 _MODULES = Kind('a list of modules such as "shop.tasks" or "shop.*"', _are_modules)
@@ -62,6 +68,7 @@ _TIMEOUT = Kind(
 _LEASE = Kind("a number of seconds from 1", lambda value: _is_number(value) and value >= 1)
 _SWITCH = Kind("True or False", lambda value: isinstance(value, bool))
 _DAYS_LONG = Kind("a number of days from 0 to 36,525", lambda value: _is_number(value) and 0 <= value <= 36_525)
+_TARGETS = Kind("a dict of queues and seconds, each a number above 0", _are_targets)
 _DAYS = Kind("a dict of states and days, each a number from 0", _are_days)
 _ALERTS = Kind(alert_choices.WORDS, alert_choices.fits)
 
@@ -129,6 +136,10 @@ class Conf:
     UNDO_DAYS: float = field(
         default=7, metadata={"help": "Days in which a discarded dead job can be had back", "kind": _DAYS_LONG}
     )
+    QUEUE_TARGETS: dict[str, float] = field(
+        default_factory=dict,
+        metadata={"help": "Seconds that a queue's oldest run should wait at the most, by queue", "kind": _TARGETS},
+    )
     LEASE: float = field(
         default=15.0, metadata={"help": "Seconds after which a silent worker's runs are taken back", "kind": _LEASE}
     )
@@ -160,6 +171,8 @@ class Conf:
 KEYS = tuple(item.name for item in fields(Conf))
 KINDS: dict[str, Kind] = {item.name: item.metadata["kind"] for item in fields(Conf)}
 STATES = tuple(_default_keep_days())
+# Of a queue that `QUEUE_TARGETS` does not name: as long as a person waits for an e-mail without asking for it again.
+DEFAULT_QUEUE_TARGET_SECONDS = 60.0
 
 _cached: Conf | None = None
 
@@ -181,6 +194,11 @@ def given() -> dict[str, Any]:
 def keep_days() -> dict[str, float]:
     """Days that ended runs are kept, by state: the defaults under what `KEEP_DAYS` names."""
     return _default_keep_days() | get().KEEP_DAYS
+
+
+def queue_target(queue: str) -> float:
+    """Seconds that the oldest run of a queue should wait at the most."""
+    return get().QUEUE_TARGETS.get(queue, DEFAULT_QUEUE_TARGET_SECONDS)
 
 
 def release() -> str:

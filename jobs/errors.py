@@ -131,12 +131,20 @@ class NotStoppable(JobsError):
     """The run does not run."""
 
 
+class NotClearable(JobsError):
+    """The name that was typed is not the queue's."""
+
+
+class NotOrderable(JobsError):
+    """No such supervisor lives."""
+
+
 class NotLiftable(JobsError):
     """The fuse has ended already."""
 
 
 class NotPausable(JobsError):
-    """The schedule is paused already."""
+    """The schedule or the queue is paused already."""
 
 
 class NotResumable(JobsError):

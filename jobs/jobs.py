@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from uuid import UUID
 
-from jobs import batches, bulk, causes, effects, emails, fuses, metrics, retention, schedules, workflows
+from jobs import (
+    batches,
+    bulk,
+    causes,
+    effects,
+    emails,
+    fuses,
+    metrics,
+    queues,
+    retention,
+    schedules,
+    workers,
+    workflows,
+)
 from jobs.errors import PutOffJob
 from jobs.policy.backoff import exponential
 from jobs.policy.retry import RetryPolicy
@@ -17,8 +30,8 @@ from jobs.uniques import holds
 def prune_runs(day: str) -> dict[str, int]:
     """Delete ended runs that are older than `JOBS["KEEP_DAYS"]` says, and dead ones beyond `JOBS["KEEP_DEAD"]`; effects
     that nobody can ask for again, markers of e-mails whose life is over, periods of unique jobs that are, causes of
-    long ago, fuses, bulk actions, batches and workflows that ended long ago, ticks of schedules, and figures of more
-    than two weeks.
+    long ago, fuses, bulk actions, batches and workflows that ended long ago, ticks of schedules, figures of more than
+    two weeks, and what queues and workers were like before that.
 
     `day` makes it one run a day; where there are too many dead jobs, it also has the hour.
     """
@@ -31,7 +44,9 @@ def prune_runs(day: str) -> dict[str, int]:
         "fuses": fuses.prune(),
         "holds": holds.prune(),
         "figures": metrics.prune(),
+        "queue samples": queues.prune(),
         "ticks": schedules.prune(),
+        "workers": workers.prune(),
         "workflows": workflows.prune(),
     }
 

@@ -4,7 +4,7 @@
 2. `reconcile` stores what is in the journal, all of it, whatever the cursor says: a server that went back in time
    may give out again, or have, ids of entries that lie behind it.
 3. It removes the runs whose rows have ended, and puts back those that their rows call pending and no place holds.
-4. It tells Redis of the fuses, writes the server's id to `jobs:epoch`, and the claims go on.
+4. It tells Redis of the fuses and pauses, writes the server's id to `jobs:epoch`, and the claims go on.
 
 Two processes may do it at once, and one may die in the middle: each step may be repeated.
 """
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from jobs import conf, fuses, lost, recorder
+from jobs import conf, fuses, lost, queues, recorder
 from jobs.broker import epoch, places
 
 logger = logging.getLogger(__name__)
@@ -65,8 +65,9 @@ def reconcile(owner: str, *, proceed: Proceed = lambda: True) -> Reconciled:
     recorder.record_all()
     if not (_remove_ended(done, proceed) and _restore_lost(done, proceed)):
         return done
-    # Before anything is claimed that a fuse should catch.
+    # Before anything is claimed that a fuse should catch, or a pause hold.
     fuses.tend()
+    queues.tend()
     recorder.record_epoch(before.server or "unknown")
     done.complete = epoch.accept(owner)
     _tell(done, was_new=not before.accepted, seconds=time.monotonic() - began)

@@ -153,6 +153,12 @@ class Claim:
         return (name, args, kwargs) if sound else None
 
 
+class Claimed(list[Claim]):
+    """What a claim took, and which of the queues that it asked for are paused."""
+
+    paused: frozenset[str] = frozenset()
+
+
 class ClaimsPaused(BrokerUnavailable):
     """Nothing was claimed, and all else of that round trip was done: `accepted` is what became of the settlements.
 
@@ -191,7 +197,7 @@ def claim_call(worker: WorkerId, tokens: Sequence[str], queues: Iterable[str], *
     return "claim", [SERVER, choices.JOURNAL_LIMIT, numbers, *who, *counts, *tokens, *FIELDS, *queues]
 
 
-def read_claims(answer: Any) -> list[Claim]:
+def read_claims(answer: Any) -> Claimed:
     """What the claim script answered, as claims. Raises `ClaimsPaused`."""
     if isinstance(answer, BrokerUnavailable):
         raise ClaimsPaused("refused", str(answer)) from answer
@@ -199,11 +205,15 @@ def read_claims(answer: Any) -> list[Claim]:
         raise answer
     if answer[1:] and isinstance(answer[1], bytes):
         raise ClaimsPaused(answer[1].decode())
-    written = {"claimed_ms": str(answer[0]), "status": "started"}
-    return [
+    now, *paused = answer[0] if isinstance(answer[0], list) else answer[:1]
+    written = {"claimed_ms": str(now), "status": "started"}
+    claimed = Claimed(
         _read(run_id, queue, token, values, foreign, written | {"attempts": str(attempts)}, *fuse)
         for queue, run_id, token, attempts, values, foreign, *fuse in answer[1:]
-    ]
+    )
+    if paused:
+        claimed.paused = frozenset(_text(queue) for queue in paused)
+    return claimed
 
 
 def _read(

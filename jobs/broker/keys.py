@@ -24,6 +24,14 @@ ENQUEUED = "jobs:enqueued"
 RECORDER = "jobs:recorder"
 # A hash of the fuses that claims look at: the fuse's id → JSON; beside it when the next run of a slow one may start.
 FUSES = "jobs:fuses"
+# A hash of the queues of which nothing starts: until when (milliseconds), 0 without end.
+PAUSED = "jobs:paused"
+# A sorted set of the live supervisors by when they last told of themselves.
+SUPERVISORS = "jobs:supervisors"
+# RQ's set of all workers.
+WORKERS = f"{RQ_KEY_PREFIX}:workers"
+# The field of RQ's record of a worker that has what RQ does not know of it, as JSON.
+FACTS = "jobs"
 # No lane of a limit is named so: it has a further tab.
 _FUSE_LANE = "\tfuse:"
 
@@ -59,6 +67,11 @@ def failed(name: str) -> str:
 
 def worker(name: str) -> str:
     return f"{RQ_KEY_PREFIX}:worker:{name}"
+
+
+def supervisor(supervisor_id: str) -> str:
+    """What a supervisor says of itself, and what it is asked to do."""
+    return f"jobs:supervisor:{supervisor_id}"
 
 
 def stop(run_id: str) -> str:

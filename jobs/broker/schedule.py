@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from jobs import conf, registry
 from jobs.broker import keys, lua
@@ -27,12 +28,36 @@ class Tick:
     ended: list[str]
 
 
+def tick_and_beat(worker_ids: Sequence[str], queues: Sequence[str], beat: lua.Call) -> tuple[Tick, str]:
+    """The same, and in the same round trip a supervisor's `fleet.beat_call`; with what it is asked to do.
+
+    Raises `BrokerUnavailable`.
+    """
+    ticked, order = lua.answers_of([_tick_call(worker_ids, queues), beat])
+    if isinstance(ticked, Exception):
+        raise ticked
+    if isinstance(order, Exception):
+        # What nobody can read of it must not keep it from its work.
+        logger.error("what is told of this supervisor cannot be written: %s", order)
+        return _read(ticked), ""
+    return _read(ticked), order.decode(errors="replace")
+
+
 def tick(worker_ids: Sequence[str], queues: Sequence[str]) -> Tick:
     """Renew the leases of `worker_ids` and move what is due in `queues`. Raises `BrokerUnavailable`."""
+    name, arguments = _tick_call(worker_ids, queues)
+    return _read(lua.run(name, arguments))
+
+
+def _tick_call(worker_ids: Sequence[str], queues: Sequence[str]) -> lua.Call:
     lease = int(conf.get().LEASE * 1000)
     numbers = registry.limit_numbers()
     arguments: lua.Arguments = (lease, _PROMOTED_AT_ONCE, numbers, len(worker_ids), *worker_ids, *queues)
-    next_due, suspects, *ended = lua.run("tick", arguments)
+    return "tick", arguments
+
+
+def _read(answer: Sequence[Any]) -> Tick:
+    next_due, suspects, *ended = answer
     return Tick(None if next_due < 0 else next_due / 1000, suspects, _readable(ended))
 
 

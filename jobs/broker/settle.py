@@ -12,7 +12,7 @@ from typing import Any, Literal
 from rq.utils import utcformat
 
 from jobs.broker import foreign_ending, lua
-from jobs.broker.claim import Claim, ClaimsPaused, WorkerId, claim_call, read_claims
+from jobs.broker.claim import Claim, Claimed, ClaimsPaused, WorkerId, claim_call, read_claims
 from jobs.broker.foreign_ending import ForeignEnding
 from jobs.broker.lua import Call
 
@@ -62,7 +62,7 @@ def settle_and_claim(
     queues: Iterable[str],
     *,
     limited: bool = True,
-) -> tuple[list[bool], list[Claim]]:
+) -> tuple[list[bool], Claimed]:
     """Settle what has ended and claim up to as many runs as there are tokens, in one round trip.
 
     With `limited` False they are claimed whatever limits their jobs have.

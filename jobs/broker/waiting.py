@@ -11,7 +11,7 @@ import contextlib
 import selectors
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 import redis
@@ -31,7 +31,7 @@ class Waiting:
 
     def __init__(self, queues: Sequence[str]) -> None:
         kinds = (keys.queue, keys.bell) if registry.limit_numbers() else (keys.queue,)
-        self._keys = [kind(name) for name in queues for kind in kinds]
+        self._keys = {kind(name): name for name in queues for kind in kinds}
         self._selector = selectors.DefaultSelector()
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
@@ -48,14 +48,16 @@ class Waiting:
         with contextlib.suppress(BlockingIOError):
             self._wake_in.send(b"\0")
 
-    def wait(self, seconds: float, *, for_work: bool) -> None:
+    def wait(self, seconds: float, *, for_work: bool, but: Set[str] = frozenset()) -> None:
         """Return when a queue has work (if `for_work`), at `wake`, or after `seconds`.
+
+        Nobody is asked for the queues `but` these: a paused one with work would answer again and again.
 
         Raises `BrokerUnavailable` when a connection fails.
         """
         if for_work:
             with errors_named():
-                self._ask()
+                self._ask(but)
         for ready, _ in self._selector.select(seconds):
             if ready.data is None:
                 self._drain()
@@ -71,10 +73,10 @@ class Waiting:
         self._wake_out.close()
         self._pool.disconnect()
 
-    def _ask(self) -> None:
+    def _ask(self, but: Set[str]) -> None:
         now = time.monotonic()
-        for key in self._keys:
-            if key not in self._under_way and self._resting.get(key, 0.0) <= now:
+        for key, queue in self._keys.items():
+            if queue not in but and key not in self._under_way and self._resting.get(key, 0.0) <= now:
                 try:
                     self._send(key)
                 except (redis.ConnectionError, redis.TimeoutError):

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from jobs import dead, discards, pending
+from jobs import clearing, dead, discards, pending
 from jobs.models import BulkAction, DeadJob, JobRun
 from jobs.models.bulk import BulkVerb
 from jobs.models.dead import Resolution
@@ -89,6 +89,10 @@ def _run_rows(stored: dict[str, Any]) -> QuerySet[Any]:
     return pending.matching([uuid.UUID(key) for key in stored.get("keys", [])])
 
 
+def _queued_rows(stored: dict[str, Any]) -> QuerySet[Any]:
+    return clearing.waiting(stored["words"]["queue"])
+
+
 def _newest_dead() -> int:
     return DeadJob.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
 
@@ -113,6 +117,10 @@ def _cancel(action: BulkAction, keys: list[uuid.UUID], words: dict[str, Any]) ->
     return pending.cancel_all(keys, **words)
 
 
+def _clear(action: BulkAction, keys: list[uuid.UUID], words: dict[str, Any]) -> Tally:
+    return clearing.discard_all(keys, bulk=action.pk, **words)
+
+
 def _run_now(action: BulkAction, keys: list[uuid.UUID], words: dict[str, Any]) -> Tally:
     return pending.run_all_now(keys, **words)
 
@@ -122,5 +130,6 @@ KINDS = {
     BulkVerb.DISCARD: Kind(_dead_rows, _newest_dead, int, _discard),
     BulkVerb.CANCEL: Kind(_run_rows, _newest_run, uuid.UUID, _cancel),
     BulkVerb.RUN_NOW: Kind(_run_rows, _newest_run, uuid.UUID, _run_now),
+    BulkVerb.CLEAR: Kind(_queued_rows, _newest_run, uuid.UUID, _clear),
     BulkVerb.UNDO: Kind(_discarded_rows, _newest_dead, int, _undo),
 }

@@ -1,6 +1,7 @@
 """The tables: what must not be lost. Rows are changed by `runs`, `dead`, `causes`, `bulk`, `recovery`, `emails`,
 `effects`, `checkpoints`, `metrics`, `steps`, `fuses`, `members`, `batches`, `workflows`, `schedules`, `alerts`,
-`saved_views`, `relay` and `recorder` only."""
+`saved_views`, `relay`, `queues`,
+`workers` and `recorder` only."""
 
 from jobs.models.alerts import AlertCheck, AlertRule, Incident, IncidentNotice
 from jobs.models.audit import AuditEntry
@@ -15,6 +16,7 @@ from jobs.models.fuses import Fuse
 from jobs.models.journal import JournalCursor
 from jobs.models.metrics import MetricCursor, MetricDay, MetricHour, MetricMinute, MetricTotal
 from jobs.models.progress import JobProgress
+from jobs.models.queues import QueuePause, QueueSample
 from jobs.models.recovery import RecoveryRule
 from jobs.models.roles import RoleGrant
 from jobs.models.runs import JobAttempt, JobRun, RunState
@@ -23,6 +25,7 @@ from jobs.models.shared import CircuitsAndLocks
 from jobs.models.steps import JobStep
 from jobs.models.uniques import UniqueHold
 from jobs.models.views import SavedView
+from jobs.models.workers import WorkerProcess, WorkerRelease
 from jobs.models.workflows import Workflow, WorkflowStep
 
 __all__ = [
@@ -50,6 +53,8 @@ __all__ = [
     "MetricHour",
     "MetricMinute",
     "MetricTotal",
+    "QueuePause",
+    "QueueSample",
     "RecoveryRule",
     "RoleGrant",
     "RunState",
@@ -60,6 +65,8 @@ __all__ = [
     "ScheduleTick",
     "SentEmail",
     "UniqueHold",
+    "WorkerProcess",
+    "WorkerRelease",
     "Workflow",
     "WorkflowStep",
 ]

@@ -14,6 +14,7 @@ class BulkVerb(models.TextChoices):
     CANCEL = "cancel", _("cancel")
     RUN_NOW = "run_now", _("run now")
     UNDO = "undo", _("undo discard")
+    CLEAR = "clear", _("clear a queue")
 
 
 class BulkState(models.TextChoices):

@@ -22,6 +22,7 @@ class DeathReason(models.TextChoices):
     BAD_ARGUMENTS = "bad_arguments", _("bad arguments")
     DEADLINE = "deadline", _("out of time")
     EXPIRED = "expired", _("expired")
+    CLEARED = "cleared", _("cleared")
 
 
 class Resolution(models.TextChoices):

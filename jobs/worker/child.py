@@ -59,6 +59,8 @@ _ITEM_GRACE_SECONDS = 10.0
 _HELD_LOOK_SECONDS = 10.0
 # How long until claims that are paused are tried again.
 _PAUSE_SECONDS = 0.2
+# The same for queues that are paused: one that is resumed starts within a second.
+_PAUSED_QUEUES_NAP_SECONDS = 0.5
 _reconnect_wait = exponential(first=0.1, cap=2.0)
 
 
@@ -88,6 +90,7 @@ class Child:
         self._held_look_at = 0.0
         self._announce_at = 0.0
         self._paused = ""
+        self._paused_queues: frozenset[str] = frozenset()
         self._telling = Telling()
 
     def run(self) -> None:
@@ -153,6 +156,7 @@ class Child:
             logger.info("%s claims again", self._worker.name, extra={"worker": self._worker.name})
             self._paused = ""
         self._renewed_at = time.monotonic()
+        self._paused_queues = claimed.paused
         return accepted, claimed
 
     def _tell_of_pause(self, pause: ClaimsPaused) -> None:
@@ -188,10 +192,17 @@ class Child:
                 logger.warning("%s was settled by another worker meanwhile", settlement.claim.name, extra=facts)
 
     def _wait(self, next_limit: float | None) -> None:
-        nap = _PAUSE_SECONDS if self._paused else _BUSY_NAP_SECONDS if self._hand.waiting else _NAP_SECONDS
-        seconds = nap if next_limit is None else min(nap, next_limit)
+        seconds = self._nap() if next_limit is None else min(self._nap(), next_limit)
         # Work that may not be claimed would end the wait at once.
-        self._waiting.wait(max(0.0, seconds), for_work=self._room() > 0 and not self._paused)
+        for_work = self._room() > 0 and not self._paused
+        self._waiting.wait(max(0.0, seconds), for_work=for_work, but=self._paused_queues)
+
+    def _nap(self) -> float:
+        if self._paused:
+            return _PAUSE_SECONDS
+        if self._hand.waiting:
+            return _BUSY_NAP_SECONDS
+        return _PAUSED_QUEUES_NAP_SECONDS if self._paused_queues else _NAP_SECONDS
 
     def _announce(self) -> None:
         """Tell the journal of attempts that have been running for a moment."""
@@ -230,9 +241,19 @@ class Child:
 
     def _beat(self) -> None:
         if self._registration is None:
-            self._registration = Registration(self._worker.name, self._options.queues)
+            self._registration = Registration(self._worker.name, self._options.queues, facts=self._facts())
             self._registration.birth()
-        self._registration.beat(busy=bool(self._hand), quiet=self._ending.is_quiet)
+        self._registration.beat(busy=min(len(self._hand), self._options.concurrency), quiet=self._ending.is_quiet)
+
+    def _facts(self) -> dict[str, str | int]:
+        """What is told of this process beside what RQ knows."""
+        return {
+            "id": self._worker.id,
+            "kind": "alone" if self._options.is_alone else "child",
+            "supervisor": self._options.supervisor,
+            "threads": self._options.concurrency,
+            "release": conf.release(),
+        }
 
     def _is_over(self) -> bool:
         if self._ending.has_begun:
@@ -250,7 +271,8 @@ class Child:
 
     def _claimed_nothing(self) -> bool:
         try:
-            return not inspect.anything_queued(self._options.queues)
+            open_queues = [queue for queue in self._options.queues if queue not in self._paused_queues]
+            return not (open_queues and inspect.anything_queued(open_queues))
         except BrokerUnavailable:
             return False
 

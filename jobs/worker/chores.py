@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from django.db import DatabaseError, InterfaceError
 
-from jobs import batches, bulk, fuses, metrics, recovery, workflows
+from jobs import batches, bulk, fuses, metrics, queues, recovery, workers, workflows
 from jobs.errors import BrokerUnavailable
 from jobs.sweeping import Sweep
 from jobs.worker import nightly
@@ -51,6 +51,9 @@ def all_chores() -> Sequence[Chore]:
         # Claims must obey a fuse soon, also one that Redis has lost.
         Chore(fuses.follow_rules, 5, "whether a rule adds a fuse could not be looked at"),
         Chore(fuses.tend, 2, "fuses could not be looked at"),
+        Chore(queues.tend, 1, "pauses of queues could not be looked at"),
+        Chore(queues.sample, 10, "how long queues are could not be noted"),
+        Chore(workers.note, 10, "what workers say could not be noted"),
         Chore(bulk.revive, 15, "bulk actions are not looked after for now"),
         Chore(recovery.recover, 60, "recovery rules are not followed for now"),
         Chore(workflows.recover, 30, "stalled workflows are not looked for"),

@@ -5,13 +5,41 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 
-from jobs import batches, bulk, causes, effects, emails, fuses, metrics, registry, retention, schedules, workflows
+from jobs import (
+    batches,
+    bulk,
+    causes,
+    effects,
+    emails,
+    fuses,
+    metrics,
+    queues,
+    registry,
+    retention,
+    schedules,
+    workers,
+    workflows,
+)
 from jobs.models import JobRun
 from jobs.uniques import holds
 
 _AT = time_of_day(3, 0, tzinfo=UTC)
 _JOB = "jobs.prune_runs"
-_ROOMS = (retention, batches, bulk, causes, effects, emails, fuses, holds, metrics, schedules, workflows)
+_ROOMS = (
+    retention,
+    batches,
+    bulk,
+    causes,
+    effects,
+    emails,
+    fuses,
+    holds,
+    metrics,
+    queues,
+    schedules,
+    workers,
+    workflows,
+)
 
 
 class Nightly:

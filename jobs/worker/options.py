@@ -14,6 +14,7 @@ class WorkerOptions:
     """Times are in seconds. `max_jobs` and `max_idle_time` end the worker; None means never.
 
     `weights` has one number above 0 for each queue; without them the queues are strictly in order.
+    `supervisor` is the id of the process that started this one; only its processes are told.
     `is_alone` is for a process that runs suspects, one at a time and none in hand beside it.
     `max_memory` (bytes) and `max_jobs_per_child` replace a process between its jobs.
     """
@@ -23,6 +24,7 @@ class WorkerOptions:
     weights: tuple[int, ...] = ()
     processes: int = 1
     concurrency: int = 10
+    supervisor: str = ""
     is_alone: bool = False
     burst: bool = False
     max_jobs: int | None = None

@@ -8,16 +8,18 @@ thread: so it can fork again at any time, and nothing that a job does can delay 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
+import os
 import signal
 import time
 from typing import NamedTuple
 
 from jobs import conf
-from jobs.broker import journal
+from jobs.broker import fleet, journal
 from jobs.broker.claim import WorkerId
 from jobs.broker.keys import suspects
-from jobs.broker.schedule import forget_workers, tick
+from jobs.broker.schedule import forget_workers, tick_and_beat
 from jobs.errors import BrokerUnavailable
 from jobs.worker import housekeeping
 from jobs.worker.child import Child, fresh_id
@@ -49,7 +51,8 @@ class Supervisor:
     """`run` returns when the work is over or a signal has stopped it."""
 
     def __init__(self, options: WorkerOptions) -> None:
-        self._options = options
+        self._id = fresh_id(options.name).id
+        self._options = options = dataclasses.replace(options, supervisor=self._id)
         self._suspects_queues = tuple(suspects(queue) for queue in options.queues)
         self._queues = list(dict.fromkeys([*options.queues, *conf.queue_names(), *self._suspects_queues]))
         self._children = [Process() for _ in range(options.processes)]
@@ -104,6 +107,7 @@ class Supervisor:
                 name=f"{self._options.name}.alone",
                 queues=self._suspects_queues,
                 concurrency=1,
+                supervisor=self._id,
                 is_alone=True,
                 burst=True,
                 shutdown_timeout=self._options.shutdown_timeout,
@@ -120,11 +124,13 @@ class Supervisor:
         now = time.monotonic()
         if now < self._next_tick:
             return
+        was = self._quiet, self._stopping
         live = [child.worker.id for child in self._working() if child.worker]
         wait = _TICK_SECONDS
         try:
-            state = tick(live, self._queues)
+            state, order = tick_and_beat(live, self._queues, fleet.beat_call(self._id, self._record()))
             self._suspects = state.suspects
+            self._obey(order)
             housekeeping.reclaim_all_silent(state.ended)
             self._take_back()
             if now >= self._forget_workers_at:
@@ -145,7 +151,27 @@ class Supervisor:
             if not self._unreachable:
                 logger.error("%s", error)
             self._unreachable = True
-        self._next_tick = time.monotonic() + wait
+        # Who asked is to see soon that it is done.
+        self._next_tick = time.monotonic() + (wait if was == (self._quiet, self._stopping) else 0.0)
+
+    def _record(self) -> dict[str, str | int]:
+        """What is told of this supervisor."""
+        return {
+            "name": self._options.name,
+            "host": conf.host(),
+            "pid": os.getpid(),
+            "release": conf.release(),
+            "queues": ",".join(self._options.queues),
+            "state": "stopping" if self._stopping else "quiet" if self._quiet else "working",
+        }
+
+    def _obey(self, order: str) -> None:
+        """Do what somebody asked for in the console."""
+        if order == fleet.STOP and not self._stopping:
+            logger.info("%s is asked to stop", self._options.name)
+            self._stop()
+        elif order == fleet.QUIET and not (self._quiet or self._stopping):
+            self._be_quiet()
 
     def _take_back(self) -> None:
         while self._left_behind:
@@ -214,6 +240,8 @@ class Supervisor:
 
     def _end_recording(self) -> None:
         self._tick_last_time()
+        with contextlib.suppress(BrokerUnavailable):
+            fleet.leave(self._id)
         if not self._recording.pid:
             self._recording.start()
         if not self._recording.pid:

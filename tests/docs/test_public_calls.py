@@ -43,6 +43,7 @@ OTHERS = {
     ),
 }
 NO_EXAMPLE_WITH_REASON = {
+    "jobs.clearing.discard_all": "a chunk of queues.clear",
     "jobs.dead.resolve": "a chunk of requeue_all and discard_all",
     "jobs.discards.undo_many": "a chunk of undo_all",
     "jobs.ledger.reissue": "jobs_ledger --reissue calls it, when it has shown what is lost",

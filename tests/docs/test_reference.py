@@ -21,8 +21,10 @@ from jobs.models import (
     Fuse,
     Incident,
     JobRun,
+    QueuePause,
     RecoveryRule,
     Schedule,
+    WorkerProcess,
     Workflow,
 )
 from jobs.models.dead import DeathReason
@@ -88,6 +90,8 @@ def test_every_permission_is_told() -> None:
             Incident,
             CircuitsAndLocks,
             Schedule,
+            QueuePause,
+            WorkerProcess,
             Workflow,
         )
         for name, _ in model._meta.permissions

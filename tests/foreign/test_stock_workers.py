@@ -42,7 +42,7 @@ def test_our_own_workers_are_not() -> None:
     registration.birth()
     assert stock.found(conf.queue_names()) == []
     client().delete("rq:worker:ours")
-    registration.beat(busy=False)
+    registration.beat(busy=0)
     assert stock.found(conf.queue_names()) == []
 
 

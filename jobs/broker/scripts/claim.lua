@@ -3,7 +3,7 @@
 -- ARGV: the server's id, how long the journal may be, the numbers of limits (JSON, or empty), worker's id, worker's
 --       name, lease (milliseconds), started_at (text), how many tokens, how many fields, the tokens, the names of the
 --       fields, then the queues in order.
--- Returns {now (milliseconds), {queue, id, token, attempts, {values of the fields} or, of a foreign run, false,
+-- Returns {now (milliseconds; where queues are paused, these behind it in a list), {queue, id, token, attempts, {values of the fields} or, of a foreign run, false,
 --          {field, value …}, and the number of the fuse that discards it, if one does} …}, or {now, why nothing is
 --          claimed for now}.
 
@@ -115,6 +115,26 @@ local function take(queue, id, passed, discarding, in_lane)
   return true
 end
 
+-- Which of the queues are paused, by their place in ARGV; a suspect's with the queue that it belongs to. A key that is no
+-- hash pauses nothing.
+local paused, waits = {}, { now }
+local function find_paused(first)
+  local homes = {}
+  for at = first, #ARGV do
+    local queue = ARGV[at]
+    homes[#homes + 1] = string.sub(queue, 1, #SUSPECTS) == SUSPECTS and string.sub(queue, #SUSPECTS + 1) or queue
+  end
+  local untils = pcall('HMGET', 'jobs:paused', unpack(homes))
+  for i = 1, untils.err and 0 or #homes do
+    local till = untils[i] and (tonumber(untils[i]) or 0)
+    if till and (till <= 0 or till > now) then
+      paused[first + i - 1] = true
+      waits[#waits + 1] = ARGV[first + i - 1]
+    end
+  end
+  if waits[2] then claimed[1] = waits end
+end
+
 local function room() return may_go_on() and tokens - used or 0 end
 
 local function discard(queue, id, fuse) take(queue, id, fuse, true) end
@@ -147,8 +167,10 @@ local function from_lanes(queue, most)
   end
 end
 
-for at = 10 + tokens + count, #ARGV do
-  local queue = ARGV[at]
+-- One question, where nothing is paused.
+if call('EXISTS', 'jobs:paused') == 1 then find_paused(10 + tokens + count) end
+
+local function serve(queue)
   if has_fuses then fuses.let_go(queue, room, take) end
   local free = tokens - used
   if call('EXISTS', 'jobs:lanes:' .. queue) == 0 then
@@ -163,11 +185,17 @@ for at = 10 + tokens + count, #ARGV do
     from_lanes(queue, tokens - used)
     from_list(queue, tokens - used)
   end
+end
+
+for at = 10 + tokens + count, #ARGV do
+  if not paused[at] then serve(ARGV[at]) end
   if used == tokens or not may_go_on() then break end
 end
 if has_fuses then
   fuses.put_away()
-  for at = 10 + tokens + count, #ARGV do fuses.discard(ARGV[at], room, discard) end
+  for at = 10 + tokens + count, #ARGV do
+    if not paused[at] then fuses.discard(ARGV[at], room, discard) end
+  end
   fuses.note_rates()
 end
 if used > 0 then pcall('HSET', held, unpack(places)) end

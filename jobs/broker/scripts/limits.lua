@@ -18,6 +18,20 @@ setmetatable(limits, { __index = function(_, wanted)
   local time = call('TIME')
   local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
   local numbers = nil
+  local any_paused, paused = call('EXISTS', 'jobs:paused') == 1, {}
+
+  -- Whether a queue is paused, so that its lanes use no turn that another's lane could have. See claim.lua.
+  local function is_paused(queue)
+    if not any_paused then return false end
+    if paused[queue] == nil then
+      local SUSPECTS = 'jobs.suspects.'
+      local home = string.sub(queue, 1, #SUSPECTS) == SUSPECTS and string.sub(queue, #SUSPECTS + 1) or queue
+      local till = pcall('HGET', 'jobs:paused', home)
+      till = type(till) == 'string' and (tonumber(till) or 0)
+      paused[queue] = till and (till <= 0 or till * 1000 > now) or false
+    end
+    return paused[queue]
+  end
 
   local function numbers_of(key)
     if not numbers then numbers = limits.told ~= '' and cjson.decode(limits.told) or {} end
@@ -72,7 +86,7 @@ setmetatable(limits, { __index = function(_, wanted)
       if pcall('ZSCORE', 'jobs:lanes:' .. queue, lane) == 'inf' then
         call('ZADD', 'jobs:lanes:' .. queue, lanes.next_turn(), lane)
         lanes.ring_bell(queue)
-        woken = woken + 1
+        if is_paused(queue) then stale = stale + 1 else woken = woken + 1 end
       else
         stale = stale + 1
       end

@@ -41,6 +41,15 @@ for at = FIRST, #ARGV do
   sound[at] = holds('rq:queue:' .. queue, 'list') and holds('rq:scheduled:' .. queue, 'zset')
 end
 
+-- Suspects of a paused queue are nothing to start a process for.
+local any_paused = redis.call('EXISTS', 'jobs:paused') == 1
+local function is_paused(suspects_queue)
+  if not any_paused then return false end
+  local till = redis.pcall('HGET', 'jobs:paused', string.sub(suspects_queue, #SUSPECTS + 1))
+  till = type(till) == 'string' and (tonumber(till) or 0)
+  return till and (till <= 0 or till > now) or false
+end
+
 local function promote(queue, room)
   local list, scheduled = 'rq:queue:' .. queue, 'rq:scheduled:' .. queue
   local due = redis.call('ZRANGEBYSCORE', scheduled, '-inf', now / 1000, 'LIMIT', 0, room)
@@ -76,7 +85,7 @@ local has_fuses = fuses.are_there and fuses.load(now)
 for at = FIRST, #ARGV do
   local queue = ARGV[at]
   local list, scheduled = 'rq:queue:' .. queue, 'rq:scheduled:' .. queue
-  local is_suspects = string.sub(queue, 1, #SUSPECTS) == SUSPECTS
+  local is_suspects = string.sub(queue, 1, #SUSPECTS) == SUSPECTS and not is_paused(queue)
   if is_suspects and holds(list, 'list') then
     suspects = suspects + redis.call('LLEN', list)
     if has_fuses and fuses.has_work(queue) then suspects = suspects + 1 end
