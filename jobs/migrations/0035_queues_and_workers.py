@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0034_saved_views'),
+        ("jobs", "0034_saved_views"),
     ]
 
     operations = [
