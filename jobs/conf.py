@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.signals import setting_changed
 
-from jobs.policy import alert_choices
+from jobs.policy import alert_choices, patterns, redaction
 from jobs.policy.options import LONGEST_TIMEOUT_SECONDS
 
 
@@ -41,6 +41,10 @@ def _are_modules(value: Any) -> bool:
     )
 
 
+def _are_patterns(value: Any) -> bool:
+    return _are_strings(value) and not any(patterns.problem_of(pattern) for pattern in value)
+
+
 def _are_days(value: Any) -> bool:
     return isinstance(value, dict) and all(_is_number(days) and days >= 0 for days in value.values())
 
@@ -54,6 +58,7 @@ def _are_targets(value: Any) -> bool:
 _TEXT = Kind("a string", lambda value: isinstance(value, str))
 _NAMES = Kind("a list of strings", _are_strings)
 _MODULES = Kind('a list of modules such as "shop.tasks" or "shop.*"', _are_modules)
+_PATTERNS = Kind("a list of regular expressions, none of which repeats what repeats or matches nothing", _are_patterns)
 _PATHS = Kind("a list of dotted paths", _are_strings)
 _COUNT = Kind("a whole number above 0", _is_count)
 _LINES = Kind(
@@ -123,6 +128,9 @@ class Conf:
     SENSITIVE: list[str] = field(
         default_factory=list, metadata={"help": "More argument names that are masked", "kind": _NAMES}
     )
+    REDACT_PATTERNS: list[str] = field(
+        default_factory=list, metadata={"help": "More of what is masked in texts, by its look", "kind": _PATTERNS}
+    )
     BULK_LIMIT: int = field(default=100_000, metadata={"help": "Jobs that one bulk action may touch", "kind": _COUNT})
     BULK_QUEUE: str = field(
         default="", metadata={"help": "The queue of bulk actions' own runs; empty: the first", "kind": _TEXT}
@@ -182,6 +190,8 @@ def get() -> Conf:
     global _cached
     if _cached is None:
         _cached = Conf(**{key: value for key, value in given().items() if key in KEYS})
+        known = _cached.REDACT_PATTERNS
+        redaction.learn(known if KINDS["REDACT_PATTERNS"].fits(known) else [])
     return _cached
 
 
@@ -239,6 +249,7 @@ def _forget(*, setting: str, **kwargs: Any) -> None:
     global _cached
     if setting == "JOBS":
         _cached = None
+        get()
 
 
 setting_changed.connect(_forget, dispatch_uid="jobs.conf")

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.policy.redaction import MASK, SECRET_NAMES, is_secret, mask, mask_text, secret_values
+from jobs.policy.patterns import problem_of
+from jobs.policy.redaction import MASK, SECRET_NAMES, is_secret, learn, mask, mask_text, secret_values
 
 SECRET = "hunter2-correct-horse"
 VISA = "4242424242424242"
@@ -170,7 +171,29 @@ def test_no_value_under_a_secret_name_is_left(secret, depth):
 
 
 @pytest.mark.parametrize(
-    "piece", ["a", "token", "a.", "a-", "password ", "1 ", "https://", "bearer ", "token='", 'token="\\', "a:b@", "=x"]
+    "piece",
+    [
+        *("a", "token", "a.", "a-", "password ", "1 ", "https://", "bearer ", "token='", 'token="\\', "a:b@", "=x"),
+        *(
+            "eyJ",
+            "eyJ-",
+            "eyJaaaaaaaa.",
+            "eyJ.",
+            "eyJaaaaaaaa.aaaaaaaa ",
+            "AKIA",
+            "AKIA ",
+            "ghp_",
+            "github_pat_",
+            "AIza-",
+        ),
+        *(
+            "-----BEGIN PRIVATE KEY",
+            "-----BEGIN PRIVATE KEY-----",
+            "-----BEGIN A PRIVATE KEY ----",
+            "-----END PRIVATE KEY",
+        ),
+        *("xoxb-", "xoxb-a ", "sk_live_", "glpat-", "BEGIN PRIVATE KEY -----BEGIN "),
+    ],
 )
 def test_a_long_text_of_any_kind_is_masked_in_no_time(piece):
     text = piece * (100_000 // len(piece))
@@ -184,3 +207,58 @@ def test_a_secret_is_found_however_a_message_writes_it(write):
     secret = "pä\"ss\\wo\nrd'"
     values = secret_values({"password": secret})
     assert "wo" not in mask_text(f"refused: {write(secret)}", values=values)
+
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NSJ9.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P"
+KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA7\nzzz=\n-----END RSA PRIVATE KEY-----"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        *(JWT, KEY, KEY.replace("\n", "\\n"), KEY.replace("RSA ", "")),
+        *("AKIAIOSFODNN7EXAMPLE", "ghp_" + "a1" * 18, "github_pat_" + "a1" * 20, "glpat-" + "a1" * 10),
+        *("xoxb-1234-5678-abcdef", "sk_live_" + "4a" * 12, "AIza" + "Sy" * 17 + "x"),
+    ],
+)
+@pytest.mark.parametrize("around", ["{}", "refused: {}.", "({})", "\n{}\n", "'{}' is no key", "a={}", "x/{}/y"])
+def test_what_looks_like_a_secret_is_masked_wherever_it_stands(secret, around):
+    shown = mask_text(around.format(secret))
+    assert MASK in shown
+    assert not any(part in shown for part in (secret, secret[8:], secret[-12:]) if part.strip("-\n"))
+
+
+def test_a_private_key_that_was_cut_off_is_masked_to_the_end():
+    assert mask_text(f"loaded {KEY[:50]}") == f"loaded {MASK}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "orders.charge_order.attempt",
+        "eyJ is how they begin",
+        "AKIA and others",
+        "my_ghp_function()",
+        "a PRIVATE KEY is missing",
+    ],
+)
+def test_words_that_only_begin_like_a_secret_stay_readable(text):
+    assert mask_text(text) == text
+
+
+def test_what_a_project_has_learnt_is_masked_also_in_short_texts():
+    learn([r"EMP-\d{4,8}"])
+    try:
+        assert mask({"by": "EMP-2041"}) == {"by": MASK}
+    finally:
+        learn([])
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+", r"(\w+\s?)*x", "(?:a|b+)*c", "[", "", "x?", r"((\d{1,})-?)+"])
+def test_a_pattern_that_cannot_be_searched_for_is_refused(pattern):
+    assert problem_of(pattern)
+
+
+@pytest.mark.parametrize("pattern", [r"EMP-\d+", r"[\w.]{1,64}@\w{1,63}", r"(?:ab){1,5}", r"\d+-\d+"])
+def test_a_pattern_with_bounds_is_taken(pattern):
+    assert problem_of(pattern) == ""
