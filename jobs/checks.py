@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +25,9 @@ _ADDRESS = "redis://127.0.0.1:6379/0"
 _OTHER_ADDRESSES = ("HOST", "PORT", "DB", "UNIX_SOCKET_PATH", "USE_REDIS_CACHE", "SENTINELS", "SSL")
 _SQLITE_OPTIONS = '{"timeout": 20, "transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode=WAL"}'
 _WRITING = ("IMMEDIATE", "EXCLUSIVE")
+# Django's own, django-csp's, and what projects call theirs.
+_CSP = re.compile(r"(?i)csp|contentsecuritypolicy")
+_DATABASE_AWAY = "jobs.middleware.DatabaseAway"
 _SCHEMES = ("redis://", "rediss://", "unix://")
 
 
@@ -66,11 +70,29 @@ def check_server(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def check_deployment(**kwargs: Any) -> list[checks.CheckMessage]:
-    """What is meant for a time only."""
+    """What is meant for a time only, and what pages should not be served without."""
+    return [*_pickles(), *_site_middleware()]
+
+
+def _pickles() -> Iterator[checks.CheckMessage]:
     if conf.get().FOREIGN_PICKLE is not True:
-        return []
+        return
     hint = 'Once no pickled job waits, set "SERIALIZER" of each queue to JSON\'s, and FOREIGN_PICKLE to False.'
-    return [checks.Warning("Whoever can write to Redis can have pickles read.", hint=hint, id="jobs.W020")]
+    yield checks.Warning("Whoever can write to Redis can have pickles read.", hint=hint, id="jobs.W020")
+
+
+def _site_middleware() -> Iterator[checks.CheckMessage]:
+    """Where the admin is served."""
+    names = list(settings.MIDDLEWARE)
+    if not apps.is_installed("django.contrib.admin") or not names:
+        return
+    if not any(_CSP.search(name) for name in names):
+        hint = "Add Django's ContentSecurityPolicyMiddleware, or django-csp's, with default-src 'self'."
+        yield checks.Warning("No middleware sends a content security policy.", hint=hint, id="jobs.W005")
+    if _DATABASE_AWAY not in names:
+        hint = f'Add "{_DATABASE_AWAY}" to MIDDLEWARE, before the sessions\' middleware.'
+        said = "While the database is away, pages of the admin answer with an error that helps nobody."
+        yield checks.Warning(said, hint=hint, id="jobs.W023")
 
 
 def _keys() -> Iterator[checks.CheckMessage]:

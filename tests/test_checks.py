@@ -264,3 +264,18 @@ def test_sqlite_that_waits_and_other_databases_have_no_fault(monkeypatch, settin
     assert found() == {}
     change_database(monkeypatch, settings, ENGINE="django.db.backends.postgresql", OPTIONS={})
     assert found() == {}
+
+
+@pytest.mark.parametrize(
+    ("missing", "check"),
+    [("ContentSecurityPolicyMiddleware", "jobs.W005"), ("jobs.middleware.DatabaseAway", "jobs.W023")],
+)
+def test_middleware_that_pages_should_not_be_served_without_is_named(settings, missing, check):
+    assert check not in {one.id for one in checks.check_deployment()}
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if not name.endswith(missing)]
+    assert check in {one.id for one in checks.check_deployment()}
+
+
+def test_a_pattern_that_may_take_for_ever_is_refused(jobs_settings):
+    jobs_settings(REDACT_PATTERNS=[r"(\w+\s?)+!"])
+    assert "repeats what repeats" in found()["jobs.E009"]

@@ -27,17 +27,6 @@ def is_ready(told: dict[str, str]) -> bool:
     return all(word == OK for word in told.values())
 
 
-def database_answers(alias: str = "") -> bool:
-    """Whether the database of our tables, or of `alias`, answers at all. A broken connection is made anew."""
-    connection = connections[alias or router.db_for_write(JobRun)]
-    try:
-        connection.close_if_unusable_or_obsolete()
-        _ask(connection)
-    except Error:
-        return False
-    return True
-
-
 def _word(name: str, check: Callable[[], bool]) -> str:
     try:
         return OK if check() else PENDING

@@ -13,7 +13,9 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
 
+import django
 import pytest
+from django.utils.module_loading import import_string
 
 from jobs import conf, registry
 from jobs.models import Effect
@@ -76,6 +78,12 @@ def _quiets_rq(given: dict[str, Any]) -> None:
     logging.getLogger("rq").setLevel(before)
 
 
+def _serves_strict_pages(given: dict[str, Any]) -> None:
+    named = [one for one in given["MIDDLEWARE"] if isinstance(one, str)]
+    assert all(import_string(one) for one in named if django.VERSION >= (6,) or ".csp." not in one)
+    assert given["SECURE_CSP"]["default-src"] == ["'self'"]
+
+
 def _dealt_with_doubt(given: dict[str, Any]) -> None:
     assert Effect.objects.get(key="refund-17").result == {"id": "re_99"}
 
@@ -86,6 +94,7 @@ CHECKS: dict[str, Callable[[dict[str, Any]], None]] = {
     "slow_log": _runs_its_middleware,
     "JOBS": _has_settings_that_can_be,
     "LOGGING": _quiets_rq,
+    "MIDDLEWARE": _serves_strict_pages,
     "effects": _dealt_with_doubt,
 }
 
