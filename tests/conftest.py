@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from importlib import import_module
 
 import pytest
 
@@ -32,6 +33,8 @@ def broker_url(valkey: EmbeddedServer) -> str:
 def empty_broker(jobs_valkey: EmbeddedServer) -> None:
     """Every test begins with an empty server that may be claimed from, and that nobody believes to be silent."""
     connection._silent_until.clear()
+    # The console remembers for some seconds what it saw; imported when the apps are ready.
+    import_module("jobs.admin.shell").forget()
     epoch.begin("tests")
     epoch.accept("tests")
 

@@ -3,6 +3,7 @@
 from django.apps import apps
 from django.contrib import admin
 
+from jobs.admin import overview
 from jobs.admin.audit_log import AuditEntryAdmin
 from jobs.admin.batches import BatchAdmin
 from jobs.admin.bulk_actions import BulkActionAdmin
@@ -31,6 +32,7 @@ from jobs.models import (
     Workflow,
 )
 
+overview.install(admin.site)
 admin.site.register(JobRun, RunAdmin)
 admin.site.register(DeadJob, DeadJobAdmin)
 admin.site.register(FailureCause, FailureCauseAdmin)

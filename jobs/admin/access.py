@@ -10,8 +10,9 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from jobs import audit
+from jobs.admin import sections, shell
 
-VIEW_CONSOLE = "jobs.view_console"
+VIEW_CONSOLE = sections.VIEW_CONSOLE
 REQUEUE = "jobs.requeue_job"
 DISCARD = "jobs.discard_job"
 CANCEL = "jobs.cancel_job"
@@ -33,7 +34,7 @@ ENQUEUE = "jobs.enqueue_job"
 EXPORT = "jobs.export_jobs"
 SHARE_VIEW = "jobs.share_view"
 VIEW_PAYLOAD = "jobs.view_payload"
-VIEW_AUDIT = "jobs.view_audit"
+VIEW_AUDIT = sections.VIEW_AUDIT
 
 
 def may(request: HttpRequest, permission: str) -> bool:
@@ -86,5 +87,4 @@ def unavailable(request: HttpRequest, why: str) -> HttpResponse:
 
 
 def _plain_page(request: HttpRequest, *, status: int, **context: str) -> HttpResponse:
-    shell = admin.site.each_context(request)
-    return render(request, "admin/jobs/plain.html", {**shell, **context}, status=status)
+    return render(request, "admin/jobs/plain.html", {**shell.context(request, admin.site), **context}, status=status)

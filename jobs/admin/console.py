@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
 from functools import update_wrapper
 from typing import Any
 
@@ -11,29 +10,12 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import URLPattern, path
-from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
-from jobs.admin import access
+from jobs.admin import access, shell
 from jobs.broker.connection import impatient
 
 View = Callable[..., HttpResponse]
-_SECTIONS = (
-    ("admin:jobs_jobrun_changelist", _("Runs"), access.VIEW_CONSOLE),
-    ("admin:jobs_jobrun_waiting", _("Scheduled and retries"), access.VIEW_CONSOLE),
-    ("admin:jobs_deadjob_changelist", _("Dead jobs"), access.VIEW_CONSOLE),
-    ("admin:jobs_failurecause_changelist", _("Failures"), access.VIEW_CONSOLE),
-    ("admin:jobs_schedule_changelist", _("Schedules"), access.VIEW_CONSOLE),
-    ("admin:jobs_batch_changelist", _("Batches"), access.VIEW_CONSOLE),
-    ("admin:jobs_workflow_changelist", _("Workflows"), access.VIEW_CONSOLE),
-    ("admin:jobs_bulkaction_changelist", _("Bulk actions"), access.VIEW_CONSOLE),
-    ("admin:jobs_fuse_changelist", _("Fuses"), access.VIEW_CONSOLE),
-    ("admin:jobs_circuitsandlocks_changelist", _("Circuits and locks"), access.VIEW_CONSOLE),
-    ("admin:jobs_effect_changelist", _("Effects"), access.VIEW_CONSOLE),
-    ("admin:jobs_sentemail_changelist", _("Sent e-mails"), access.VIEW_CONSOLE),
-    ("admin:jobs_auditentry_changelist", _("Audit"), access.VIEW_AUDIT),
-    ("admin:django_rq_dashboard_changelist", _("Queues and workers"), access.VIEW_CONSOLE),
-)
 
 
 class ConsoleAdmin(admin.ModelAdmin):
@@ -58,15 +40,8 @@ class ConsoleAdmin(admin.ModelAdmin):
 
     def page(self, request: HttpRequest, template: str, *, title: str, **context: Any) -> HttpResponse:
         """A page of the console."""
-        shell = {
-            **self.admin_site.each_context(request),
-            "title": title,
-            "opts": self.opts,
-            "sections": sections(request),
-            # The console's own navigation stands above; its tables want the width.
-            "is_nav_sidebar_enabled": False,
-        }
-        return render(request, f"admin/jobs/{template}", {**shell, **context})
+        about = {**shell.context(request, self.admin_site), "title": title, "opts": self.opts}
+        return render(request, f"admin/jobs/{template}", {**about, **context})
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return access.may(request, self.permission)
@@ -92,16 +67,16 @@ class ConsoleAdmin(admin.ModelAdmin):
             if not opens:
                 return access.refuse(request, self.permission)
             # A verb takes the time that it needs; who only looks does not wait for a server that is silent.
-            with nullcontext() if request.method == "POST" else impatient():
+            if request.method != "POST":
+                with impatient():
+                    return view(request, **captured)
+            try:
                 return view(request, **captured)
+            finally:
+                shell.forget()
 
         update_wrapper(guarded, view)
         return self.admin_site.admin_view(require_http_methods(methods)(without_nul(guarded)))
-
-
-def sections(request: HttpRequest) -> list[tuple[str, Any]]:
-    """The parts of the console that this person may open: a URL's name and a label each."""
-    return [(name, label) for name, label, permission in _SECTIONS if access.may(request, permission)]
 
 
 def without_nul(view: View) -> View:

@@ -26,8 +26,8 @@ from django_rq.stats_views import RQCollector
 from django_rq.utils import get_cron_schedulers, get_scheduler_statistics
 
 from jobs import audit, conf
-from jobs.admin import access
-from jobs.admin.console import sections, without_nul
+from jobs.admin import access, shell
+from jobs.admin.console import without_nul
 from jobs.admin.run_filter import find_run
 from jobs.broker.connection import errors_named
 from jobs.errors import BrokerUnavailable
@@ -92,11 +92,9 @@ class GuardedDashboard(QueueAdmin):
         """What django-rq's front page tells, in the console's shape and without that page's clean-up."""
         request.current_app = self.admin_site.name
         context = {
-            **self.admin_site.each_context(request),
+            **shell.context(request, self.admin_site),
             "title": _("Queues and workers"),
             "opts": JobRun._meta,
-            "sections": sections(request),
-            "is_nav_sidebar_enabled": False,
             "columns": _COLUMNS,
             "queues": [_numbers(index) for index in range(len(conf.queue_names()))],
             **get_scheduler_statistics(),

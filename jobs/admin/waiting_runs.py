@@ -61,7 +61,6 @@ def waiting_page(console: ConsoleAdmin, request: HttpRequest) -> HttpResponse:
         request,
         "waiting.html",
         title=_("Scheduled and retries"),
-        own_section=True,
         tabs=[(name, label, counts[name], counts[name] > COUNT_CAP) for name, label in TABS.items()],
         tab=tab,
         spans=[(name, label, counts[f"{tab} {name}"]) for name, label in SPANS.items()],

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from pytest_django import DjangoAssertNumQueries
 
+SHELL_QUERIES = 4
 PERMISSIONS = (
     *("view_console", "requeue_job", "discard_job", "cancel_job", "reschedule_job", "view_payload", "view_audit"),
     *("stop_job", "edit_job", "enqueue_job", "export_jobs", "share_view"),
@@ -70,3 +74,11 @@ def assert_strict() -> Callable[[bytes], None]:
         assert "javascript:" not in page
 
     return check
+
+
+@pytest.fixture
+def django_assert_max_num_queries(
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> Callable[..., AbstractContextManager[Any]]:
+    """Counts a page's own queries: the shell around it has four at the most, and a test of its own."""
+    return lambda most, **words: django_assert_max_num_queries(most + SHELL_QUERIES, **words)
