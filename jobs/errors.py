@@ -48,6 +48,10 @@ class DuplicateJob(JobsError):
     """Two functions claim one job name."""
 
 
+class BadAlert(JobsError):
+    """A rule of alerts cannot be like that, or an incident is not such that this can be done."""
+
+
 class BadFuse(JobsError):
     """A fuse cannot be like that."""
 

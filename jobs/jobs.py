@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from jobs import (
+    alerts,
     batches,
     bulk,
     causes,
@@ -30,12 +31,13 @@ from jobs.uniques import holds
 def prune_runs(day: str) -> dict[str, int]:
     """Delete ended runs that are older than `JOBS["KEEP_DAYS"]` says, and dead ones beyond `JOBS["KEEP_DEAD"]`; effects
     that nobody can ask for again, markers of e-mails whose life is over, periods of unique jobs that are, causes of
-    long ago, fuses, bulk actions, batches and workflows that ended long ago, ticks of schedules, figures of more than
-    two weeks, and what queues and workers were like before that.
+    long ago, fuses, bulk actions, batches and workflows that ended long ago, ticks of schedules, incidents,
+    figures of more than two weeks, and what queues and workers were like before that.
 
     `day` makes it one run a day; where there are too many dead jobs, it also has the hour.
     """
     return retention.prune() | {
+        "alerts": alerts.prune(),
         "batches": batches.prune(),
         "bulk actions": bulk.prune(),
         "causes": causes.prune(),

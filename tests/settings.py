@@ -22,6 +22,8 @@ JOBS = {
     "FAILPOINTS": True,
     # The shop's own would come due in the midst of a test, as the clock on the wall has it.
     "SCHEDULES": env.bool("SAMPLE_SCHEDULES", False),
+    # The rules are looked at where a test is about them.
+    "ALERTS": env.json("SAMPLE_ALERTS", {"ON": False}),
 }
 
 # Removed at the end of the process; a worker that is killed leaves its own to the system.

@@ -8,12 +8,28 @@
 `operating` is what people do, `looking` what they see.
 """
 
-from jobs.alerts.looking import Checks, checks, is_silent, last_evaluation, open_incidents
+from jobs.alerts.choices import book, code, is_on
+from jobs.alerts.keeping import is_anything_prunable, prune
+from jobs.alerts.looking import Checks, checks, is_silent, last_evaluation, open_incidents, unclosed
+from jobs.alerts.operating import acknowledge, edit_rule, revert_rule, silence, silence_rule
+from jobs.alerts.watching import Watch
 
 __all__ = [
     "Checks",
+    "Watch",
+    "acknowledge",
+    "book",
     "checks",
+    "code",
+    "edit_rule",
+    "is_anything_prunable",
+    "is_on",
     "is_silent",
     "last_evaluation",
     "open_incidents",
+    "prune",
+    "revert_rule",
+    "silence",
+    "silence_rule",
+    "unclosed",
 ]

@@ -19,6 +19,11 @@ def get() -> Choices:
         return Choices()
 
 
+def is_on() -> bool:
+    """Whether rules are looked at here."""
+    return get().on
+
+
 def code() -> Rulebook:
     """The rules as the code and the settings say."""
     return Rulebook((OF_CODE, get().rules))

@@ -22,10 +22,11 @@ Tell = Literal["", "opened", "reminder"]
 
 @dataclass(frozen=True)
 class Reading:
-    """A value as it was found, and what is to be said of it beside the number."""
+    """A value as it was found, what is to be said of it beside the number, and since when it is so, where known."""
 
     value: float
     words: str = ""
+    since: datetime | None = None
 
 
 Readings = Mapping[str, Mapping[str, Reading]]
@@ -145,7 +146,8 @@ def _fitting(ripe: Sequence[_Passed], there: Iterable[Open], now: datetime) -> I
     for each in sorted(ripe, key=lambda each: each.rule.limit - each.reading.value):
         counts[each.rule.kind] = counts.get(each.rule.kind, 0) + 1
         if counts[each.rule.kind] <= MOST_OF_A_KIND:
-            yield Opening(each.rule, each.reading, each.since, "" if _is_silent(each.rule, None, now) else "opened")
+            since = each.reading.since or each.since
+            yield Opening(each.rule, each.reading, since, "" if _is_silent(each.rule, None, now) else "opened")
 
 
 def _follow(one: Open, book: Rulebook, readings: Readings, now: datetime, remind: timedelta) -> Keeping | Closing:

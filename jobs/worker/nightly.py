@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 
 from jobs import (
+    alerts,
     batches,
     bulk,
     causes,
@@ -27,6 +28,7 @@ _AT = time_of_day(3, 0, tzinfo=UTC)
 _JOB = "jobs.prune_runs"
 _ROOMS = (
     retention,
+    alerts,
     batches,
     bulk,
     causes,

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from django.db import DatabaseError, InterfaceError, ProgrammingError, close_old_connections, connections
 
-from jobs import conf, consequences, members, reconciling, recorder
+from jobs import alerts, conf, consequences, members, reconciling, recorder
 from jobs.broker import journal
 from jobs.policy.backoff import exponential
 from jobs.relay import relay
@@ -23,6 +23,7 @@ from jobs.worker import chores
 from jobs.worker.chores import OUTAGES, is_outage
 from jobs.worker.stopping import on_stop
 from jobs.worker.ticker import Ticker
+from jobs.worker.watcher import Watcher
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ _GATHER_SECONDS = 0.02
 _RELAY_SHARE = 0.2
 # How long a stopping process goes on storing what is there.
 LAST_WORDS_SECONDS = 10.0
-# How long it then waits for the thread that ticks.
+# How long it then waits for the threads that tick and watch.
 _LAST_TICK_SECONDS = 2.0
 # How often the same entries may fail before they are looked at one by one.
 _PATIENCE = 3
@@ -64,17 +65,22 @@ class Recording:
         self._relay_at = 0.0
         self._follow_at = self._follow_again_at = 0.0
         self._ticker = Ticker()
+        self._watcher = Watcher()
         self._chores = chores.all_chores()
 
     def run(self) -> None:
         on_stop(self._on_stop)
         if conf.get().SCHEDULES:
             self._ticker.start()
+        if alerts.is_on():
+            self._watcher.start()
         while not self._stopping.is_set():
             self.turn()
         self._ticker.stop()
+        self._watcher.stop()
         self._guarded(self._finish)
         self._ticker.join(_LAST_TICK_SECONDS)
+        self._watcher.join(_LAST_TICK_SECONDS)
         connections.close_all()
 
     def turn(self) -> None:
