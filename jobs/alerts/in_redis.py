@@ -38,7 +38,9 @@ def _used() -> set[str]:
 
 
 def _waits(one: Standing) -> str:
-    return f"{one.depth:,} runs wait in it" if one.depth else "nothing waits in it yet"
+    if not one.depth:
+        return "nothing waits in it yet"
+    return f"{one.depth:,} {'waits' if one.depth == 1 else 'wait'} in it"
 
 
 def recorder(now: datetime) -> Found:

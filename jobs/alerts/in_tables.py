@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db.models import Case, F, IntegerField, Sum, When
-from django.utils import timezone
 
 from jobs import queues, schedules, workflows
-from jobs.models import JobRun, MetricMinute, RunState
+from jobs.models import JobRun, MetricMinute, QueuePause, RunState
 from jobs.policy.alerting import Reading
 
 ByScope = dict[str, Reading]
@@ -105,12 +104,8 @@ def unpushed(now: datetime) -> Found:
 
 def pauses(now: datetime) -> Found:
     """Queues that are paused: for how long, by whom and why."""
-    there = queues.paused()
-    return {
-        "paused": {
-            name: Reading(
-                (timezone.now() - row.paused_at).total_seconds(), f"{row.actor}: {row.reason}"[:400], row.paused_at
-            )
-            for name, row in there.items()
-        }
-    }
+    return {"paused": {name: _pause(row, now) for name, row in queues.paused().items()}}
+
+
+def _pause(row: QueuePause, now: datetime) -> Reading:
+    return Reading((now - row.paused_at).total_seconds(), f"{row.actor}: {row.reason}"[:400], row.paused_at)

@@ -20,7 +20,7 @@ from tests.alerts.conftest import Clock
 from tests.alerts.receiver import Receiver
 
 pytestmark = pytest.mark.django_db
-CRITICAL = {"waiting:critical": {"limit": 3, "for_seconds": 60}}
+CRITICAL = {"waiting:critical": {"limit": 3, "for_seconds": 60}, "no_worker": {"is_on": False}}
 
 
 def flood(count: int = 4) -> None:
