@@ -126,6 +126,8 @@ _SECTIONS = {
     "scheduled and retries": "jobrun_waiting",
     "dead jobs": "deadjob_changelist",
     "failures": "failurecause_changelist",
+    "queues": "queuepause_changelist",
+    "workers": "workerprocess_changelist",
     "schedules": "schedule_changelist",
     "batches": "batch_changelist",
     "workflows": "workflow_changelist",

@@ -12,9 +12,11 @@ from jobs.admin.dead_jobs import DeadJobAdmin
 from jobs.admin.failures import FailureCauseAdmin
 from jobs.admin.fuses import FuseAdmin
 from jobs.admin.markers import EffectAdmin, SentEmailAdmin
+from jobs.admin.queues import QueueAdmin
 from jobs.admin.recovery_rules import RecoveryRuleAdmin
 from jobs.admin.runs import RunAdmin
 from jobs.admin.schedules import ScheduleAdmin
+from jobs.admin.workers import WorkerAdmin
 from jobs.admin.workflows import WorkflowAdmin
 from jobs.models import (
     AuditEntry,
@@ -26,9 +28,11 @@ from jobs.models import (
     FailureCause,
     Fuse,
     JobRun,
+    QueuePause,
     RecoveryRule,
     Schedule,
     SentEmail,
+    WorkerProcess,
     Workflow,
 )
 
@@ -40,6 +44,8 @@ admin.site.register(Batch, BatchAdmin)
 admin.site.register(Workflow, WorkflowAdmin)
 admin.site.register(BulkAction, BulkActionAdmin)
 admin.site.register(RecoveryRule, RecoveryRuleAdmin)
+admin.site.register(QueuePause, QueueAdmin)
+admin.site.register(WorkerProcess, WorkerAdmin)
 admin.site.register(Schedule, ScheduleAdmin)
 admin.site.register(Fuse, FuseAdmin)
 admin.site.register(CircuitsAndLocks, CircuitsAndLocksAdmin)

@@ -31,6 +31,7 @@ PERMISSIONS = {
     BulkVerb.CANCEL: access.CANCEL,
     BulkVerb.RUN_NOW: access.RESCHEDULE,
     BulkVerb.UNDO: access.DISCARD,
+    BulkVerb.CLEAR: access.CLEAR_QUEUE,
 }
 
 
@@ -90,7 +91,7 @@ class BulkActionAdmin(ConsoleAdmin):
             chosen=len(action.selection.get("keys", ())) if "keys" in action.selection else None,
             rate=rate_in_words(action.rate) if action.rate else "",
             percent=f"{action.max_failures * 100:g} %",
-            of_dead=action.verb in (BulkVerb.REQUEUE, BulkVerb.DISCARD, BulkVerb.UNDO),
+            of_dead=action.verb in (BulkVerb.REQUEUE, BulkVerb.DISCARD, BulkVerb.UNDO, BulkVerb.CLEAR),
             fared=fared,
             failed=list(bulk.failed(action)[:SHOWN_FAILED]) if fared and fared.failed else [],
             handles=acting.offered(request, _handles_of(action), action),

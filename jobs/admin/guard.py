@@ -76,7 +76,8 @@ class GuardedDashboard(QueueAdmin):
         return access.may(request, access.VIEW_CONSOLE)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return access.may(request, access.VIEW_CONSOLE)
+        # Nothing leads there: our own pages of queues and workers do what these cannot.
+        return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -93,7 +94,7 @@ class GuardedDashboard(QueueAdmin):
         request.current_app = self.admin_site.name
         context = {
             **shell.context(request, self.admin_site),
-            "title": _("Queues and workers"),
+            "title": _("RQ's own pages"),
             "opts": JobRun._meta,
             "columns": _COLUMNS,
             "queues": [_numbers(index) for index in range(len(conf.queue_names()))],
@@ -101,7 +102,7 @@ class GuardedDashboard(QueueAdmin):
             "view_metrics": RQCollector is not None,
             "cron_schedulers": get_cron_schedulers(),
         }
-        return render(request, "admin/jobs/queues.html", context)
+        return render(request, "admin/jobs/rq_queues.html", context)
 
     def _guarded(self, pattern: URLPattern) -> URLPattern:
         name = (pattern.name or "").removeprefix(_PREFIX)

@@ -40,7 +40,8 @@ GROUPS: tuple[tuple[str | Promise, tuple[Section, ...]], ...] = (
         _("Now"),
         (
             Section(_("Overview"), OVERVIEW),
-            Section(_("Queues and workers"), "admin:django_rq_dashboard_changelist"),
+            Section(_("Queues"), "admin:jobs_queuepause_changelist"),
+            Section(_("Workers"), "admin:jobs_workerprocess_changelist"),
         ),
     ),
     (

@@ -18,6 +18,7 @@ PERMISSIONS = (
     *("stop_job", "edit_job", "enqueue_job", "export_jobs", "share_view"),
     *("manage_fuses", "manage_failures", "manage_recovery", "release_effect"),
     *("manage_circuit", "release_lock", "manage_workflow"),
+    *("pause_queue", "clear_queue", "quiet_worker", "stop_worker"),
     *("pause_schedule", "run_schedule", "edit_schedule"),
 )
 
