@@ -19,11 +19,10 @@ from jobs.admin import access, acting, audit_log, how_far, many_runs, search, wa
 from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.keyset import WINDOW, Counted, counted, key_or_none, page_asked
-from jobs.admin.lane_line import lane_line
 from jobs.admin.moments import moment_to_come
 from jobs.admin.run_filter import RunFilter, find_run
 from jobs.admin.timeline import timeline
-from jobs.errors import CircuitOpen, LockHeld
+from jobs.admin.why_section import heading, why_section
 from jobs.models import Batch, DeadJob, FailureCause, JobAttempt, JobRun, RunState, Workflow, WorkflowStep
 from jobs.models.schedules import ScheduleTick, TickState
 from jobs.sheets import Sheet
@@ -31,8 +30,6 @@ from jobs.sheets import Sheet
 # More would bury what matters; the page says when there is more.
 SHOWN_ATTEMPTS = 50
 SHOWN_CHILDREN = 20
-# The page that shows what these wait for is another one.
-_WAITS_FOR_ANOTHER = {f"{each.__module__}.{each.__qualname__}" for each in (CircuitOpen, LockHeld)}
 Belonging = TypeVar("Belonging", Batch, Workflow)
 # What a row of the list shows; payloads and results may be large.
 _LISTED = (
@@ -234,9 +231,8 @@ class RunAdmin(ConsoleAdmin):
 
     def run_page(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         run = get_object_or_404(JobRun.objects.defer("payload"), pk=pk)
-        fuse = fuses.holders([run]).get(run.pk)
-        lane = "" if fuse else lane_line(run)
         attempts = list(run.history.order_by("-ended_at", "-pk")[:SHOWN_ATTEMPTS])
+        why = why_section(run, attempts)
         burials = list(run.burials.select_related("cause").order_by("pk"))
         children = list(JobRun.objects.filter(parent=pk).only(*_LISTED).order_by("pk")[: SHOWN_CHILDREN + 1])
         steps = how_far.steps_of(run)
@@ -246,9 +242,9 @@ class RunAdmin(ConsoleAdmin):
             title=run.name,
             run=run,
             burial=_open(burials),
-            events=timeline(run, attempts[::-1], burials, timezone.now(), fuse, is_limited=bool(lane)),
-            fuse=fuse,
-            lane=lane,
+            events=timeline(run, attempts[::-1], burials, timezone.now(), why=why.first.told if why else None),
+            why=why,
+            why_heading=why and heading(why),
             how_far=how_far.how_far(run),
             steps=steps[-how_far.SHOWN_STEPS :],
             more_steps=len(steps) > how_far.SHOWN_STEPS,
@@ -257,7 +253,6 @@ class RunAdmin(ConsoleAdmin):
             tick=_tick_of(run),
             cause=_cause_of(attempts, burials),
             circuit=_circuit_of(run),
-            waits_for_another=run.error_class in _WAITS_FOR_ANOTHER,
             latest_attempt=attempts[0].pk if attempts else None,
             has_traceback=bool(attempts and attempts[0].traceback),
             attempts_capped=len(attempts) == SHOWN_ATTEMPTS,

@@ -9,10 +9,11 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from jobs.models import DeadJob, Fuse, JobAttempt, JobRun, RunState
+from jobs.models import DeadJob, JobAttempt, JobRun, RunState
 from jobs.models.dead import Resolution
 from jobs.models.runs import PENDING_STATES
 from jobs.policy.outcome import Expired
+from jobs.why import Told
 
 GOOD, BAD, WAITING, PLAIN = "good", "bad", "waiting", "plain"
 _TONES = {
@@ -44,13 +45,9 @@ def timeline(
     attempts: Iterable[JobAttempt],
     burials: Sequence[DeadJob],
     now: datetime,
-    fuse: Fuse | None = None,
-    *,
-    is_limited: bool = False,
+    why: Told | None = None,
 ) -> list[Event]:
-    """What happened to a run in the order of time, and what comes next. `fuse` is what keeps it from starting;
-    or it stands in the lane of its limits.
-    """
+    """What happened to a run in the order of time, and what comes next. `why` says why it is not running."""
     tried = [_attempt(attempt, run) for attempt in attempts]
     events = [*_asked(run, was_tried=bool(tried)), *_pushed(run), *tried]
     for burial in burials:
@@ -59,11 +56,7 @@ def timeline(
         events += _ended(run)
     # The sort is stable, so of two events in one millisecond the cause stays above its effect.
     events.sort(key=lambda event: event.at)
-    if fuse:
-        return [*events, _kept(fuse, now)]
-    if is_limited:
-        return [*events, Event(now, _("Waiting for its turn within its limits"), tone=WAITING, ahead=True)]
-    return events + _now(run, now)
+    return events + _now(run, now, why)
 
 
 def _asked(run: JobRun, *, was_tried: bool) -> list[Event]:
@@ -127,12 +120,7 @@ def _started(run: JobRun) -> list[Event]:
     return [Event(run.started_at, title, text=_("on %(worker)s") % {"worker": run.worker} if run.worker else "")]
 
 
-def _kept(fuse: Fuse, now: datetime) -> Event:
-    title = _("Kept from starting by fuse %(number)d") % {"number": fuse.pk}
-    return Event(now, title, tone=WAITING, text=fuse.reason, ahead=True)
-
-
-def _now(run: JobRun, now: datetime) -> list[Event]:
+def _now(run: JobRun, now: datetime, why: Told | None) -> list[Event]:
     if run.state not in PENDING_STATES:
         return []
     if run.state == RunState.RUNNING:
@@ -142,8 +130,5 @@ def _now(run: JobRun, now: datetime) -> list[Event]:
     if run.due_at and run.due_at > now:
         title = _("Next attempt") if run.state == RunState.RETRYING else _("Due")
         return [Event(run.due_at, title, tone=WAITING, ahead=True)]
-    # Who enqueues does not write that it pushed (decision 0007), so this does not tell whether Redis has it.
-    unheard = run.pushed_at is None
-    text = _("No worker has told of it yet. Does one run, if that takes more than seconds?") if unheard else ""
-    title = _("Waiting for a worker of queue %(queue)s") % {"queue": run.queue}
-    return [Event(now, title, tone=WAITING, text=text, ahead=True)]
+    title = why.title if why else _("Waiting for a worker of queue %(queue)s") % {"queue": run.queue}
+    return [Event(now, title, tone=WAITING, text=why.text if why else "", ahead=True)]

@@ -205,8 +205,8 @@ def test_a_caught_run_says_what_keeps_it(viewer: Client, django_assert_max_num_q
     runs = reverse("admin:jobs_jobrun_changelist")
     assert viewer.get(runs).content.decode().count(f"caught by fuse {fuse.pk}") == 1
     page = viewer.get(reverse("admin:jobs_jobrun_change", args=[caught.pk])).content.decode()
-    assert f"Kept from starting by fuse {fuse.pk}" in page
-    assert f"Fuse {fuse.pk}</a> keeps it from starting (ann: &lt;b&gt;it loops&lt;/b&gt;)" in page
+    assert 'data-why="fuse"' in page
+    assert f"Fuse {fuse.pk} (hold) keeps it from starting by ann: &lt;b&gt;it loops&lt;/b&gt;." in page
     assert (
         "fuse"
         not in viewer.get(reverse("admin:jobs_jobrun_change", args=[free.pk]))

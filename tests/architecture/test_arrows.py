@@ -21,7 +21,7 @@ ROWS = (
     "worker",
     "reconciling sweeping alerts",
     "recorder rq_classes ledger consequences",
-    "workflows schedules recovery",
+    "workflows schedules recovery why",
     "batches queues",
     "bulk",
     "clearing dead discards retention fuses lost pending",
