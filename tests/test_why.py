@@ -15,7 +15,20 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from jobs import DiscardJob, PutOffJob, Unique, at_once, circuits, conf, fuses, per_window, recorder, registry, why
+from jobs import (
+    DiscardJob,
+    PutOffJob,
+    Unique,
+    at_once,
+    circuits,
+    conf,
+    fuses,
+    per_window,
+    queues,
+    recorder,
+    registry,
+    why,
+)
 from jobs.broker import epoch, keys
 from jobs.broker import locks as server
 from jobs.broker.connection import client as redis
@@ -114,6 +127,14 @@ def test_it_was_put_off(make_job, worker: None) -> None:
     work_off()
     assert first(run).why is Why.PUT_OFF
     assert why.told(first(run)).text == "the file is not there."
+
+
+def test_its_queue_is_paused(do: Job, worker: None) -> None:
+    queues.pause("default", actor="ada", reason="the gateway moves")
+    run = asked(do)
+    assert whys(run) == [Why.PAUSED, Why.NEXT]
+    assert why.told(first(run)).text == "default was paused by ada: the gateway moves."
+    assert first(run).since is not None
 
 
 def test_no_worker_lives(do: Job) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Sum
 from django.utils import timezone
 
-from jobs import circuits, conf, locks, registry
+from jobs import circuits, conf, locks, queues, registry
 from jobs.broker import whereabouts
 from jobs.errors import BrokerUnavailable
 from jobs.models import Fuse, JobAttempt, JobRun, MetricMinute
@@ -134,7 +134,10 @@ def _evidence(facts: RunFacts, job: str, place: Whereabouts | None, *, equal: st
 
 
 def _pause(queue: str) -> Keeper | None:
-    return None
+    row = queues.paused().get(queue)
+    if row is None:
+        return None
+    return Keeper(queue, row.actor, row.reason, since=row.paused_at, until=row.until)
 
 
 def _fuse(number: int) -> Keeper | None:
