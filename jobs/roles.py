@@ -16,6 +16,11 @@ from jobs.policy import roles
 GROUPS = {roles.VIEWER: "Jobs viewer", roles.OPERATOR: "Jobs operator", roles.ADMIN: "Jobs admin"}
 
 
+def all_permissions() -> set[str]:
+    """Every permission that the models of this version have."""
+    return {name for model in installed.get_app_config("jobs").get_models() for name, _ in model._meta.permissions}
+
+
 def after_migrate(app_config: AppConfig, *, using: str, apps: Any = installed, **kwargs: Any) -> None:
     """Make the groups that were never made, and give each what it was never given.
 

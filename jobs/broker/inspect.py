@@ -152,6 +152,13 @@ def ping() -> None:
         client().ping()
 
 
+def clock() -> float:
+    """The server's time, as seconds since 1970. Raises `BrokerUnavailable`."""
+    with errors_named():
+        seconds, microseconds = client().time()
+    return float(seconds + microseconds / 1e6)
+
+
 def server() -> dict[str, Any]:
     """The server's version and what it does with memory and disk. Raises `BrokerUnavailable`."""
     with errors_named():

@@ -17,9 +17,9 @@ logger = logging.getLogger(__name__)
 OK, PENDING, DOWN = "ok", "pending", "down"
 
 
-def parts() -> dict[str, str]:
+def parts(*, log_level: int = logging.WARNING) -> dict[str, str]:
     """`database`, `redis` and `migrations`: each `ok`, `pending` where one waits to be applied, or `down`."""
-    return {name: _word(name, check) for name, check in _CHECKS.items()}
+    return {name: _word(name, check, log_level) for name, check in _CHECKS.items()}
 
 
 def is_ready(told: dict[str, str]) -> bool:
@@ -27,12 +27,12 @@ def is_ready(told: dict[str, str]) -> bool:
     return all(word == OK for word in told.values())
 
 
-def _word(name: str, check: Callable[[], bool]) -> str:
+def _word(name: str, check: Callable[[], bool], log_level: int) -> str:
     try:
         return OK if check() else PENDING
     except (Error, BrokerUnavailable) as error:
         # The reason is for the log: the page may be public.
-        logger.warning("not ready", extra={"part": name, "error": str(error)})
+        logger.log(log_level, "not ready", extra={"part": name, "error": str(error)})
         return DOWN
 
 
