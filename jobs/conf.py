@@ -78,6 +78,11 @@ _DAYS = Kind("a dict of states and days, each a number from 0", _are_days)
 _ALERTS = Kind(alert_choices.WORDS, alert_choices.fits)
 
 
+def _one_of(*words: str) -> Kind:
+    told = ", ".join(f'"{word}"' for word in words[:-1])
+    return Kind(f'{told} or "{words[-1]}"', lambda value: isinstance(value, str) and value in words)
+
+
 def _default_middleware() -> list[str]:
     return [
         "jobs.worker.middleware.logs",
@@ -110,6 +115,10 @@ class Conf:
     )
     TRACEBACK_LINES: int = field(
         default=100, metadata={"help": "Last lines of a traceback that are kept", "kind": _LINES}
+    )
+    LOG_FORMAT: str = field(
+        default="plain",
+        metadata={"help": "How `jobs.logs.Formatter` writes lines", "kind": _one_of("plain", "json")},
     )
     ON_DEATH: str = field(default="", metadata={"help": "A job that is enqueued for each dead one", "kind": _TEXT})
     ON_FAILURE: str = field(

@@ -33,15 +33,20 @@ class Desk(Protocol):
 
     def step(self, name: str, call: Callable[[], T], *, atomic: bool) -> T: ...
 
+    def note(self, record: logging.LogRecord) -> None: ...
 
-class _NoDesk:
-    """Of a run that plain RQ enqueued: what it reports is not kept."""
+
+class NoDesk:
+    """Of a run that plain RQ enqueued, or of none at all: what it reports is not kept."""
 
     def report(self, done: float, total: float | None, message: str, *, unit: str, anew: bool) -> None:
         pass
 
     def step(self, name: str, call: Callable[[], T], *, atomic: bool) -> T:
         raise BadOptions("run.step needs a job made by @job: plain RQ's runs keep no steps")
+
+    def note(self, record: logging.LogRecord) -> None:
+        pass
 
 
 class _RunLogger(logging.LoggerAdapter[logging.Logger]):
@@ -64,7 +69,8 @@ class CurrentRun:
 
     `attempt` is 1 for the first; `attempts` is how many there may be; `deadline` is when the time limit
     strikes; `correlation` names the request or run that it all began with, itself where nothing came before;
-    `trace` is the id of its trace, empty where there is none; `circuit` the one that its job goes through;
+    `trace` is the id of its trace, empty where there is none; `wait_ms` is how long it waited once it was ready;
+    `circuit` the one that its job goes through;
     `call` runs the function with its arguments; `stop_asked` tells whether somebody wants it to end; `desk` is what it
     writes on; `robbed` tells that an earlier attempt may still be under way, for the run was taken from a worker whose
     end nobody saw.
@@ -81,13 +87,14 @@ class CurrentRun:
     call: Callable[[], Any] = field(repr=False)
     correlation: str = ""
     trace: str = ""
+    wait_ms: int = 0
     parent: uuid.UUID | None = None
     is_async: bool = False
     robbed: bool = False
     circuit: str | None = None
     started: float = field(default_factory=time.monotonic)
     stop_asked: Callable[[], bool] = field(default=_never, repr=False)
-    desk: Desk = field(default=_NoDesk(), repr=False)
+    desk: Desk = field(default=NoDesk(), repr=False)
 
     @property
     def logger(self) -> logging.LoggerAdapter[logging.Logger]:

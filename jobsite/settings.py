@@ -36,6 +36,7 @@ env = environ.FileAwareEnv(
     PARTNER_READ_TIMEOUT=(float, 5.0),
     RELEASE=(str, ""),
     LOG_LEVEL=(str, "INFO"),
+    LOG_FORMAT=(str, "plain"),
 )
 
 DEBUG = env("DEBUG")
@@ -59,6 +60,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # First, so that all that a request logs and enqueues has its id.
+    "jobs.middleware.correlation",
     "django.middleware.security.SecurityMiddleware",
     # Django has its own from version 6; ours sends the same settings on 5.2.
     "django.middleware.csp.ContentSecurityPolicyMiddleware"
@@ -164,12 +167,12 @@ RQ_QUEUES = {
     name: {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 300, "SERIALIZER": "rq.serializers.JSONSerializer"}
     for name in ("critical", "default", "mailers", "external_apis", "low")
 }
-JOBS = {"RELEASE": env("RELEASE")}
+JOBS = {"RELEASE": env("RELEASE"), "LOG_FORMAT": env("LOG_FORMAT")}
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "formatters": {"line": {"()": "jobs.logs.Formatter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL")},
     "loggers": {

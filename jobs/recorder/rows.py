@@ -8,6 +8,7 @@ from typing import Any
 
 from jobs import registry
 from jobs.models import DeadJob, JobAttempt, JobProgress, JobRun, RunState
+from jobs.policy import attempt_log
 from jobs.policy.progress import Progress
 from jobs.policy.storable import LARGEST, text
 
@@ -66,7 +67,13 @@ def attempt(row: JobRun, data: dict[str, Any], ended_at: datetime, next_at: date
         error_class=data.get("error_class", "")[:200],
         error_message=data.get("error_message", ""),
         traceback=data.get("traceback", ""),
+        log=_lines(data.get("log")),
     )
+
+
+def _lines(told: Any) -> list[Any] | None:
+    """The log lines of an attempt, without what cannot be one."""
+    return [line for line in told if attempt_log.is_line(line)] or None if isinstance(told, list) else None
 
 
 PROGRESS_FIELDS = ("done", "total", "message", "unit", "reported_at")

@@ -3,13 +3,16 @@ filled only by those that write."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from jobs.broker.claim import Claim
 from jobs.checkpoints import ForgetfulKeeper, Keeper, StoredKeeper
+from jobs.context import NoDesk
 from jobs.steps import ForgetfulSteps, Steps, StoredSteps
+from jobs.worker import kept_lines
 from jobs.worker.reporting import Reporter
 
 T = TypeVar("T")
@@ -56,3 +59,18 @@ class Desk:
             self._steps = self._drawers.steps(self._claim)
         result: Any = self._steps.take(name, call, atomic=atomic)
         return result
+
+    def note(self, record: logging.LogRecord) -> None:
+        """Keep what was logged, for the case that the attempt fails."""
+        kept_lines.note(self._claim, record)
+
+
+class ForeignDesk(NoDesk):
+    """Of a run that plain RQ enqueued: only what it logs is kept."""
+
+    def __init__(self, claim: Claim) -> None:
+        self._claim = claim
+
+    def note(self, record: logging.LogRecord) -> None:
+        """As `Desk.note`."""
+        kept_lines.note(self._claim, record)

@@ -19,7 +19,7 @@ from jobs.policy.fingerprint import Failure
 from jobs.policy.outcome import Fused, Interrupted, Outcome, Postponed, Returned, Stopped
 from jobs.policy.retry import WAITING, Bury, Discard, Retry, RetryPolicy, Verdict, counts
 from jobs.registry import Job
-from jobs.worker import bounding, failures, foreign_rows, reporting
+from jobs.worker import bounding, failures, foreign_rows, kept_lines, reporting
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +48,8 @@ def settled(
     error = getattr(outcome, "error", None)
     if error is not None:
         entry |= failures.facts(error, secrets=_secrets(claim, job), lines=_traceback_lines(job))
+    if kept_lines.are_told(claim, outcome):
+        entry["log"] = kept_lines.told(claim, secrets=_secrets(claim, job))
     if isinstance(outcome, Postponed):
         # Where it was raised is of no interest: nothing went wrong.
         entry |= {"reason": entry["error_message"], "traceback": ""}

@@ -25,8 +25,8 @@ def facts(error: BaseException, *, secrets: Collection[str], lines: int) -> dict
     stands."""
     return {
         "error_class": _class_name(type(error)),
-        "error_message": _shown(message(error), secrets)[:_MESSAGE_CHARACTERS],
-        "traceback": _cut(_last(lines, _shown(_traceback(error), secrets))) if lines else "",
+        "error_message": shown(message(error), secrets)[:_MESSAGE_CHARACTERS],
+        "traceback": _cut(_last(lines, shown(_traceback(error), secrets))) if lines else "",
     }
 
 
@@ -60,7 +60,8 @@ def _traceback(error: BaseException) -> str:
         return f"{frames(trimmed)}(the rest cannot be told: that raised {type(failure).__name__})\n"
 
 
-def _shown(text: str, secrets: Collection[str]) -> str:
+def shown(text: str, secrets: Collection[str]) -> str:
+    """The text as it may be stored, with each of `secrets` masked, and what looks like one."""
     # Neither NUL nor half a surrogate pair can be stored.
     clean = text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
     return redaction.mask_text(clean, values=secrets)

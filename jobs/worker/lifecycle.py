@@ -61,6 +61,7 @@ from jobs.worker import (
     foreign_rows,
     foreign_words,
     iteration,
+    lines,
     news,
     orders,
     outage,
@@ -173,7 +174,8 @@ def _concluded(
     facts: dict[str, Any] = {"policy": policy, "worker": worker, "run_ms": run_ms, "crashes": crashes}
     is_news = news.is_news(claim, outcome)
     entry = _entry(claim, job, outcome, verdict, facts) if recorded and is_news else None
-    _log(claim, outcome, verdict, shown=(entry or {}).get("error_message", outcome.name), is_news=is_news)
+    told: dict[str, Any] = {"policy": policy, "worker": worker, "run_ms": run_ms, "entry": entry}
+    lines.ended(claim, outcome, verdict, is_news=is_news, **told)
     settlement = Settlement(
         claim,
         _where(verdict, recorded=recorded),
@@ -250,6 +252,7 @@ def _current_run(claim: Claim, *, worker: str, drawers: Drawers) -> CurrentRun:
         is_async=job.is_async,
         call=_caller(job, fitting.args, fitting.kwargs, timeout, its_desk),
         correlation=claim.fields.get("correlation") or claim.run_id,
+        wait_ms=claim.wait_ms,
         robbed=bool(claim.number("robbed")),
         circuit=job.options.circuit,
         parent=uuid.UUID(parent) if parent else None,
@@ -308,30 +311,11 @@ def _fields(
     return fields
 
 
-def _log(claim: Claim, outcome: Outcome, verdict: Verdict, *, shown: str, is_news: bool) -> None:
-    if isinstance(verdict, Done):
-        return
-    facts = {"verdict": verdict.name}
-    if isinstance(verdict, Bury):
-        _tell(logging.ERROR, claim, "%s is dead (%s): %s", verdict.reason, shown, **facts)
-    elif isinstance(outcome, Stopped):
-        _tell(logging.INFO, claim, "%s was stopped by %s", outcome.actor, **facts)
-    elif isinstance(verdict, WAITING):
-        level = logging.INFO if is_news else logging.DEBUG
-        words = shown if isinstance(outcome, Postponed) else outcome.name
-        _tell(level, claim, "%s: %s in %.0f s after %s", verdict.name, verdict.seconds, words, **facts)
-
-
 def log_failure(claim: Claim, failure: BaseException, message: str) -> None:
     """Log a failure that is not the job's own: `message` has a place for the job's name."""
     # Not as `exc_info`: a handler that prints the exception may fail as we just did, or show what is secret.
     with contextlib.suppress(BaseException):
         where = failures.frames(failure)
-        _tell(logging.ERROR, claim, f"{message}; %s was raised at\n%s", type(failure).__name__, where)
-
-
-def _tell(level: int, claim: Claim, message: str, *words: object, **facts: object) -> None:
-    # A filter or a handler of the project's may raise.
-    with contextlib.suppress(BaseException):
-        extra = {"job": claim.name, "run": claim.run_id, "attempt": claim.attempt, **facts}
-        logger.log(level, message, claim.name, *words, extra=extra)
+        extra = {"job": claim.name, "run": claim.run_id, "attempt": claim.attempt}
+        text = f"{message}; %s was raised at\n%s"
+        logger.error(text, claim.name, type(failure).__name__, where, extra=extra)

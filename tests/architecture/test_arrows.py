@@ -37,7 +37,7 @@ ROWS = (
     "broker",
     # `from jobs import job`: what the package itself carries.
     "__init__",
-    "timetable middleware",
+    "timetable middleware logs",
     "registry context signals spool",
     "conf",
     "policy failpoints",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import logging.config
 from collections.abc import Callable
+from queue import SimpleQueue
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
@@ -17,7 +18,7 @@ import django
 import pytest
 from django.utils.module_loading import import_string
 
-from jobs import conf, registry
+from jobs import conf, context, registry
 from jobs.models import Effect
 from jobs.registry import Job
 from tests.docs.pages import ROOT, Block
@@ -72,10 +73,20 @@ def _has_settings_that_can_be(given: dict[str, Any]) -> None:
 
 
 def _quiets_rq(given: dict[str, Any]) -> None:
-    before = logging.getLogger("rq").level
+    before, root = logging.getLogger("rq").level, logging.getLogger()
+    handlers, level = root.handlers[:], root.level
     logging.config.dictConfig(given["LOGGING"])
     assert logging.getLogger("rq").getEffectiveLevel() == logging.WARNING
     logging.getLogger("rq").setLevel(before)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def _carries_the_context(given: dict[str, Any]) -> None:
+    seen: SimpleQueue[str] = SimpleQueue()
+    with context.correlation("docs-1"):
+        given["begin"](lambda: seen.put(context.current_correlation()))
+    assert seen.get(timeout=10) == "docs-1"
 
 
 def _serves_strict_pages(given: dict[str, Any]) -> None:
@@ -95,6 +106,7 @@ CHECKS: dict[str, Callable[[dict[str, Any]], None]] = {
     "JOBS": _has_settings_that_can_be,
     "LOGGING": _quiets_rq,
     "MIDDLEWARE": _serves_strict_pages,
+    "begin": _carries_the_context,
     "effects": _dealt_with_doubt,
 }
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +16,7 @@ from jobs import JobStopped, JobTimedOut
 from jobs.context import CurrentRun
 from jobs.models import AuditEntry, JobRun
 from jobs.worker import deadlines
-from jobs.worker.middleware import chain, database_connections, logs, time_limit
+from jobs.worker.middleware import chain, database_connections, time_limit
 
 order: list[str] = []
 
@@ -72,19 +70,6 @@ def test_the_time_limit_lasts_as_long_as_the_job():
     left = time_limit(lambda run: deadlines.strike_late())(a_run(None, timeout=30))
     assert 29 < left <= 30
     assert deadlines.strike_late() is None
-
-
-@pytest.mark.parametrize(
-    ("call", "outcome"),
-    [(lambda: 1, "returned"), (lambda: 1 / 0, "ZeroDivisionError"), (lambda: sys.exit(2), "SystemExit")],
-)
-def test_each_attempt_leaves_one_line_that_is_no_error(caplog, call, outcome):
-    caplog.set_level(logging.INFO)
-    with contextlib.suppress(ZeroDivisionError, SystemExit):
-        logs(lambda run: run.call())(a_run(call))
-    (line,) = caplog.records
-    assert (line.levelname, line.outcome, line.job, line.attempt) == ("INFO", outcome, "shop.pack", 2)
-    assert line.run == str(uuid.UUID(int=7))
 
 
 def guarded(call: Any) -> Any:

@@ -128,9 +128,9 @@ def test_a_reason_that_cannot_be_told_does_not_keep_the_run_from_waiting(moody):
 def test_only_what_is_news_is_logged_for_operators(moody, caplog):
     moody.moods += [PutOffJob(1, "closed")] * 3
     moody.enqueue()
-    with caplog.at_level(logging.INFO, logger="jobs.worker.lifecycle"):
+    with caplog.at_level(logging.INFO, logger="jobs.attempt"):
         attempt_next()
         attempt_again()
-    told = [record.getMessage() for record in caplog.records if record.name == "jobs.worker.lifecycle"]
+    told = [record.getMessage() for record in caplog.records if getattr(record, "event", "") == "attempt ended"]
     assert len(told) == 1
-    assert told[0].endswith("after closed")
+    assert told[0].endswith("put off in 1 s, closed")
