@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, StorageState
 
 from tests.e2e import tour
+from tests.e2e.complaints import barriers_of
 from tests.e2e.people import Customer, Staff, Visitor
 from tests.e2e.product import Product
 from tests.e2e.windows import Windows
@@ -42,6 +43,9 @@ def test_a_page_is_whole_in_light_and_dark_at_any_width(
         visitor.page.set_viewport_size(window)
         visitor.page.emulate_media(color_scheme=theme)
         visitor.look_over()
+        if window is DESK:
+            barriers = barriers_of(visitor.page, visitor.complaints)
+            assert not barriers, f"{visitor.page.url} in {theme}: {barriers}"
         grounds.add((theme, _ground(visitor.page)))
         picture = screenshots / f"{sight.name}-{theme}-{window['width']}.png"
         visitor.page.screenshot(path=picture, full_page=True, animations="disabled")

@@ -28,7 +28,7 @@ class Windows:
         """Somebody with a window: `open(Customer, java_script_enabled=False)`. The options are a browser context's."""
         context = self._open.enter_context(self._chromium.new_context(**options))
         context.set_default_timeout(PATIENCE_MILLISECONDS)
-        complaints = Complaints(context)
+        complaints = Complaints(context, self._site)
         self._complaints.append(complaints)
         return person(context.new_page(), self._site, complaints)
 
