@@ -72,6 +72,11 @@ class RunAbout:
     life: int = 0
 
     @property
+    def short_name(self) -> str:
+        """The job's name without its module."""
+        return self.job.rpartition(".")[2]
+
+    @property
     def is_pending(self) -> bool:
         """Whether it has not ended."""
         return self.state in PENDING_STATES
@@ -115,7 +120,7 @@ class RunsAbout(Sequence[RunAbout]):
 
     def latest_by_job(self) -> dict[str, RunAbout]:
         """The newest run of each job, by the function's name."""
-        return {run.job.rpartition(".")[2]: run for run in self.runs}
+        return {run.short_name: run for run in self.runs}
 
 
 def jobs_for(*objects: Any, most: int = 50) -> RunsAbout:

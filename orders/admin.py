@@ -8,14 +8,13 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import ngettext
 
+from jobs.admin.inlines import JobsInline
 from orders import aftercare, inventory
 from orders.models import Customer, Invoice, Order, OrderLine, Payment, PaymentEvent, Product, Shipment
-from orders.order_runs import runs_of
 from orders.templatetags.shop import euros
 
 RESTOCK_QUANTITY = 10
@@ -68,6 +67,13 @@ class InvoiceInline(ReadOnly, admin.TabularInline):
         return format_html('<a href="{}">PDF</a>', reverse("order_invoice", args=[invoice.order.number]))
 
 
+class OrderJobs(JobsInline):
+    """What was done for the order and its payments."""
+
+    def objects_of(self, obj: Order) -> list[Any]:
+        return [obj, *obj.payments.all()]
+
+
 class ProblemFilter(admin.SimpleListFilter):
     """Orders that wait for a person."""
 
@@ -99,10 +105,9 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin):
     search_fields = ["number", "customer__email", "recipient"]
     date_hierarchy = "placed_at"
     actions = ["hand_to_carrier", "take_stock_again"]
-    inlines = [LineInline, PaymentInline, ShipmentInline, InvoiceInline]
+    inlines = [OrderJobs, LineInline, PaymentInline, ShipmentInline, InvoiceInline]
     fieldsets = [
         (None, {"fields": ["number", "customer", "total", "trouble"]}),
-        ("Jobs", {"fields": ["job_runs"]}),
         ("Address", {"fields": ["recipient", "street", "postcode", "city", "country"]}),
         (
             "What happened",
@@ -121,7 +126,7 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin):
             },
         ),
     ]
-    readonly_fields = ["number", "total", "trouble", "job_runs"]
+    readonly_fields = ["number", "total", "trouble"]
 
     def has_ship_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("orders.ship_order")
@@ -154,10 +159,6 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin):
     @admin.display(description="problem")
     def trouble(self, order: Order) -> str:
         return order.payment_problem or order.shipping_problem or order.shortage
-
-    @admin.display(description="runs")
-    def job_runs(self, order: Order) -> str:
-        return render_to_string("shop/_admin_runs.html", {"runs": runs_of(order)})
 
     @admin.action(description="Hand to the carrier", permissions=["ship"])
     def hand_to_carrier(self, request: HttpRequest, queryset: QuerySet[Order]) -> None:
@@ -201,6 +202,8 @@ class ProductAdmin(admin.ModelAdmin):
 class PaymentEventAdmin(ReadOnly, admin.ModelAdmin):
     """What the payment partner told the shop by itself, as it came."""
 
+    inlines = [JobsInline]
+
     list_display = ["what", "state", "arrivals", "payment_key", "received_at"]
     list_filter = ["state", "kind"]
     search_fields = ["event_id", "payment_key"]
@@ -224,6 +227,7 @@ class PaymentEventAdmin(ReadOnly, admin.ModelAdmin):
 
 @admin.register(Customer)
 class CustomerAdmin(ReadOnly, admin.ModelAdmin):
+    inlines = [JobsInline]
     list_display = ["email", "name", "newsletter", "newsletter_problem"]
     list_filter = ["newsletter"]
     search_fields = ["name", "email"]

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from django.db import transaction
 
-from orders import charging, fulfilment, order_runs, payment_events
+from orders import charging, fulfilment, payment_events
 from orders.checkout import Address
 from orders.jobs import charge_order, notify_warehouse, process_webhook, send_shipping_notification, update_inventory
 from orders.models import Order, PaymentEvent
@@ -16,7 +16,7 @@ from orders.models import Order, PaymentEvent
 def pay_again(order: Order, *, card: str) -> None:
     """Try another card. `charging.PaymentNotNeeded` when the last one was not declined."""
     charging.open_payment(order, card)
-    order_runs.remember(order, charge_order.enqueue(order.pk).id)
+    charge_order.enqueue(order.pk)
 
 
 @transaction.atomic
@@ -25,7 +25,7 @@ def correct_address(order: Order, address: Address) -> bool:
     refused = Order.objects.filter(pk=order.pk, warehouse_notified_at__isnull=True).exclude(shipping_problem="")
     if not refused.update(**asdict(address), shipping_problem=""):
         return False
-    order_runs.remember(order, notify_warehouse.enqueue(order.pk).id)
+    notify_warehouse.enqueue(order.pk)
     return True
 
 
@@ -34,7 +34,7 @@ def take_stock_again(order: Order) -> bool:
     """Look on the shelf once more for an order that was short of something. False when it is not."""
     if not Order.objects.filter(pk=order.pk, stocked_at__isnull=True).exclude(shortage="").exists():
         return False
-    order_runs.remember(order, update_inventory.enqueue(order.pk).id)
+    update_inventory.enqueue(order.pk)
     return True
 
 
@@ -43,7 +43,7 @@ def hand_to_carrier(order: Order) -> bool:
     """Record that the carrier has the parcel, and tell the customer. False when it is not ready, or gone already."""
     if not fulfilment.mark_shipped(order.pk):
         return False
-    order_runs.remember(order, send_shipping_notification.enqueue(order.pk).id)
+    send_shipping_notification.enqueue(order.pk)
     return True
 
 

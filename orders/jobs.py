@@ -66,7 +66,7 @@ SUBSCRIBING = RetryPolicy(
 TAKING_STOCK = RetryPolicy(attempts=5, backoff=exponential(first=2, cap=60))
 
 
-@job(queue="default")
+@job(queue="default", subject={"order_id": "orders.Order"})
 def process_order(order_id: int) -> None:
     """Start the order's workflow, once."""
     fulfilment.begin(order_id, on_begun=lambda: order_flow(order_id).start())
@@ -89,7 +89,7 @@ def order_flow(order_id: int) -> Flow:
     return flow
 
 
-@job(queue="critical", retry=CHARGING, timeout=30)
+@job(queue="critical", retry=CHARGING, timeout=30, subject={"order_id": "orders.Order"})
 def charge_order(order_id: int) -> charging.Answer:
     """Charge the order's card. A decline is the customer's to mend, so it ends the run.
 
@@ -109,73 +109,87 @@ def _is_step() -> bool:
     return True
 
 
-@job(queue="default", retry=MAKING_INVOICES, timeout=60)
+@job(queue="default", retry=MAKING_INVOICES, timeout=60, subject={"order_id": "orders.Order"})
 def make_invoice(order_id: int) -> None:
     """Make the invoice of a paid order, once."""
     invoices.make(order_id)
 
 
-@job(queue="default", retry=TAKING_STOCK, timeout=30)
+@job(queue="default", retry=TAKING_STOCK, timeout=30, subject={"order_id": "orders.Order"})
 def update_inventory(order_id: int) -> None:
     """Take the order's goods off the shelf."""
     inventory.take_stock(order_id)
 
 
-@job(queue="external_apis", retry=NOTIFYING_WAREHOUSE, timeout=30)
+@job(queue="external_apis", retry=NOTIFYING_WAREHOUSE, timeout=30, subject={"order_id": "orders.Order"})
 def notify_warehouse(order_id: int) -> None:
     """Have the warehouse pack the order. An address it refuses buries the run, for an operator to look at."""
     fulfilment.notify_warehouse(order_id, on_invalid_address=alert_operators.enqueue)
 
 
-@job(queue="mailers", retry=CONFIRMING, timeout=60)
+@job(queue="mailers", retry=CONFIRMING, timeout=60, subject={"order_id": "orders.Order"})
 def send_order_confirmation(order_id: int) -> None:
     """Tell the customer what was ordered, once."""
     correspondence.confirm_order(order_id)
 
 
-@job(queue="mailers", timeout=60)
+@job(queue="mailers", timeout=60, subject={"order_id": "orders.Order"})
 def send_shipping_notification(order_id: int) -> None:
     """Tell the customer that the parcel has left."""
     correspondence.announce_shipping(order_id)
 
 
-@job(queue="mailers", timeout=60)
+@job(queue="mailers", timeout=60, subject={"payment_id": "orders.Payment"})
 def send_payment_failed(payment_id: int) -> None:
     """Ask the customer for another card."""
     correspondence.report_declined_card(payment_id)
 
 
-@job(queue="mailers", timeout=60)
+@job(queue="mailers", timeout=60, subject={"customer_id": "orders.Customer"})
 def send_welcome_email(customer_id: int) -> None:
     """Greet a new customer."""
     correspondence.welcome(customer_id)
 
 
-@job(queue="critical", retry=PROCESSING_EVENTS, timeout=30)
+@job(queue="critical", retry=PROCESSING_EVENTS, timeout=30, subject={"event_pk": "orders.PaymentEvent"})
 def process_webhook(event_pk: int) -> None:
     """Apply a stored event of the payment partner, once."""
     payment_events.process(event_pk, on_paid=make_invoice.enqueue, on_declined=send_payment_failed.enqueue)
 
 
-@job(queue="low", retry=SUBSCRIBING, timeout=30, circuit=LIST_PROVIDER, limits=[FEW_AT_ONCE])
+@job(
+    queue="low",
+    retry=SUBSCRIBING,
+    timeout=30,
+    circuit=LIST_PROVIDER,
+    limits=[FEW_AT_ONCE],
+    subject={"customer_id": "orders.Customer"},
+)
 def subscribe(customer_id: int) -> None:
     """Put a customer who asked on the newsletter's list. A refused address is kept on the customer and ends the run."""
     newsletter.put_on_list(customer_id, on_listed=send_newsletter_welcome.enqueue)
 
 
-@job(queue="low", retry=SUBSCRIBING, timeout=30, circuit=LIST_PROVIDER, limits=[FEW_AT_ONCE])
+@job(
+    queue="low",
+    retry=SUBSCRIBING,
+    timeout=30,
+    circuit=LIST_PROVIDER,
+    limits=[FEW_AT_ONCE],
+    subject={"customer_id": "orders.Customer"},
+)
 def unsubscribe(customer_id: int) -> None:
     """Take a customer who left off the newsletter's list."""
     newsletter.take_off_list(customer_id)
 
 
-@job(queue="mailers", timeout=60)
+@job(queue="mailers", timeout=60, subject={"customer_id": "orders.Customer"})
 def send_newsletter_welcome(customer_id: int) -> None:
     """Tell a new reader, and how to leave."""
     correspondence.welcome_reader(customer_id)
 
 
-@job(queue="mailers", timeout=60)
+@job(queue="mailers", timeout=60, subject={"order_id": "orders.Order"})
 def alert_operators(order_id: int, problem: str) -> None:
     """Tell the operators what a program cannot mend."""
     correspondence.alert_operators(order_id, problem)
@@ -198,7 +212,7 @@ def send_issue(issue_id: int) -> int:
 
 
 # Not where the letters about orders wait: ten thousand would be in their way.
-@job(queue="low", retry=MAILING_ISSUES, timeout=60)
+@job(queue="low", retry=MAILING_ISSUES, timeout=60, subject={"customer_id": "orders.Customer"})
 def deliver_issue(issue_id: int, customer_id: int) -> None:
     """Send an issue to one reader, once. Who has left meanwhile gets none, and the run is discarded."""
     issues.deliver(issue_id, customer_id)
@@ -224,7 +238,7 @@ def note_unmade_export(failed: FailedRun) -> None:
     exports.note_problem(failed["arguments"]["export_id"], problem)
 
 
-@job(queue="low", retry=EXPORTING, timeout=600, on_death=note_unmade_export)
+@job(queue="low", retry=EXPORTING, timeout=600, on_death=note_unmade_export, subject={"export_id": "orders.Export"})
 def cut_export(export_id: int) -> None:
     """Ask for the parts of an export: a batch, filled in one transaction, that has the file built at its end."""
 
@@ -237,25 +251,25 @@ def cut_export(export_id: int) -> None:
     exports.cut(export_id, on_cut=ask)
 
 
-@job(queue="low", retry=EXPORTING, timeout=120)
+@job(queue="low", retry=EXPORTING, timeout=120, subject={"export_id": "orders.Export"})
 def write_export_part(export_id: int, position: int, first: int, last: int) -> int:
     """Write the lines of one slice, once."""
     return exports.write_part(export_id, position, first, last)
 
 
-@job(queue="low", retry=EXPORTING, timeout=1800, on_death=note_unmade_export)
+@job(queue="low", retry=EXPORTING, timeout=1800, on_death=note_unmade_export, subject={"export_id": "orders.Export"})
 def build_export(export_id: int) -> None:
     """Build the file of an export, once, and have the link mailed."""
     exports.build(export_id, on_built=mail_export.enqueue)
 
 
-@job(queue="low", timeout=60)
+@job(queue="low", timeout=60, subject={"export_id": "orders.Export"})
 def note_missing_parts(export_id: int) -> None:
     """Show on the office's page that a part could not be written."""
     exports.note_problem(export_id, "A part could not be written; somebody has to look at its run.")
 
 
-@job(queue="mailers", timeout=60)
+@job(queue="mailers", timeout=60, subject={"export_id": "orders.Export"})
 def mail_export(export_id: int) -> None:
     """Mail the link to an export's file, once."""
     correspondence.send_export(export_id)

@@ -17,9 +17,9 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from jobs import dead
-from orders import order_runs
+from jobs.subjects import RunAbout
 from orders.models import Order, Stall
-from orders.order_runs import RunLine
+from orders.order_runs import runs_of
 
 STALLED_AFTER = timedelta(hours=1)
 # Older ones are a person's affair.
@@ -75,12 +75,12 @@ def _suspects(now: datetime) -> QuerySet[Order]:
 
 
 def _see_to(order: Order, recovery: Recovery, now: datetime) -> int:
-    latest = order_runs.latest_by_job(order_runs.runs_of(order))
+    latest = runs_of(order).latest_by_job()
     return sum(_ask_again(order, step, latest.get(STEPS[step]), recovery, now) for step in unfinished(order))
 
 
 @transaction.atomic
-def _ask_again(order: Order, step: str, line: RunLine | None, recovery: Recovery, now: datetime) -> bool:
+def _ask_again(order: Order, step: str, line: RunAbout | None, recovery: Recovery, now: datetime) -> bool:
     if line is not None and (line.is_pending or line.is_given_up):
         return False
     # Two that look at once see one another's stalls.
@@ -93,11 +93,11 @@ def _ask_again(order: Order, step: str, line: RunLine | None, recovery: Recovery
         recovery.on_given_up(stall.pk)
         return False
     if line is None or not _revive(line, step):
-        order_runs.remember(order, recovery.asks[step](order.pk).id)
+        recovery.asks[step](order.pk)
     return True
 
 
-def _revive(line: RunLine, step: str) -> bool:
+def _revive(line: RunAbout, step: str) -> bool:
     """Whether the run was dead, and goes on: a workflow that waits for it does so too."""
     found = dead.matching(run_ids=[line.id])
     reason = f"the order has stood still for an hour without its {step}"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from jobs.subjects import RunAbout
 from orders.models import Order
-from orders.order_runs import RunLine
 
 
 class StepState(StrEnum):
@@ -30,7 +30,7 @@ class Step:
     cure_label: str = ""
 
 
-def steps(order: Order, runs: Mapping[str, RunLine]) -> list[Step]:
+def steps(order: Order, runs: Mapping[str, RunAbout]) -> list[Step]:
     """The steps in the order a customer thinks of them; they really happen side by side.
 
     `runs` has the order's latest run of each job by the job's short name, as far as one is known.
@@ -61,7 +61,7 @@ def headline(shown: Sequence[Step]) -> str:
     return "Everything is ready for the carrier"
 
 
-def _unfinished(name: str, text: str, run: RunLine | None) -> Step:
+def _unfinished(name: str, text: str, run: RunAbout | None) -> Step:
     if run is not None and run.is_dead:
         return Step(name, StepState.PROBLEM, "This did not work, and a person has to look at it.")
     if run is not None and run.is_given_up:
@@ -75,7 +75,7 @@ def _placed(order: Order) -> Step:
     return Step("Order received", StepState.DONE, "Thank you.", order.placed_at)
 
 
-def _payment(order: Order, run: RunLine | None) -> Step:
+def _payment(order: Order, run: RunAbout | None) -> Step:
     if order.refunded_at:
         return Step("Payment", StepState.PROBLEM, "The money was given back.", order.refunded_at)
     if order.paid_at:
@@ -86,7 +86,7 @@ def _payment(order: Order, run: RunLine | None) -> Step:
     return _unfinished("Payment", "Asking the payment gateway.", run)
 
 
-def _stock(order: Order, run: RunLine | None) -> Step:
+def _stock(order: Order, run: RunAbout | None) -> Step:
     if order.stocked_at:
         return Step("Stock", StepState.DONE, "Set aside for you.", order.stocked_at)
     if order.shortage:
@@ -94,14 +94,14 @@ def _stock(order: Order, run: RunLine | None) -> Step:
     return _unfinished("Stock", "Looking on the shelf.", run)
 
 
-def _confirmation(order: Order, run: RunLine | None) -> Step:
+def _confirmation(order: Order, run: RunAbout | None) -> Step:
     if order.confirmation_sent_at:
         text = f"Sent to {order.customer.email}."
         return Step("Confirmation", StepState.DONE, text, order.confirmation_sent_at)
     return _unfinished("Confirmation", "Writing to you.", run)
 
 
-def _warehouse(order: Order, run: RunLine | None) -> Step:
+def _warehouse(order: Order, run: RunAbout | None) -> Step:
     if order.warehouse_notified_at:
         text = "The warehouse has your order and packs it."
         return Step("Warehouse", StepState.DONE, text, order.warehouse_notified_at)

@@ -19,7 +19,7 @@ from orders.charging import PaymentNotNeeded
 from orders.forms import AddressForm, CardForm, CheckoutForm, NewsletterForm, QuantityForm
 from orders.invoice_views import may_see_invoice, remember
 from orders.models import Customer, Newsletter, Order, Product
-from orders.order_runs import latest_by_job, runs_of
+from orders.order_runs import runs_of
 
 # The tone is the name of a colour in the style sheet.
 NEWSLETTER_WORDS = {
@@ -221,7 +221,7 @@ def _place(form: CheckoutForm, items: list[checkout.Item]) -> Order:
 
 def _progress(request: HttpRequest, order: Order) -> dict[str, Any]:
     runs = runs_of(order)
-    steps = timeline.steps(order, latest_by_job(runs))
+    steps = timeline.steps(order, runs.latest_by_job())
     return {
         "order": order,
         "steps": steps,

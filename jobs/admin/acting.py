@@ -20,6 +20,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.functional import Promise
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -131,6 +132,12 @@ def tell_left(request: HttpRequest, left: Mapping[str, int]) -> None:
     for why, count in left.items():
         text = ngettext("%(count)d was left alone: %(why)s.", "%(count)d were left alone: %(why)s.", count)
         messages.warning(request, text % {"count": count, "why": why})
+
+
+def inside(request: HttpRequest, address: str, *, otherwise: str) -> str:
+    """The address, if it leads to this site; it came from outside."""
+    leads_inside = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
+    return address if leads_inside and address.startswith("/") else otherwise
 
 
 def text_of(text: Text, thing: Any) -> str:

@@ -195,6 +195,7 @@ class RunAdmin(ConsoleAdmin):
             ("waiting/", self.waiting_page, "waiting", False),
             ("<uuid:pk>/", self.run_page, "change", False),
             ("<uuid:pk>/payload/", self.payload_page, "payload", True),
+            ("<uuid:pk>/retry/back/", self.retry_page, "retry", True),
             ("<uuid:pk>/<slug:name>/", self.action_page, "act", True),
         ]
 
@@ -278,6 +279,23 @@ class RunAdmin(ConsoleAdmin):
         response = self.page(request, "payload.html", title=_("Raw payload"), run=run, shows=shows)
         response.headers["Cache-Control"] = "no-store"
         return response
+
+    def retry_page(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        """Retry from the page of the object that the run is about, and go back there; see `inlines`.
+
+        Nothing is read of the form, which is that page's own.
+        """
+        target, action = str(pk), ACTIONS["retry"]
+        if refused := access.refusal(request, action.permission, action=action.recorded, target=target):
+            return refused
+        page = reverse("admin:jobs_jobrun_change", args=[pk])
+        if request.method != "POST":
+            return redirect(page)
+        run = get_object_or_404(JobRun.objects.defer("payload"), pk=pk)
+        burial = run.burials.filter(life=key_or_none(request.GET.get("life"), int)).order_by("-pk").first()
+        words = access.who(request)
+        acting.tell(request, lambda: action.verb(run, burial, **words), lambda: acting.text_of(action.done, run))
+        return redirect(acting.inside(request, request.GET.get("back", ""), otherwise=page))
 
     def action_page(self, request: HttpRequest, pk: uuid.UUID, name: str) -> HttpResponse:
         return acting.act(

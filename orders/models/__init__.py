@@ -6,7 +6,7 @@ from orders.models.events import EventState, PaymentEvent
 from orders.models.exports import Export, ExportPart
 from orders.models.invoices import Invoice, InvoiceCounter
 from orders.models.issues import Issue
-from orders.models.orders import Country, Order, OrderLine, OrderRun
+from orders.models.orders import Country, Order, OrderLine
 from orders.models.payments import Payment, PaymentOutcome
 from orders.models.reports import Report, ReportKind
 from orders.models.shipments import Shipment
@@ -26,7 +26,6 @@ __all__ = [
     "Newsletter",
     "Order",
     "OrderLine",
-    "OrderRun",
     "Payment",
     "PaymentEvent",
     "PaymentOutcome",

@@ -137,17 +137,3 @@ class OrderLine(models.Model):
     @property
     def total_cents(self) -> int:
         return self.quantity * self.unit_price_cents
-
-
-class OrderRun(models.Model):
-    """A run the shop asked for on behalf of an order; the runs it asked for in turn carry it as parent."""
-
-    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="runs")
-    run = models.UUIDField(unique=True)
-
-    class Meta:
-        ordering = ["pk"]
-        default_permissions = ()
-
-    def __str__(self) -> str:
-        return str(self.run)

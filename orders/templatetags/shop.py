@@ -9,6 +9,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from orders.basket import Basket
+from orders.order_runs import TONES
 
 register = template.Library()
 
@@ -20,6 +21,12 @@ def euros(cents: int) -> str:
     '€\\xa01,234.50'
     """
     return f"€\N{NO-BREAK SPACE}{cents / 100:,.2f}"
+
+
+@register.filter
+def tone(state: str) -> str:
+    """The colour of a run's state."""
+    return TONES.get(state, "waiting")
 
 
 @register.filter

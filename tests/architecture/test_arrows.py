@@ -64,12 +64,11 @@ DOORS = (
     "jobs.schedules",
     "jobs.steps",
     "jobs.subjects",
+    "jobs.admin.inlines",
 )
 OTHER_DOORS_WITH_REASON = {
     ("orders.demo.parts", "jobs.broker.embedded"): "the demo starts a Valkey of its own",
     ("orders.demo.launcher", "jobs.errors"): "and says in a line why that Valkey did not start",
-    ("orders.order_runs", "jobs.models"): "the order's page reads the rows of its runs; there is no reading door yet",
-    ("orders.order_runs", "jobs.models.runs"): "as above: the states that the page colours",
 }
 POLICY_NAMES_WITH_REASON = {
     ("jobs.policy.cron", "croniter"): "it reads the fields of cron expressions, and is as pure as what asks it",

@@ -8,7 +8,8 @@ from django.db import transaction
 from jobs.models import JobRun
 from orders import checkout
 from orders.checkout import EmptyBasket, Item
-from orders.models import Customer, Order, OrderRun, Product
+from orders.models import Customer, Order, Product
+from orders.order_runs import runs_of
 from tests.at_once import at_once
 from tests.orders.making import ADDRESS, a_product, an_order, asked
 
@@ -26,7 +27,7 @@ def test_an_order_asks_for_its_processing(product: Product) -> None:
     order = an_order(product)
     run = JobRun.objects.get(name="orders.process_order")
     assert run.arguments == {"order_id": order.pk}
-    assert OrderRun.objects.get().run == run.pk
+    assert [found.id for found in runs_of(order)] == [run.pk]
 
 
 def test_a_rolled_back_order_leaves_nothing_behind(product: Product) -> None:

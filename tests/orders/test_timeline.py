@@ -5,9 +5,9 @@ import uuid
 import pytest
 from django.utils import timezone
 
+from jobs.subjects import RunAbout
 from orders import timeline
 from orders.models import Customer, Order
-from orders.order_runs import RunLine
 
 NOW = timezone.now()
 READY = {"paid_at": NOW, "stocked_at": NOW, "warehouse_notified_at": NOW, "confirmation_sent_at": NOW}
@@ -61,14 +61,15 @@ def _order(**facts) -> Order:
     return Order(number="ABCD-EFGH", customer=Customer(email="grace@example.com"), **facts)
 
 
-def _run(state: str) -> RunLine:
-    return RunLine(
-        job="charge_order",
+def _run(state: str) -> RunAbout:
+    return RunAbout(
+        id=uuid.uuid4(),
+        job="orders.charge_order",
+        label="charge order",
         queue="critical",
         state=state,
-        tone="working",
+        words=state,
+        at=NOW,
         attempts=3,
         max_attempts=10,
-        url="/",
-        id=uuid.uuid4(),
     )
