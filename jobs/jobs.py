@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from uuid import UUID
 
 from jobs import (
     alerts,
+    audit,
     batches,
     bulk,
     causes,
@@ -25,6 +27,7 @@ from jobs.policy.backoff import exponential
 from jobs.policy.retry import RetryPolicy
 from jobs.registry import job
 from jobs.uniques import holds
+from jobs.worker import unrecorded
 
 
 @job(retry=3, unique="args", timeout=3600)
@@ -67,6 +70,16 @@ def run_bulk(number: int, bulk_id: int, round: int) -> None:
     """Let some of a bulk action go. Between them the run waits in Redis and holds no thread."""
     if seconds := bulk.turn(bulk_id):
         raise PutOffJob(seconds, f"bulk action {bulk_id} looks again")
+
+
+@job(unique="args", timeout=3600, retry=RetryPolicy(attempts=20, backoff=exponential(first=2, cap=60)))
+def clear_unrecorded(queue: str, until: str, actor: str, reason: str) -> int:
+    """Discard what waits in a queue and has no row. It goes with a bulk action that clears the queue."""
+    count = unrecorded.discard(queue, until=datetime.fromisoformat(until), why=f"cleared by {actor}: {reason}")
+    if count:
+        facts = {"state": "discarded", "without_row": True}
+        audit.record(actor=actor, action="clear", target=f"queue {queue}", reason=reason, count=count, after=facts)
+    return count
 
 
 def waiting_members(batch_id: int, members: int, cursor: str | None) -> Iterator[tuple[str, list[UUID]]]:

@@ -3,7 +3,7 @@
 Commands, the admin and rules ask here; the job `jobs.run_bulk` does the work.
 """
 
-from jobs.bulk.asking import JOB, BadBulk, ask, pause, resume, revive, stop
+from jobs.bulk.asking import JOB, BadBulk, ask, pause, queue_for_itself, resume, revive, stop
 from jobs.bulk.cohorts import failed, open_circuit, totals
 from jobs.bulk.keeping import is_anything_prunable, prune
 from jobs.bulk.selections import Selection
@@ -20,6 +20,7 @@ __all__ = [
     "open_circuit",
     "pause",
     "prune",
+    "queue_for_itself",
     "resume",
     "revive",
     "stop",

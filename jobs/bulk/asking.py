@@ -14,7 +14,7 @@ from jobs import audit, conf, registry
 from jobs.bulk import selections
 from jobs.bulk.selections import Selection
 from jobs.errors import JobsError
-from jobs.models import BulkAction
+from jobs.models import BulkAction, QueuePause
 from jobs.models.bulk import OPEN_STATES, RESUMABLE_STATES, BulkState, BulkVerb
 from jobs.policy.ramp import Ramp
 
@@ -171,4 +171,12 @@ def _record(action: BulkAction, word: str, *, actor: str, reason: str, address: 
 
 def _enqueue(action: BulkAction) -> None:
     # By name, for it is defined above us; unique, so that a second one is none.
-    registry.get(JOB).using(queue=conf.bulk_queue()).enqueue(action.pk, action.round)
+    registry.get(JOB).using(queue=queue_for_itself()).enqueue(action.pk, action.round)
+
+
+def queue_for_itself() -> str:
+    """Where bulk actions' own runs go now: another queue while theirs is paused, or they would wait for its end."""
+    wanted = conf.bulk_queue()
+    paused = set(QueuePause.objects.filter(resumed_at__isnull=True).values_list("queue", flat=True))
+    others = (queue for queue in conf.queue_names() if queue not in paused)
+    return next(others, wanted) if wanted in paused else wanted

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import IntegrityError, router, transaction
 from django.utils import timezone
 
-from jobs import audit, bulk, conf
+from jobs import audit, bulk, conf, registry
 from jobs.broker import inspect
 from jobs.errors import NotClearable, NotPausable, NotResumable, UnknownQueue, did_you_mean
 from jobs.models import BulkAction, QueuePause
@@ -19,6 +19,9 @@ from jobs.policy.redaction import mask_text
 from jobs.queues.tending import tell
 
 logger = logging.getLogger(__name__)
+
+# What has no row is not in reach of a bulk action.
+UNRECORDED = "jobs.clear_unrecorded"
 
 
 def check(queue: str) -> None:
@@ -86,9 +89,14 @@ def clear(
     if not reason.strip():
         raise NotClearable("Say why: whoever misses these runs will want to know.")
     inspect.ping()
-    return bulk.ask(
-        BulkVerb.CLEAR, bulk.Selection({"queue": queue}), actor=actor, reason=reason, address=address, key=key
-    )
+    with transaction.atomic(using=router.db_for_write(BulkAction)):
+        selection = bulk.Selection({"queue": queue})
+        action, is_new = bulk.ask(BulkVerb.CLEAR, selection, actor=actor, reason=reason, address=address, key=key)
+        if is_new:
+            # By name, for it is defined above us.
+            job = registry.get(UNRECORDED).using(queue=bulk.queue_for_itself())
+            job.enqueue(queue, timezone.now().isoformat(), mask_text(actor)[:200], mask_text(reason)[:500])
+    return action, is_new
 
 
 def _record(action: str, queue: str, **words: Any) -> None:
