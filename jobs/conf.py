@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.signals import setting_changed
@@ -55,7 +56,16 @@ def _are_targets(value: Any) -> bool:
     )
 
 
+def _is_udp(value: Any) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme == "udp" and bool(parts.hostname) and bool(parts.port) and not parts.path.strip("/")
+    except (ValueError, TypeError, AttributeError):
+        return False
+
+
 _TEXT = Kind("a string", lambda value: isinstance(value, str))
+_STATSD = Kind('empty, or an address such as "udp://127.0.0.1:8125"', lambda value: value == "" or _is_udp(value))
 _NAMES = Kind("a list of strings", _are_strings)
 _MODULES = Kind('a list of modules such as "shop.tasks" or "shop.*"', _are_modules)
 _PATTERNS = Kind("a list of regular expressions, none of which repeats what repeats or matches nothing", _are_patterns)
@@ -171,6 +181,14 @@ class Conf:
     ALERTS: dict[str, Any] = field(
         default_factory=dict,
         metadata={"help": "Who is told of what goes wrong, by which channels", "kind": _ALERTS},
+    )
+    METRICS_TOKEN: str = field(
+        default="",
+        metadata={"help": "What a scraper of /metrics shows; empty: nobody but staff reads it", "kind": _TEXT},
+    )
+    STATSD: str = field(
+        default="",
+        metadata={"help": "Where figures are sent by StatsD's protocol, as udp://host:8125", "kind": _STATSD},
     )
     FAILPOINTS: bool = field(
         default=False, metadata={"help": "Whether JOBS_FAILPOINT may kill processes, for tests only", "kind": _SWITCH}

@@ -35,6 +35,8 @@ env = environ.FileAwareEnv(
     PARTNER_CONNECT_TIMEOUT=(float, 2.0),
     PARTNER_READ_TIMEOUT=(float, 5.0),
     RELEASE=(str, ""),
+    METRICS_TOKEN=(str, ""),
+    STATSD=(str, ""),
     LOG_LEVEL=(str, "INFO"),
     LOG_FORMAT=(str, "plain"),
 )
@@ -167,7 +169,12 @@ RQ_QUEUES = {
     name: {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 300, "SERIALIZER": "rq.serializers.JSONSerializer"}
     for name in ("critical", "default", "mailers", "external_apis", "low")
 }
-JOBS = {"RELEASE": env("RELEASE"), "LOG_FORMAT": env("LOG_FORMAT")}
+JOBS = {
+    "RELEASE": env("RELEASE"),
+    "LOG_FORMAT": env("LOG_FORMAT"),
+    "METRICS_TOKEN": env("METRICS_TOKEN"),
+    "STATSD": env("STATSD"),
+}
 
 LOGGING = {
     "version": 1,

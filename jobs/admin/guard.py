@@ -22,7 +22,6 @@ from django.views.decorators.http import require_safe
 from django_rq.admin import QueueAdmin
 from django_rq.models import Dashboard
 from django_rq.queues import get_queue_by_index
-from django_rq.stats_views import RQCollector
 from django_rq.utils import get_cron_schedulers, get_scheduler_statistics
 
 from jobs import audit, conf
@@ -66,7 +65,9 @@ _NOT_THERE = (AssertionError, ValueError, IndexError, OverflowError, ImproperlyC
 # They show arguments and results as they are.
 _UNMASKED = {"job_detail", "result_detail"}
 # A token opens these to monitoring; a person needs the permission.
-_BY_TOKEN = {"home_json", "metrics"}
+_BY_TOKEN = {"home_json"}
+# Its scrapes clean registries up and make a series of each worker's name: ours are at /metrics.
+_GONE = {"metrics"}
 
 
 class GuardedDashboard(QueueAdmin):
@@ -99,14 +100,16 @@ class GuardedDashboard(QueueAdmin):
             "columns": _COLUMNS,
             "queues": [_numbers(index) for index in range(len(conf.queue_names()))],
             **get_scheduler_statistics(),
-            "view_metrics": RQCollector is not None,
+            "view_metrics": False,
             "cron_schedulers": get_cron_schedulers(),
         }
         return render(request, "admin/jobs/rq_queues.html", context)
 
     def _guarded(self, pattern: URLPattern) -> URLPattern:
         name = (pattern.name or "").removeprefix(_PREFIX)
-        if name in _BY_TOKEN:
+        if name in _GONE:
+            view: View = _gone
+        elif name in _BY_TOKEN:
             view = _by_token(pattern.callback)
         else:
             view = self.admin_site.admin_view(without_nul(self._inside(name, pattern.callback)))
@@ -202,6 +205,10 @@ def _refusing(name: str) -> View:
         return access.forbidden(request, why)
 
     return refused
+
+
+def _gone(request: HttpRequest, **captured: Any) -> HttpResponse:
+    raise Http404(_("django-rq's metrics are off. Scrape /metrics, which jobs.urls has."))
 
 
 def _by_token(view: View) -> View:

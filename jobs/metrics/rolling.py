@@ -4,7 +4,9 @@
 2. `roll` finds the hours that have such minutes, and sums up each of them anew: from all of its minutes, in the place
    of what was there. So it may be repeated, and a late minute is in its hour once.
 3. A minute that has been over for 10 minutes is marked as rolled up, in the same transaction, before the sum is made.
-4. What comes for an hour whose minutes may be deleted already is added to it, and is deleted itself.
+4. Hours have rows of all jobs together too, by queue: what a page shows of a week is few rows then. Days have them
+   from the hours.
+5. What comes for an hour whose minutes may be deleted already is added to it, and is deleted itself.
 
 One rolls up at a time, by the lock on a row: else an older sum could be written over a newer one.
 """
@@ -22,7 +24,7 @@ from django.utils import timezone
 from jobs.metrics.keeping import KEPT
 from jobs.metrics.spans import DAY, HOUR, start_of_day, start_of_hour
 from jobs.models import MetricCursor, MetricDay, MetricHour, MetricMinute
-from jobs.models.metrics import COLUMNS
+from jobs.models.metrics import ALL_JOBS, COLUMNS
 
 _LOCK = "rolled"
 # A minute that may still be added to is not marked: for a while, code from before this adds without unmarking.
@@ -63,6 +65,7 @@ def _roll_hour(hour: datetime, now: datetime) -> None:
         over = MetricMinute.objects.filter(minute__gte=hour, minute__lt=min(hour + HOUR, now - _OVER_AFTER))
         over.filter(rolled=False).update(rolled=True)
         _sum_up(connection, MetricHour, hour, of=MetricMinute, until=hour + HOUR)
+        _sum_up(connection, MetricHour, hour, of=MetricHour, until=hour + HOUR, all_jobs=True)
         _sum_up(connection, MetricDay, day, of=MetricHour, until=day + DAY)
 
 
@@ -72,8 +75,9 @@ def _add_late(now: datetime) -> int:
         late = _unrolled().filter(minute__lt=_summed_from(now)).select_for_update()
         minutes = list(late.order_by("pk")[:_LATE_AT_ONCE])
         for minute in minutes:
-            for model, begin in ((MetricHour, start_of_hour(minute.minute)), (MetricDay, start_of_day(minute.minute))):
-                _add_one(connection, model, begin, minute)
+            for name in (minute.name, ALL_JOBS):
+                _add_one(connection, MetricHour, start_of_hour(minute.minute), name, minute)
+                _add_one(connection, MetricDay, start_of_day(minute.minute), name, minute)
         MetricMinute.objects.filter(pk__in=[minute.pk for minute in minutes]).delete()
     return len(minutes)
 
@@ -101,15 +105,22 @@ _WHEN: dict[type[models.Model], str] = {MetricMinute: "minute", MetricHour: "hou
 
 
 def _sum_up(
-    connection: Any, model: type[models.Model], begin: datetime, *, of: type[models.Model], until: datetime
+    connection: Any,
+    model: type[models.Model],
+    begin: datetime,
+    *,
+    of: type[models.Model],
+    until: datetime,
+    all_jobs: bool = False,
 ) -> None:
     """Write the sums of the rows of `of` between `begin` and `until`, in the place of what was there."""
+    name, which = (f"'{ALL_JOBS}'", f"AND name <> '{ALL_JOBS}' ") if all_jobs else ("name", "")
     sums = ", ".join(f"SUM({column})" for column in COLUMNS)
     anew = ", ".join(f"{column} = excluded.{column}" for column in COLUMNS)
     sql = (
         f"INSERT INTO {model._meta.db_table} ({_names(model)}) "  # noqa: S608
-        f"SELECT name, queue, {_PLACE[connection.vendor]}, {sums} FROM {of._meta.db_table} "
-        f"WHERE {_WHEN[of]} >= %s AND {_WHEN[of]} < %s GROUP BY name, queue "
+        f"SELECT {name}, queue, {_PLACE[connection.vendor]}, {sums} FROM {of._meta.db_table} "
+        f"WHERE {_WHEN[of]} >= %s AND {_WHEN[of]} < %s {which}GROUP BY {'' if all_jobs else 'name, '}queue "
         f"ON CONFLICT (name, queue, {_WHEN[model]}) DO UPDATE SET {anew}"
     )
     times = [_stored(moment, connection) for moment in (begin, begin, until)]
@@ -117,10 +128,10 @@ def _sum_up(
         cursor.execute(sql, times)
 
 
-def _add_one(connection: Any, model: type[models.Model], begin: datetime, minute: MetricMinute) -> None:
+def _add_one(connection: Any, model: type[models.Model], begin: datetime, name: str, minute: MetricMinute) -> None:
     table = model._meta.db_table
     added = ", ".join(f"{column} = {table}.{column} + excluded.{column}" for column in COLUMNS)
-    values = [minute.name, minute.queue, _stored(begin, connection), *(getattr(minute, column) for column in COLUMNS)]
+    values = [name, minute.queue, _stored(begin, connection), *(getattr(minute, column) for column in COLUMNS)]
     sql = (
         f"INSERT INTO {table} ({_names(model)}) VALUES ({', '.join(['%s'] * len(values))}) "  # noqa: S608
         f"ON CONFLICT (name, queue, {_WHEN[model]}) DO UPDATE SET {added}"

@@ -54,7 +54,10 @@ class MetricMinute(models.Model):
 
 
 class MetricHour(models.Model):
-    """The same of an hour (UTC), summed up from its minutes. Kept for 100 days."""
+    """The same of an hour (UTC), summed up from its minutes. Kept for 100 days.
+
+    Rows without a name are all jobs of their queue together.
+    """
 
     name = models.CharField(max_length=200)
     queue = models.CharField(max_length=100)
@@ -123,6 +126,8 @@ COUNTS = (
     *("enqueued", "started", "succeeded", "failed", "retried", "dead"),
     *("discarded", "cancelled", "interrupted"),
 )
+# The name of the hours and days of all jobs together.
+ALL_JOBS = ""
 WAITS = tuple(f"wait_{bucket:02}" for bucket in range(histogram.BUCKETS))
 RUNS = tuple(f"run_{bucket:02}" for bucket in range(histogram.BUCKETS))
 # What is counted, in the order of every statement.

@@ -7,6 +7,7 @@ percentiles cannot.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 BUCKETS = 24
@@ -40,13 +41,38 @@ def percentile_ms(counts: Sequence[int], percent: float) -> float | None:
     >>> percentile_ms([0, 0, 0, 10], 50), percentile_ms([4], 99), percentile_ms([], 50)
     (5.656854249492381, 0.0, None)
     """
-    rank = sum(counts) * percent / 100
-    below = 0
+    bucket = bucket_at(counts, percent)
+    if bucket is None:
+        return None
+    rank, below = sum(counts) * percent / 100, sum(counts[:bucket])
+    return _within(bucket, max(0.0, rank - below) / counts[bucket])
+
+
+def bucket_at(counts: Sequence[int], percent: float) -> int | None:
+    """The bucket in which what `percent` of the durations do not exceed lies; None of none at all.
+
+    >>> bucket_at([1, 0, 8, 1], 50), bucket_at([1, 0, 8, 1], 99), bucket_at([0], 50)
+    (2, 3, None)
+    """
+    rank, below = sum(counts) * percent / 100, 0
     for bucket, count in enumerate(counts):
-        if count and below + count >= rank:
-            return _within(bucket, max(0.0, rank - below) / count)
         below += count
+        if count and below >= rank:
+            return bucket
     return None
+
+
+def bound_ms(counts: Sequence[int], percent: float) -> float | None:
+    """What `percent` of the durations are below, for certain: the end of their bucket, infinite for the last.
+
+    >>> bound_ms([0, 0, 0, 10], 50), bound_ms([], 50), bound_ms([0] * 23 + [1], 50)
+    (8.0, None, inf)
+    """
+    bucket = bucket_at(counts, percent)
+    if bucket is None:
+        return None
+    end = end_ms(bucket)
+    return math.inf if end is None else float(end)
 
 
 def _within(bucket: int, part: float) -> float:

@@ -14,6 +14,7 @@ from django.db import DatabaseError, InterfaceError
 
 from jobs import batches, bulk, fuses, metrics, queues, recovery, workers, workflows
 from jobs.errors import BrokerUnavailable
+from jobs.exposition import statsd
 from jobs.sweeping import Sweep
 from jobs.worker import nightly
 
@@ -60,6 +61,7 @@ def all_chores() -> Sequence[Chore]:
         Chore(batches.look_after, 60, "batches that nobody fills are not looked for"),
         Chore(metrics.carry, 5, "what was enqueued is not counted for now"),
         Chore(metrics.roll, 15, "figures are not rolled up for now"),
+        Chore(statsd.Sender().send, statsd.SECONDS, "figures are not sent to StatsD for now"),
         Chore(nightly.Nightly().look, 300, "the nightly clean-up is not asked for"),
     ]
 
