@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_http_methods
 
-from jobs.admin import access, shell
+from jobs.admin import access, live, shell
 from jobs.broker.connection import impatient
 
 View = Callable[..., HttpResponse]
@@ -69,7 +69,7 @@ class ConsoleAdmin(admin.ModelAdmin):
             # A verb takes the time that it needs; who only looks does not wait for a server that is silent.
             if request.method != "POST":
                 with impatient():
-                    return view(request, **captured)
+                    return live.answer(request, view(request, **captured))
             try:
                 return view(request, **captured)
             finally:

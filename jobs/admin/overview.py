@@ -18,7 +18,10 @@ class Overview(ConsoleAdmin):
     """One page, at the address of the app itself. It has no model."""
 
     def routes(self) -> Iterable[tuple[str, View, str, bool]]:
-        return [("jobs/", self.overview_page, "overview", False)]
+        return [
+            ("jobs/", self.overview_page, "overview", False),
+            ("jobs/shell/", self.shell_page, "overview_shell", False),
+        ]
 
     def get_urls(self) -> list[URLPattern]:
         return [
@@ -28,6 +31,10 @@ class Overview(ConsoleAdmin):
 
     def overview_page(self, request: HttpRequest) -> HttpResponse:
         return self.page(request, "overview.html", title=_("Overview"))
+
+    def shell_page(self, request: HttpRequest) -> HttpResponse:
+        """What stands around every page, for the script of one that has nothing else to show anew."""
+        return self.page(request, "shell.html", title=_("How jobs are"))
 
 
 def install(site: AdminSite) -> None:

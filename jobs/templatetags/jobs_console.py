@@ -43,11 +43,12 @@ def moment(at: datetime | None) -> SafeString | str:
         return "—"
     local = timezone.localtime(at)
     return format_html(
-        '<time datetime="{}" title="{}">{} {}</time> <span class="jobs-ago">{}</span>',
-        at.isoformat(),
+        '<time datetime="{}" title="{}" data-local>{} {}</time> <span class="jobs-ago" data-at="{}">{}</span>',
+        local.isoformat(),
         f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
         formats.date_format(local, "DATE_FORMAT" if local.year != timezone.localtime().year else "j M"),
         f"{local:%H:%M:%S}",
+        local.isoformat(),
         relative(at),
     )
 

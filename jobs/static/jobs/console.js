@@ -29,47 +29,6 @@
     show();
   };
 
-  /* Whoever has moved a wide table or graph to one side finds it there, and the focus that a click gave it too. */
-  const keepScroll = (part, fresh) => {
-    const before = [...part.querySelectorAll(".jobs-scroll")];
-    const moved = before.map((each) => each.scrollLeft);
-    const focused = before.indexOf(document.activeElement);
-    part.replaceWith(fresh);
-    fresh.querySelectorAll(".jobs-scroll").forEach((each, place) => {
-      each.scrollLeft = moved[place] || 0;
-      if (place === focused) each.focus({ preventScroll: true });
-    });
-  };
-
-  /* Somebody is on a link or button of it, or marks its words to copy them: both would be lost. */
-  const isInUse = (part) => {
-    const active = document.activeElement;
-    const selection = document.getSelection();
-    const marks = !selection.isCollapsed && part.contains(selection.anchorNode);
-    return marks || (part.contains(active) && !active.classList.contains("jobs-scroll"));
-  };
-
-  /* What goes on by itself is asked for again, while somebody looks, until it goes on no more. */
-  const refresh = (part) => {
-    const seconds = Number(part.dataset.refresh);
-    if (!seconds) return;
-    setTimeout(async () => {
-      let next = part;
-      if (!document.hidden && !isInUse(part)) {
-        try {
-          const answer = await fetch(location.href, { credentials: "same-origin" });
-          const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-          const fresh = answer.ok && page.getElementById(part.id);
-          // Also where it is gone: its last row was removed, or the login has run out.
-          if (answer.ok && !fresh?.dataset.refresh) return location.reload();
-          if (fresh) { keepScroll(part, fresh); next = fresh; }
-        } catch { /* The next time may do. */ }
-      }
-      refresh(next);
-    }, seconds * 1000);
-  };
-
-  document.querySelectorAll("[data-refresh]").forEach(refresh);
   document.querySelectorAll("form[data-once]").forEach(sendOnce);
   document.querySelectorAll("form").forEach(countSelection);
   // A page that comes back from the browser's memory may be sent again.
