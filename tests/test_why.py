@@ -132,14 +132,14 @@ def test_it_was_put_off(make_job, worker: None) -> None:
 def test_its_queue_is_paused(do: Job, worker: None) -> None:
     queues.pause("default", actor="ada", reason="the gateway moves")
     run = asked(do)
-    assert whys(run) == [Why.PAUSED, Why.NEXT]
+    assert whys(run) == [Why.PAUSED]
     assert why.told(first(run)).text == "default was paused by ada: the gateway moves."
     assert first(run).since is not None
 
 
 def test_no_worker_lives(do: Job) -> None:
     run = asked(do)
-    assert whys(run) == [Why.NO_WORKER, Why.NEXT]
+    assert whys(run) == [Why.NO_WORKER]
     assert "rqworker default" in why.told(first(run)).cure
 
 
@@ -226,7 +226,7 @@ def test_a_circuit_is_open(make_job, worker: None) -> None:
     partner = Circuit("tests.partner")
     run = asked(make_job(_do, "tests.call", circuit=partner))
     circuits.force_open("tests.partner", actor="ada", reason="they asked us to")
-    assert whys(run) == [Why.NEXT, Why.CIRCUIT]
+    assert whys(run) == [Why.CIRCUIT]
     work_off()
     reason = first(run)
     assert reason.why is Why.CIRCUIT
@@ -247,7 +247,7 @@ def test_a_fuse_keeps_it(do: Job, worker: None) -> None:
 def test_the_workers_release_does_not_know_the_job(do: Job, worker: None, monkeypatch: pytest.MonkeyPatch) -> None:
     run = asked(do)
     monkeypatch.setattr(registry, "_jobs", {name: job for name, job in registry._jobs.items() if name != do.name})
-    assert whys(run) == [Why.NEXT, Why.UNKNOWN_JOB]
+    assert whys(run) == [Why.UNKNOWN_JOB]
     work_off()
     assert first(run).why is Why.UNKNOWN_JOB
     assert "tried again for an hour" in why.told(first(run)).text
@@ -256,7 +256,7 @@ def test_the_workers_release_does_not_know_the_job(do: Job, worker: None, monkey
 def test_claims_stand_still_until_redis_was_compared(do: Job, worker: None) -> None:
     run = asked(do)
     epoch.refuse()
-    assert whys(run) == [Why.NOT_COMPARED, Why.NEXT]
+    assert whys(run) == [Why.NOT_COMPARED]
 
 
 def test_claims_stand_still_while_the_journal_is_full(do: Job, worker: None, settings: Any) -> None:
@@ -294,9 +294,9 @@ def test_it_runs(do: Job, worker: None) -> None:
     reason = first(run)
     assert reason.why is Why.RUNNING
     assert reason.facts["worker"] == WORKER.name
-    redis().delete("rq:workers")
+    redis().zadd(keys.LEASES, {WORKER.id: 1})
     assert first(run).why is Why.LEASE_ENDED
-    _lives("w1", "default")
+    redis().zadd(keys.LEASES, {WORKER.id: int(time.time() * 1000) + 60_000})
     redis().set(keys.stop(run.rq_id), "{}")
     assert first(run).why is Why.STOPPING
 
@@ -358,7 +358,7 @@ def test_the_command_tells_it(do: Job) -> None:
     assert "No live worker. No worker process lives, for any queue." in command(run.pk)
     told = json.loads(command(run.pk, as_json=True))
     assert told["why"] == "no-worker"
-    assert [each["why"] for each in told["reasons"]] == ["no-worker", "next"]
+    assert [each["why"] for each in told["reasons"]] == ["no-worker"]
     with pytest.raises(CommandError, match="No run has the id nobody"):
         command("nobody")
 

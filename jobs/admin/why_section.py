@@ -8,8 +8,10 @@ from datetime import datetime
 from urllib.parse import quote
 from uuid import UUID
 
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from jobs import why
 from jobs.models import JobAttempt, JobRun
@@ -24,6 +26,7 @@ class Shown:
 
     told: Told
     cure_address: str = ""
+    cure_label: str = ""
     run_address: str = ""
 
 
@@ -50,35 +53,43 @@ def why_section(run: JobRun, attempts: Sequence[JobAttempt]) -> WhySection | Non
 
 
 def _shown(told: Told, run: JobRun) -> Shown:
-    return Shown(told, _cure_address(Why(told.code), run), _run_address(told.run))
+    address, label = _cure(Why(told.code), run)
+    return Shown(told, address, label, _run_address(told.run))
 
 
-# The page where each can be mended.
-_CURES = {
-    Why.PAUSED: "admin:jobs_queuepause_changelist",
-    Why.LOCK: "admin:jobs_circuitsandlocks_changelist",
-    Why.CIRCUIT: "admin:jobs_circuitsandlocks_changelist",
-    Why.FUSE: "admin:jobs_fuse_changelist",
-    Why.NO_WORKER: "admin:jobs_workerprocess_changelist",
-    Why.QUEUE_UNSERVED: "admin:jobs_workerprocess_changelist",
-    Why.QUIET: "admin:jobs_workerprocess_changelist",
-    Why.NOT_COMPARED: "admin:jobs_workerprocess_changelist",
-    Why.JOURNAL_FULL: "admin:jobs_workerprocess_changelist",
-    Why.RECORDER_BEHIND: "admin:jobs_workerprocess_changelist",
-    Why.LEASE_ENDED: "admin:jobs_workerprocess_changelist",
-    Why.NEXT: "admin:jobs_workerprocess_changelist",
-    Why.AHEAD: "admin:jobs_queuepause_changelist",
+_QUEUES = ("admin:jobs_queuepause_changelist", gettext_lazy("Queues"))
+_WORKERS = ("admin:jobs_workerprocess_changelist", gettext_lazy("Workers"))
+_CIRCUITS_AND_LOCKS = ("admin:jobs_circuitsandlocks_changelist", gettext_lazy("Circuits and locks"))
+# The page where each can be mended, and what it is called.
+_CURES: dict[Why, tuple[str, str | Promise]] = {
+    Why.PAUSED: _QUEUES,
+    Why.AHEAD: _QUEUES,
+    Why.LOCK: _CIRCUITS_AND_LOCKS,
+    Why.CIRCUIT: _CIRCUITS_AND_LOCKS,
+    Why.FUSE: ("admin:jobs_fuse_changelist", gettext_lazy("Fuses")),
+    Why.NOT_PUSHED: _WORKERS,
+    Why.NO_WORKER: _WORKERS,
+    Why.QUEUE_UNSERVED: _WORKERS,
+    Why.QUIET: _WORKERS,
+    Why.NOT_COMPARED: _WORKERS,
+    Why.JOURNAL_FULL: _WORKERS,
+    Why.RECORDER_BEHIND: _WORKERS,
+    Why.LEASE_ENDED: _WORKERS,
+    Why.LOST: _WORKERS,
+    Why.UNKNOWN_JOB: _WORKERS,
+    Why.NEXT: _WORKERS,
 }
 
 
-def _cure_address(code: Why, run: JobRun) -> str:
+def _cure(code: Why, run: JobRun) -> tuple[str, str]:
+    """Where it can be mended, and what that is called; empty where there is no such page."""
     if code in (Why.SLOT, Why.RATE_LIMIT):
-        return f"{reverse('admin:jobs_jobrun_changelist')}?job={quote(run.name)}&state=running"
-    name = _CURES.get(code)
-    try:
-        return reverse(name) if name else ""
-    except NoReverseMatch:
-        return ""
+        address = f"{reverse('admin:jobs_jobrun_changelist')}?job={quote(run.name)}&state=running"
+        return address, _("Runs of this job that run")
+    if code not in _CURES:
+        return "", ""
+    name, label = _CURES[code]
+    return reverse(name), str(label)
 
 
 def _run_address(run_id: str) -> str:

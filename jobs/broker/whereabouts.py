@@ -48,6 +48,7 @@ def _whereabouts(told: dict[str, Any]) -> Whereabouts:
         lane=_lane(lane) if lane else None,
         parents=tuple(Parent(one["run"], one.get("state")) for one in _list(told.get("parents"))),
         is_held=told["is_held"],
+        lease_until=_moment(told.get("lease")),
         is_stopping=told["is_stopping"],
         is_compared=told["is_compared"],
         journal=_whole(told["journal"]),

@@ -83,7 +83,8 @@ class Whereabouts:
     """A run's place in Redis, and what goes on around it, at the moment `at` of the server's clock.
 
     `kind` is the type of its key. `status` is RQ's word for where it is. `ready_at` is since when it could start;
-    `due_at` is what the scheduled set says. `ticked_at` is when a supervisor last moved what is due.
+    `due_at` is what the scheduled set says. `lease_until` is how long whoever
+    holds it is believed to live. `ticked_at` is when a supervisor last moved what is due.
     """
 
     at: datetime
@@ -104,6 +105,7 @@ class Whereabouts:
     lane: LaneNow | None = None
     parents: tuple[Parent, ...] = ()
     is_held: bool = False
+    lease_until: datetime | None = None
     is_stopping: bool = False
     is_compared: bool = True
     journal: int = 0

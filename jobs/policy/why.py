@@ -46,7 +46,9 @@ def reasons(evidence: Evidence) -> list[Reason]:
         return [Reason(Why.ENDED_UNRECORDED, {"state": place.status}, since=place.journal_since), *_behind(evidence)]
     if place.status == "started":
         return [*_running(evidence), *_behind(evidence)]
-    return [*_of(evidence, *_ASKED), *_behind(evidence)] or [_next(evidence)]
+    found = list(_of(evidence, *_ASKED))
+    # Nothing keeps it, as far as anybody knows.
+    return [*(found or [_next(evidence)]), *_behind(evidence)]
 
 
 def unchecked(evidence: Evidence) -> tuple[Why, ...]:
@@ -218,7 +220,7 @@ def _ahead(evidence: Evidence, place: Whereabouts) -> Iterator[Reason]:
     if place.status != "queued" or place.suspects.ahead is not None or not _is_in_a_place(place):
         return
     count = _count_ahead(place)
-    if count is not None:
+    if count:
         yield _in_line(count, evidence, place)
 
 
@@ -237,8 +239,6 @@ def _count_ahead(place: Whereabouts) -> int | None:
 
 
 def _in_line(count: int, evidence: Evidence, place: Whereabouts) -> Reason:
-    if not count:
-        return _next(evidence)
     rate = evidence.per_second
     eta = evidence.now + timedelta(seconds=min(count / rate, 10 * 365 * 86_400)) if rate else None
     is_more = place.lane is None and place.queue.ahead is None
@@ -300,11 +300,12 @@ def _running(evidence: Evidence) -> Iterator[Reason]:
     since = place.claimed_at or run.started_at
     if not place.is_held:
         yield Reason(Why.LOST, {"kind": place.kind, "status": place.status}, until=evidence.now + evidence.repair)
-    if not place.workers.live:
-        yield Reason(Why.LEASE_ENDED, facts, since=since)
+    is_silent = place.is_held and (place.lease_until is None or place.lease_until <= place.at)
+    if is_silent:
+        yield Reason(Why.LEASE_ENDED, facts, since=place.lease_until)
     if place.is_stopping:
         yield Reason(Why.STOPPING, facts, since=since)
-    if place.is_held and place.workers.live:
+    if place.is_held and not is_silent:
         yield Reason(Why.RUNNING, facts, since=since)
 
 

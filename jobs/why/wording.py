@@ -299,8 +299,8 @@ def _stopping(facts: Facts) -> Words:
 
 
 def _lease_ended(facts: Facts) -> Words:
-    text = _("%(worker)s has it, and no worker lives. It is taken back as soon as one does.") % facts
-    return text, _("Start a worker.")
+    text = _("%(worker)s has it, and says nothing any more. It is taken back as soon as any worker lives.") % facts
+    return text, _("If no worker lives, start one.")
 
 
 def _unrecorded(facts: Facts) -> Words:

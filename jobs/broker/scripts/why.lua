@@ -126,6 +126,12 @@ local answer = {
 }
 local held = ask('ZRANGEBYLEX', 'rq:wip:' .. queue, '[' .. id .. ':', '(' .. id .. ';', 'LIMIT', 0, 1) or {}
 answer.is_held = held[1] ~= nil
+if held[1] then
+  local token, leases = string.sub(held[1], #id + 2), ask('ZRANGE', 'jobs:leases', 0, 499, 'WITHSCORES') or {}
+  for i = 1, #leases, 2 do
+    if ask('HEXISTS', 'jobs:held:' .. leases[i], token) == 1 then answer.lease = tonumber(leases[i + 1]) end
+  end
+end
 if answer.hash.lane and answer.hash.status == 'queued' then answer.lane = lane_at(answer.hash.lane) end
 if answer.hash.status == 'deferred' then answer.parents = parents_of() end
 return cjson.encode(answer)
