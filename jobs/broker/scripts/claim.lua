@@ -3,9 +3,9 @@
 -- ARGV: the server's id, how long the journal may be, the numbers of limits (JSON, or empty), worker's id, worker's
 --       name, lease (milliseconds), started_at (text), how many tokens, how many fields, the tokens, the names of the
 --       fields, then the queues in order.
--- Returns {now (milliseconds; where queues are paused, these behind it in a list), {queue, id, token, attempts, {values of the fields} or, of a foreign run, false,
+-- Returns {now (milliseconds), {queue, id, token, attempts, {values of the fields} or, of a foreign run, false,
 --          {field, value …}, and the number of the fuse that discards it, if one does} …}, or {now, why nothing is
---          claimed for now}.
+--          claimed for now}. Where queues are paused, a list of now and these queues stands in the place of now.
 
 -- include: limits
 -- include: fuses
@@ -115,26 +115,6 @@ local function take(queue, id, passed, discarding, in_lane)
   return true
 end
 
--- Which of the queues are paused, by their place in ARGV; a suspect's with the queue that it belongs to. A key that is no
--- hash pauses nothing.
-local paused, waits = {}, { now }
-local function find_paused(first)
-  local homes = {}
-  for at = first, #ARGV do
-    local queue = ARGV[at]
-    homes[#homes + 1] = string.sub(queue, 1, #SUSPECTS) == SUSPECTS and string.sub(queue, #SUSPECTS + 1) or queue
-  end
-  local untils = pcall('HMGET', 'jobs:paused', unpack(homes))
-  for i = 1, untils.err and 0 or #homes do
-    local till = untils[i] and (tonumber(untils[i]) or 0)
-    if till and (till <= 0 or till > now) then
-      paused[first + i - 1] = true
-      waits[#waits + 1] = ARGV[first + i - 1]
-    end
-  end
-  if waits[2] then claimed[1] = waits end
-end
-
 local function room() return may_go_on() and tokens - used or 0 end
 
 local function discard(queue, id, fuse) take(queue, id, fuse, true) end
@@ -167,28 +147,44 @@ local function from_lanes(queue, most)
   end
 end
 
--- One question, where nothing is paused.
-if call('EXISTS', 'jobs:paused') == 1 then find_paused(10 + tokens + count) end
-
-local function serve(queue)
-  if has_fuses then fuses.let_go(queue, room, take) end
-  local free = tokens - used
-  if call('EXISTS', 'jobs:lanes:' .. queue) == 0 then
-    -- So it is where somebody deleted the set of the lanes.
-    if limits.told ~= '' then stop_bell(queue) end
-    from_list(queue, free)
-    if strays > 0 then from_lanes(queue, tokens - used) end
-  else
-    -- Half and half, and what is odd in turns, as long as both have something.
-    local odd = free % 2 == 1 and pcall('HINCRBY', 'jobs:turns', queue, 1) or 0
-    from_list(queue, math.floor(free / 2) + (type(odd) == 'number' and odd or 0) % 2)
-    from_lanes(queue, tokens - used)
-    from_list(queue, tokens - used)
+-- Which of the queues are paused, by their place in ARGV; a suspect's with the queue that it belongs to. A key that is no
+-- hash pauses nothing.
+local paused = {}
+if fuses.may_be_paused then
+  local first, homes, waits = 10 + tokens + count, {}, { now }
+  for at = first, #ARGV do
+    local queue = ARGV[at]
+    homes[#homes + 1] = string.sub(queue, 1, #SUSPECTS) == SUSPECTS and string.sub(queue, #SUSPECTS + 1) or queue
   end
+  local untils = pcall('HMGET', 'jobs:paused', unpack(homes))
+  for i = 1, untils.err and 0 or #homes do
+    local till = untils[i] and (tonumber(untils[i]) or 0)
+    if till and (till <= 0 or till > now) then
+      paused[first + i - 1] = true
+      waits[#waits + 1] = ARGV[first + i - 1]
+    end
+  end
+  if waits[2] then claimed[1] = waits end
 end
 
 for at = 10 + tokens + count, #ARGV do
-  if not paused[at] then serve(ARGV[at]) end
+  if not paused[at] then
+    local queue = ARGV[at]
+    if has_fuses then fuses.let_go(queue, room, take) end
+    local free = tokens - used
+    if call('EXISTS', 'jobs:lanes:' .. queue) == 0 then
+      -- So it is where somebody deleted the set of the lanes.
+      if limits.told ~= '' then stop_bell(queue) end
+      from_list(queue, free)
+      if strays > 0 then from_lanes(queue, tokens - used) end
+    else
+      -- Half and half, and what is odd in turns, as long as both have something.
+      local odd = free % 2 == 1 and pcall('HINCRBY', 'jobs:turns', queue, 1) or 0
+      from_list(queue, math.floor(free / 2) + (type(odd) == 'number' and odd or 0) % 2)
+      from_lanes(queue, tokens - used)
+      from_list(queue, tokens - used)
+    end
+  end
   if used == tokens or not may_go_on() then break end
 end
 if has_fuses then

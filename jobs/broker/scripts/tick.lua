@@ -42,9 +42,8 @@ for at = FIRST, #ARGV do
 end
 
 -- Suspects of a paused queue are nothing to start a process for.
-local any_paused = redis.call('EXISTS', 'jobs:paused') == 1
 local function is_paused(suspects_queue)
-  if not any_paused then return false end
+  if not fuses.may_be_paused then return false end
   local till = redis.pcall('HGET', 'jobs:paused', string.sub(suspects_queue, #SUSPECTS + 1))
   till = type(till) == 'string' and (tonumber(till) or 0)
   return till and (till <= 0 or till > now) or false
