@@ -31,6 +31,8 @@ env = environ.FileAwareEnv(
     PAYMENTS_WEBHOOK_SECRET=(str, ""),
     SITE_URL=(str, _running.get("SITE_URL", "http://127.0.0.1:8000")),
     OPERATORS_EMAIL=(str, "operators@example.com"),
+    ALERTS_WEBHOOK=(str, ""),
+    ALERTS_HEARTBEAT_URL=(str, ""),
     NEWSLETTER_SLICE_SECONDS=(float, 5.0),
     PARTNER_CONNECT_TIMEOUT=(float, 2.0),
     PARTNER_READ_TIMEOUT=(float, 5.0),
@@ -174,6 +176,12 @@ JOBS = {
     "LOG_FORMAT": env("LOG_FORMAT"),
     "METRICS_TOKEN": env("METRICS_TOKEN"),
     "STATSD": env("STATSD"),
+    "ALERTS": {
+        "MAIL": [OPERATORS_EMAIL],
+        "WEBHOOK": env("ALERTS_WEBHOOK"),
+        "HEARTBEAT_URL": env("ALERTS_HEARTBEAT_URL"),
+        "SITE_URL": SITE_URL,
+    },
 }
 
 LOGGING = {

@@ -4,6 +4,7 @@ from django.apps import apps
 from django.contrib import admin
 
 from jobs.admin import overview
+from jobs.admin.alerts import IncidentAdmin
 from jobs.admin.audit_log import AuditEntryAdmin
 from jobs.admin.batches import BatchAdmin
 from jobs.admin.bulk_actions import BulkActionAdmin
@@ -27,6 +28,7 @@ from jobs.models import (
     Effect,
     FailureCause,
     Fuse,
+    Incident,
     JobRun,
     QueuePause,
     RecoveryRule,
@@ -48,6 +50,7 @@ admin.site.register(QueuePause, QueueAdmin)
 admin.site.register(WorkerProcess, WorkerAdmin)
 admin.site.register(Schedule, ScheduleAdmin)
 admin.site.register(Fuse, FuseAdmin)
+admin.site.register(Incident, IncidentAdmin)
 admin.site.register(CircuitsAndLocks, CircuitsAndLocksAdmin)
 admin.site.register(Effect, EffectAdmin)
 admin.site.register(SentEmail, SentEmailAdmin)

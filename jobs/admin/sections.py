@@ -42,6 +42,7 @@ GROUPS: tuple[tuple[str | Promise, tuple[Section, ...]], ...] = (
             Section(_("Overview"), OVERVIEW),
             Section(_("Queues"), "admin:jobs_queuepause_changelist"),
             Section(_("Workers"), "admin:jobs_workerprocess_changelist"),
+            Section(_("Alerts"), "admin:jobs_incident_changelist"),
         ),
     ),
     (

@@ -8,7 +8,7 @@
 `operating` is what people do, `looking` what they see.
 """
 
-from jobs.alerts.choices import book, code, is_on
+from jobs.alerts.choices import book, book_of, code, is_on, told_by
 from jobs.alerts.keeping import is_anything_prunable, prune
 from jobs.alerts.looking import Checks, checks, is_silent, last_evaluation, open_incidents, unclosed
 from jobs.alerts.operating import acknowledge, edit_rule, revert_rule, silence, silence_rule
@@ -19,6 +19,7 @@ __all__ = [
     "Watch",
     "acknowledge",
     "book",
+    "book_of",
     "checks",
     "code",
     "edit_rule",
@@ -31,5 +32,6 @@ __all__ = [
     "revert_rule",
     "silence",
     "silence_rule",
+    "told_by",
     "unclosed",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from collections.abc import Iterable
 
 from jobs import conf
 from jobs.models import AlertRule
@@ -31,10 +31,20 @@ def code() -> Rulebook:
 
 def book() -> Rulebook:
     """The rules in force, in one query."""
-    return Rulebook((*code().layers, edits(AlertRule.objects.all())))
+    return book_of(AlertRule.objects.all())
 
 
-def edits(rows: QuerySet[AlertRule]) -> Changes:
+def book_of(rows: Iterable[AlertRule]) -> Rulebook:
+    """The rules in force, by these rows."""
+    return Rulebook((*code().layers, edits(rows)))
+
+
+def told_by() -> tuple[str, ...]:
+    """The channels by which people are told here."""
+    return get().channels
+
+
+def edits(rows: Iterable[AlertRule]) -> Changes:
     """What people changed."""
     return {(row.kind, row.scope): change_of(row) for row in rows}
 

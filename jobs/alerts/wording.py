@@ -98,7 +98,7 @@ def title(incident: Incident) -> str:
 
 def headline(incident: Incident) -> str:
     """What is wrong, with its number against the limit."""
-    if KINDS[incident.kind].unit == "fact":
+    if not limit(incident):
         return title(incident)
     facts = {"title": title(incident), "value": value(incident), "limit": limit(incident)}
     return _("%(title)s: %(value)s (limit %(limit)s)") % facts

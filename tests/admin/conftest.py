@@ -16,7 +16,7 @@ SHELL_QUERIES = 4
 PERMISSIONS = (
     *("view_console", "requeue_job", "discard_job", "cancel_job", "reschedule_job", "view_payload", "view_audit"),
     *("stop_job", "edit_job", "enqueue_job", "export_jobs", "share_view"),
-    *("manage_fuses", "manage_failures", "manage_recovery", "release_effect"),
+    *("manage_alerts", "manage_fuses", "manage_failures", "manage_recovery", "release_effect"),
     *("manage_circuit", "release_lock", "manage_workflow"),
     *("pause_queue", "clear_queue", "quiet_worker", "stop_worker"),
     *("pause_schedule", "run_schedule", "edit_schedule"),

@@ -133,11 +133,11 @@ def test_without_redis_the_page_says_what_that_means(viewer: Client, monkeypatch
 def test_an_open_incident_is_told(viewer: Client) -> None:
     now = timezone.now()
     facts = {"value": 1200.0, "worst": 1200.0, "limit": 1000.0, "opened_at": now, "seen_at": now}
-    Incident.objects.create(
-        kind="depth", scope="default", severity="critical", detail="<b>default</b> is long", **facts
-    )
+    Incident.objects.create(kind="waiting", scope="<b>default</b>", severity="critical", **facts)
     page = head(viewer)
-    assert "Open incident: &lt;b&gt;default&lt;/b&gt; is long" in text_of(page)
+    assert "Open incident: Too many runs wait in the queue &lt;b&gt;default&lt;/b&gt;: 1,200 (limit 1,000)" in text_of(
+        page
+    )
 
 
 def test_a_panel_that_fails_leaves_the_others(viewer: Client, monkeypatch: pytest.MonkeyPatch) -> None:

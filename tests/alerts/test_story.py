@@ -80,7 +80,7 @@ def test_an_incident_is_told_once_reminded_of_and_told_to_be_over(
     assert [one.levelname for one in caplog.records if one.name == "jobs.alerts.channels"] == ["ERROR", "ERROR", "INFO"]
     first = mailbox.messages()[-1]
     assert first["to"] == ["ops@example.com"]
-    assert "https://shop.example/admin/jobs/" in first["text"]
+    assert f"https://shop.example/admin/jobs/incident/{incident().pk}/" in first["text"]
     assert not IncidentNotice.objects.filter(sent_at__isnull=True).exists()
 
 
