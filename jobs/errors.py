@@ -123,6 +123,10 @@ class NotDecidable(JobsError):
     """That was said of the cause already, or cannot be said of it."""
 
 
+class NotEditable(JobsError):
+    """The run's arguments cannot be changed now."""
+
+
 class NotCancellable(JobsError):
     """The run has started or ended."""
 

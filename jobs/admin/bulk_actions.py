@@ -85,7 +85,7 @@ class BulkActionAdmin(ConsoleAdmin):
             title=_("Bulk action %(number)s") % {"number": action.pk},
             action=action,
             rest=max(0, action.total - action.looked),
-            filter=words,
+            filter=bulk.told_of(action),
             cause_page=reverse("admin:jobs_failurecause_change", args=[words["cause"]]) if "cause" in words else "",
             same_filter=_dead_filter(words),
             chosen=len(action.selection.get("keys", ())) if "keys" in action.selection else None,

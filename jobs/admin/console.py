@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_http_methods
@@ -15,7 +16,7 @@ from django.views.decorators.http import require_http_methods
 from jobs.admin import access, live, shell
 from jobs.broker.connection import impatient
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 class ConsoleAdmin(admin.ModelAdmin):
@@ -61,7 +62,7 @@ class ConsoleAdmin(admin.ModelAdmin):
     def _guarded(self, view: View, *, acts: bool) -> View:
         methods = ["GET", "HEAD", "POST"] if acts else ["GET", "HEAD"]
 
-        def guarded(request: HttpRequest, **captured: Any) -> HttpResponse:
+        def guarded(request: HttpRequest, **captured: Any) -> HttpResponseBase:
             # An action looks at its own permission first, so that its refusal is recorded.
             opens = access.may(request, self.permission) or (acts and request.method == "POST")
             if not opens:
@@ -82,7 +83,7 @@ class ConsoleAdmin(admin.ModelAdmin):
 def without_nul(view: View) -> View:
     """The view, asked without NUL characters: no text in PostgreSQL holds one, and looking for one is an error."""
 
-    def asked(request: HttpRequest, **captured: Any) -> HttpResponse:
+    def asked(request: HttpRequest, **captured: Any) -> HttpResponseBase:
         # The stubs take what a view is given for unchangeable.
         request.GET, request.POST = _cleaned(request.GET), _cleaned(request.POST)  # type: ignore[assignment]
         texts = {name: _clean(value) for name, value in captured.items() if isinstance(value, str)}

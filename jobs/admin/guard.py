@@ -14,6 +14,7 @@ from django.contrib import admin
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ImproperlyConfigured
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
@@ -27,12 +28,12 @@ from django_rq.utils import get_cron_schedulers, get_scheduler_statistics
 from jobs import audit, conf
 from jobs.admin import access, shell
 from jobs.admin.console import without_nul
-from jobs.admin.run_filter import find_run
+from jobs.admin.run_terms import find_run
 from jobs.broker.connection import errors_named
 from jobs.errors import BrokerUnavailable
 from jobs.models import JobRun
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 _PREFIX = "django_rq_"
 # What the front page counts, by the names of the pages that list it.
 _COLUMNS = (
@@ -156,7 +157,7 @@ def _numbers(index: int) -> dict[str, Any]:
 
 
 def _reading(view: View) -> View:
-    def guarded(request: HttpRequest, **captured: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, **captured: Any) -> HttpResponseBase:
         if not access.may(request, access.VIEW_CONSOLE):
             return access.refuse(request, access.VIEW_CONSOLE)
         if captured.get("queue_index", 0) >= len(conf.queue_names()):
@@ -175,7 +176,7 @@ def _reading(view: View) -> View:
 def _unmasked(view: View) -> View:
     """Our own page of the run, where there is one: it masks. What has none takes `jobs.view_payload`."""
 
-    def guarded(request: HttpRequest, job_id: str, **captured: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, job_id: str, **captured: Any) -> HttpResponseBase:
         if run := find_run(job_id):
             return redirect("admin:jobs_jobrun_change", pk=run.pk)
         if not access.may(request, access.VIEW_PAYLOAD):
@@ -186,7 +187,7 @@ def _unmasked(view: View) -> View:
 
 
 def _refusing(name: str) -> View:
-    def refused(request: HttpRequest, **captured: Any) -> HttpResponse:
+    def refused(request: HttpRequest, **captured: Any) -> HttpResponseBase:
         if not access.may(request, access.VIEW_CONSOLE):
             return access.refuse(request, access.VIEW_CONSOLE)
         if request.method == "POST":
@@ -212,7 +213,7 @@ def _gone(request: HttpRequest, **captured: Any) -> HttpResponse:
 
 
 def _by_token(view: View) -> View:
-    def guarded(request: HttpRequest, **captured: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, **captured: Any) -> HttpResponseBase:
         # django-rq lets all staff in without a token. Who may not see the console counts as nobody here.
         if not access.may(request, access.VIEW_CONSOLE):
             request.user = AnonymousUser()

@@ -75,10 +75,11 @@ def key_or_none(text: str | None, convert: Callable[[str], Any]) -> Any:
     return None if isinstance(key, int) and abs(key) >= 2**63 else key
 
 
-def window_start(queryset: QuerySet[Any]) -> Any:
-    """The key of the oldest of the latest `WINDOW` rows, or None when there are not so many."""
+def window_start(queryset: QuerySet[Any], *, size: int | None = None) -> Any:
+    """The key of the oldest of the latest `WINDOW` rows, or of `size`, or None when there are not so many."""
+    most = WINDOW if size is None else size
     # An offset into the primary key alone, of a fixed size: the price does not grow with the table.
-    return next(iter(queryset.order_by("-pk").values_list("pk", flat=True)[WINDOW - 1 : WINDOW]), None)
+    return next(iter(queryset.order_by("-pk").values_list("pk", flat=True)[most - 1 : most]), None)
 
 
 class CappedCount(Subquery):

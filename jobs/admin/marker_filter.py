@@ -51,7 +51,7 @@ class MarkerFilter:
         return found.filter(pk__gte=start)
 
     def _read_box(self) -> None:
-        found = search.parse(self.asked.get("q", ""), qualifiers=self.model.IDENTITY)
+        found = search.parse(self.asked.get("q", ""), qualifiers=self.model.IDENTITY, plain=True)
         self.problems += found.problems
         self.windowed = bool(found.terms)
         for term in found.terms:

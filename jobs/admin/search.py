@@ -7,7 +7,7 @@ import math
 import re
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.utils import timezone
@@ -17,24 +17,45 @@ from django.utils.translation import gettext as _
 from jobs.errors import did_you_mean
 from jobs.policy.ages import parse_age
 
-QUALIFIERS = ("id", "state", "queue", "job", "batch", "workflow", "schedule", "error", "worker", "arg")
+QUALIFIERS = (
+    *("id", "job", "queue", "state", "error", "worker", "batch", "workflow", "schedule", "cause", "release"),
+    *("request", "subject", "after", "before", "waited", "took", "attempts", "arg"),
+)
 # An operator's question is far shorter; a database's parser gives up at some hundred conditions.
 MOST_CHARACTERS = 1000
 MOST_TERMS = 20
 MOST_DEPTH = 10
+# Of one qualifier, with commas between them.
+MOST_VALUES = 20
 # Room on both sides for any time zone and any age, in what a clock can hold.
 _YEARS = range(1900, 3000)
 _ARGUMENT = "args."
-_TOKEN = re.compile(r'(?:[^\s":]+:)?(?:"[^"]*"|[^\s"]+)|"')
-_QUALIFIED = re.compile(r"([A-Za-z_][\w.\-]*):(.*)", re.DOTALL)
+_TOKEN = re.compile(r'(?:"[^"]*"|[^\s"])+|"')
+_QUALIFIED = re.compile(r"(-?)([A-Za-z_][\w.\-]*):(.*)", re.DOTALL)
+_VALUE = re.compile(r'(?:"[^"]*"|[^,"])+')
 
 
 @dataclass(frozen=True)
 class Term:
-    """One condition: `name` is a qualifier, `job?` for a bare word, or `args.` and a path into the arguments."""
+    """One condition: `name` is a qualifier, `job?` for a bare word, or `args.` and a path into the arguments.
+
+    One of the `values` is enough; where `negated`, none may be. `text` is how it was typed.
+    """
 
     name: str
-    value: str
+    values: tuple[str, ...]
+    negated: bool = False
+    text: str = field(default="", compare=False)
+
+    @property
+    def value(self) -> str:
+        """The first of the values; most have no other."""
+        return self.values[0]
+
+    @property
+    def only(self) -> str | None:
+        """The one value that is asked for; None where there are several, or it is not to be."""
+        return None if self.negated or len(self.values) > 1 else self.values[0]
 
 
 @dataclass(frozen=True)
@@ -47,17 +68,16 @@ class Search:
     @property
     def only_id(self) -> str | None:
         """The id, when nothing else is asked for."""
-        ids = [term.value for term in self.terms if term.name == "id"]
+        ids = [term.only for term in self.terms if term.name == "id"]
         return ids[0] if len(ids) == len(self.terms) == 1 else None
 
 
-def parse(text: str, *, qualifiers: Iterable[str] = QUALIFIERS) -> Search:
-    """Read a search box.
+def parse(text: str, *, qualifiers: Iterable[str] = QUALIFIERS, plain: bool = False) -> Search:
+    """Read a search box. In a `plain` one commas and a hyphen in front mean themselves.
 
-    >>> parse("state:dead args.order_id:42").terms
-    (Term(name='state', value='dead'), Term(name='args.order_id', value='42'))
-    >>> parse("charge_order").terms
-    (Term(name='job?', value='charge_order'),)
+    >>> parse("state:dead,retrying -queue:low").terms
+    (Term(name='state', values=('dead', 'retrying'), negated=False, text='state:dead,retrying'), \
+Term(name='queue', values=('low',), negated=True, text='-queue:low'))
     """
     tokens = _TOKEN.findall(text) if len(text) <= MOST_CHARACTERS else []
     if len(text) > MOST_CHARACTERS or len(tokens) > MOST_TERMS:
@@ -65,11 +85,21 @@ def parse(text: str, *, qualifiers: Iterable[str] = QUALIFIERS) -> Search:
     terms: list[Term] = []
     problems: list[str] = []
     for token in tokens:
-        if problem := _problem_of(token, qualifiers=tuple(qualifiers)):
+        if problem := _problem_of(token, qualifiers=tuple(qualifiers), plain=plain):
             problems.append(problem)
         else:
-            terms.append(_term(token))
+            terms.append(_term(token, plain=plain))
     return Search(tuple(terms), tuple(problems))
+
+
+def written(name: str, *values: str) -> str:
+    """A condition as one would type it.
+
+    >>> written("job", "charge", "send receipt")
+    'job:charge,"send receipt"'
+    """
+    plain = [value.replace('"', "") for value in values]
+    return f"{name}:" + ",".join(f'"{value}"' if re.search(r"[\s,]", value) else value for value in plain)
 
 
 def as_uuid(text: str) -> uuid.UUID | None:
@@ -137,18 +167,25 @@ def _too_long() -> str:
     return text % {"terms": MOST_TERMS, "characters": MOST_CHARACTERS}
 
 
-def _problem_of(part: str, *, qualifiers: tuple[str, ...]) -> str:
-    match = _QUALIFIED.fullmatch(part)
+def _qualified(token: str, *, plain: bool) -> re.Match[str] | None:
+    match = _QUALIFIED.fullmatch(token)
+    return None if plain and match and match[1] else match
+
+
+def _problem_of(part: str, *, qualifiers: tuple[str, ...], plain: bool) -> str:
+    match = _qualified(part, plain=plain)
     if match is None:
-        return _("A quotation mark is not closed.") if part == '"' else ""
-    name, value = match.groups()
-    if not value.strip('"'):
+        if part == '"':
+            return _("A quotation mark is not closed.")
+        return "" if part.strip('",') else _("There is nothing between the quotation marks.")
+    _minus, name, value = match.groups()
+    if not value.strip('",'):
         return _("%(name)s: wants a value after the colon.") % {"name": name}
+    if len(_VALUE.findall(value)) > MOST_VALUES:
+        return _("%(name)s: takes at the most %(most)d values.") % {"name": name, "most": MOST_VALUES}
     if name.count(".") > MOST_DEPTH:
-        return _("%(name)s: looks too deep. Take at the most %(most)d names after args.") % {
-            "name": name,
-            "most": MOST_DEPTH,
-        }
+        text = _("%(name)s: looks too deep. Take at the most %(most)d names after args.")
+        return text % {"name": name, "most": MOST_DEPTH}
     if name in qualifiers or (name.startswith(_ARGUMENT) and len(name) > len(_ARGUMENT) and "arg" in qualifiers):
         return ""
     known = ", ".join(f"{each}:" for each in qualifiers)
@@ -159,12 +196,18 @@ def _problem_of(part: str, *, qualifiers: tuple[str, ...]) -> str:
     }
 
 
-def _term(token: str) -> Term:
-    if match := _QUALIFIED.fullmatch(token):
-        name, value = match.groups()
-        return Term(name, value.strip('"'))
-    word = token.strip('"')
-    return Term("id" if as_uuid(word) else "job?", word)
+def _term(token: str, *, plain: bool) -> Term:
+    if match := _qualified(token, plain=plain):
+        minus, name, value = match.groups()
+        return Term(name, _values(value, plain=plain), bool(minus), token)
+    negated = token.startswith("-") and len(token) > 1 and not plain
+    values = _values(token[1:] if negated else token, plain=plain)
+    return Term("id" if all(map(as_uuid, values)) else "job?", values, negated, token)
+
+
+def _values(text: str, *, plain: bool) -> tuple[str, ...]:
+    parts = [text] if plain else _VALUE.findall(text)
+    return tuple(value for part in parts if (value := part.replace('"', ""))) or (text.strip('",'),)
 
 
 def offered(names: list[str], chosen: str | None) -> list[str]:

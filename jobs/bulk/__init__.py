@@ -6,7 +6,7 @@ Commands, the admin and rules ask here; the job `jobs.run_bulk` does the work.
 from jobs.bulk.asking import JOB, BadBulk, ask, pause, queue_for_itself, resume, revive, stop
 from jobs.bulk.cohorts import failed, open_circuit, totals
 from jobs.bulk.keeping import is_anything_prunable, prune
-from jobs.bulk.selections import Selection
+from jobs.bulk.selections import Selection, told_of
 from jobs.bulk.turning import is_open, turn, work
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "resume",
     "revive",
     "stop",
+    "told_of",
     "totals",
     "turn",
     "work",

@@ -162,7 +162,7 @@ def _record(action: BulkAction, word: str, *, actor: str, reason: str, address: 
         target=f"bulk action {action.pk}",
         reason=reason,
         count=action.total,
-        filter=action.selection.get("words", {}),
+        filter=selections.told_of(action),
         before={"state": before} if before else None,
         after={"state": action.state},
         address=address,

@@ -21,19 +21,20 @@ from jobs.policy.tally import Tally
 class Selection:
     """A filter that is frozen when it is asked with.
 
-    `words` are what `dead.matching` takes; of runs, which are meant by their `keys`, they only tell how these were
-    found. `keys`, if not None, are the only rows meant.
+    `words` are what `dead.matching` takes. `keys`, if not None, are the only rows meant; runs are always meant by them.
+    `told` says how these were found, for the audit and for people.
     """
 
     words: dict[str, Any] = field(default_factory=dict)
     keys: tuple[Any, ...] | None = None
+    told: dict[str, Any] = field(default_factory=dict)
 
     def stored(self, *, now: datetime) -> dict[str, Any]:
         """As JSON: an age becomes the time that it means now."""
         words = {name: value for name, value in self.words.items() if value is not None}
         if isinstance(age := words.pop("older_than", None), timedelta):
             words["died_before"] = (now - age).isoformat()
-        stored: dict[str, Any] = {"words": words}
+        stored: dict[str, Any] = {"words": words} | ({"told": self.told} if self.told else {})
         if self.keys is not None:
             stored["keys"] = [str(key) if isinstance(key, uuid.UUID) else key for key in self.keys]
         return stored
@@ -61,9 +62,14 @@ def newest(verb: BulkVerb) -> str:
     return str(KINDS[verb].newest())
 
 
+def told_of(action: BulkAction) -> dict[str, Any]:
+    """What was asked for, as it is told to people."""
+    return {**action.selection.get("words", {}), **action.selection.get("told", {})}
+
+
 def act(action: BulkAction, keys: list[Any]) -> Tally:
     """Do it with these, in the transaction that is open."""
-    told = {"bulk action": action.pk, **action.selection.get("words", {})}
+    told = {"bulk action": action.pk, **told_of(action)}
     words = {"actor": action.actor, "reason": action.reason, "address": action.address, "filter": told}
     return KINDS[BulkVerb(action.verb)].act(action, keys, words)
 

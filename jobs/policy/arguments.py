@@ -9,6 +9,7 @@ import inspect
 import json
 import math
 import uuid
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -60,6 +61,17 @@ def bind(
         return signature.bind(*args, **kwargs)
     except TypeError as error:
         raise BadArguments(f"{name}{signature}: {error}. Pass what the job's signature asks for.") from error
+
+
+def spread(signature: inspect.Signature, by_parameter: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments by parameter as a call has them: by position, and by name.
+
+    >>> spread(inspect.signature(lambda order, *rest, note="", **more: None), {"order": 1, "rest": [2], "note": "x"})
+    ((1, 2), {'note': 'x'})
+    """
+    names = [name for name in signature.parameters if name in by_parameter]
+    bound = inspect.BoundArguments(signature, OrderedDict((name, by_parameter[name]) for name in names))
+    return bound.args, bound.kwargs
 
 
 def _positional_range(signature: inspect.Signature) -> tuple[int, int] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from datetime import UTC, datetime
 
 _AS_TEXT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NANOSECONDS = 1_000_000
@@ -49,3 +50,14 @@ def is_as_text(text: str) -> bool:
     (True, False)
     """
     return _AS_TEXT.fullmatch(text) is not None
+
+
+def first_at(moment: datetime) -> uuid.UUID:
+    """The least id that a run asked for at `moment` can have."""
+    milliseconds = max(0, int(moment.timestamp() * 1000))
+    return uuid.UUID(int=min(milliseconds, 2**48 - 1) << 80)
+
+
+def time_of(run_id: uuid.UUID) -> datetime:
+    """When the run of this id was asked for."""
+    return datetime.fromtimestamp((run_id.int >> 80) / 1000, tz=UTC)

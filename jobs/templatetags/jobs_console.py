@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import template
+from django.http import QueryDict
 from django.template.context import RequestContext
 from django.urls import reverse
 from django.utils import formats, timezone
@@ -20,7 +21,7 @@ from django.utils.translation import ngettext
 
 from jobs import discards, drafts, registry
 from jobs.batches import Progress
-from jobs.models import DeadJob
+from jobs.models import DeadJob, SavedView
 from jobs.policy import causes, redaction
 from jobs.policy.rates import rate_in_words
 from jobs.retention import kept_until as kept_for_age_until
@@ -109,6 +110,12 @@ def target_address(target: str) -> str:
         return reverse(_NUMBERED[found[1]], args=[int(found[2])])
     kind, _space, name = target.partition(" ")
     return f"{reverse('admin:jobs_schedule_changelist')}?{urlencode({'q': name})}" if kind == "schedule" else ""
+
+
+@register.filter
+def view_text(view: SavedView) -> str:
+    """What a saved search asks for, as the box has it."""
+    return QueryDict(view.query).get("q") or view.query
 
 
 @register.filter

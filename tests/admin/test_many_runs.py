@@ -64,8 +64,8 @@ def test_all_that_wait_and_match_are_cancelled(waiting: None, operator: Client) 
     assert (action.verb, action.done, action.total) == ("cancel", 4, 4)
     assert JobRun.objects.filter(state="cancelled").count() == 4
     assert JobRun.objects.filter(name="tests.later", state="queued").count() == 1
-    assert AuditEntry.objects.get(action="cancel").filter == {"bulk action": action.pk, "search job": "tests.later"}
-    assert b"search job: tests.later" in operator.get(reverse("admin:jobs_bulkaction_change", args=[action.pk])).content
+    assert AuditEntry.objects.get(action="cancel").filter == {"bulk action": action.pk, "search": "job:tests.later"}
+    assert b"search: job:tests.later" in operator.get(reverse("admin:jobs_bulkaction_change", args=[action.pk])).content
 
 
 def test_all_that_are_due_later_run_now(waiting: None, operator: Client) -> None:
@@ -90,10 +90,10 @@ def test_to_cancel_wants_a_reason_and_of_many_the_number(waiting: None, operator
 
 
 def test_a_search_that_names_nothing_means_nothing(waiting: None, operator: Client) -> None:
-    assert b"No run that waits matches" in operator.get(CANCEL).content
+    assert b"Search for something first" in operator.get(CANCEL).content
     form = {"reason": "x", "count": "6", "up_to": str(JobRun.objects.latest("pk").pk)}
-    assert b"No run that waits matches" in operator.post(CANCEL, form).content
-    assert b"No run that waits matches" in operator.get(f"{CANCEL}?state=nonsense").content
+    assert b"Search for something first" in operator.post(CANCEL, form).content
+    assert b"No run matches with which" in operator.get(f"{CANCEL}?state=nonsense").content
     assert not BulkAction.objects.exists()
 
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from jobs import cron, registry, schedules, timetable
-from jobs.admin import run_filter
+from jobs.admin import run_terms
 from jobs.errors import BrokerUnavailable
 from jobs.models import AuditEntry, JobRun, Schedule, ScheduleEdit, ScheduleTick
 from tests.admin.rows import a_run
@@ -262,7 +262,7 @@ def test_the_runs_of_a_schedule_are_found_from_its_page(viewer: Client, monkeypa
     assert str(other) not in found
 
     assert "Did you mean &quot;weekly&quot;" in content(viewer, f"{RUNS}?q=schedule:weeky")
-    monkeypatch.setattr(run_filter, "MOST_TICKS", 1)
+    monkeypatch.setattr(run_terms, "MOST_TICKS", 1)
     cut = content(viewer, html.unescape(link))
     assert "latest 1 runs of the schedule only" in cut
     assert str(ours[1]) in cut

@@ -23,7 +23,7 @@ ROWS = (
     "recorder rq_classes ledger consequences",
     "workflows schedules recovery why",
     "batches queues",
-    "bulk",
+    "bulk by_hand",
     "clearing dead discards retention fuses lost pending figures",
     "saved_views emails effects checkpoints steps iterators metrics relay causes callbacks sheets troubles workers",
     "enqueueing",
