@@ -51,6 +51,7 @@ class RunFilter:
         made.problems.extend(found.problems)
         for term in found.terms:
             made.conditions &= made.reading.condition(term)
+        made._choose_index()
         return made
 
     @property
@@ -114,10 +115,11 @@ class RunFilter:
         return condition
 
     def _within_window(self) -> Q:
-        """The latest of all runs, or so many of the batch, job or the like that is asked for, if that reaches further."""
+        """The latest of all runs, or so many of the batch or job that is asked for, if that reaches further."""
         within = JobRun.objects.filter(self._within_times())
         starts = [window_start(within)]
-        if narrowed := self._narrowest():
+        if (name := self._narrowest()) is not None:
+            narrowed = self.reading.served[name]
             starts.append(window_start(within.filter(narrowed), size=NARROW_WINDOW))
         if None in starts:
             return Q()
@@ -125,9 +127,17 @@ class RunFilter:
         self.window_from = time_of(oldest)
         return Q(pk__gte=oldest)
 
-    def _narrowest(self) -> Q:
+    def _choose_index(self) -> None:
+        """Of several conditions that an index each serves, let the database use that of the narrowest."""
+        first = self._narrowest()
+        for name, condition in self.reading.served.items():
+            if name != first:
+                self.reading.is_windowed = True
+            self.conditions &= condition if name == first else self.reading.without_index(condition)
+
+    def _narrowest(self) -> str | None:
         served = self.reading.served
         names = [name for name in _RAREST_FIRST if name in served]
         # Most runs have succeeded: a job's are fewer.
         names.sort(key=lambda name: name == "state" and self.only(name) == RunState.SUCCEEDED)
-        return served[names[0]] if names else Q()
+        return names[0] if names else None

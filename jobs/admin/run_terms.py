@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import F, Q, Value
 from django.db.models.fields.json import KeyTransform
+from django.db.models.functions import Concat
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
@@ -28,21 +30,23 @@ MOST_TICKS = 1000
 MOST_CAUSES = 100
 # Failed attempts of the causes that are meant, the latest ones.
 MOST_FAILURES = 10_000
+_SPELLED_ALIKE = re.compile(r"[A-Za-z0-9 _.@:-]+")
+_TEXTS = ("name", "queue", "state")
 
 
 @dataclass
 class Reading:
     """What terms say, as they are read one after the other.
 
-    `served` has those that an index serves in the order of the list, by their qualifier. `is_windowed` where one is
-    served by none, and then only the latest runs are looked at.
+    `served` has those that an index serves in the order of the list, by their qualifier; they are asked for
+    apart. `is_windowed` where one is served by none, and then only the latest runs are looked at.
     """
 
     now: datetime
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     served: dict[str, Q] = field(default_factory=dict)
-    aliases: dict[str, KeyTransform] = field(default_factory=dict)
+    aliases: dict[str, KeyTransform | Concat] = field(default_factory=dict)
     is_windowed: bool = False
     after: datetime | None = None
     before: datetime | None = None
@@ -52,17 +56,28 @@ class Reading:
         found = _READERS["args" if term.name.startswith("args.") else term.name](self, term)
         if not term.negated:
             return found
-        self.served.pop(term.name, None)
         self.is_windowed = True
         return ~found
 
     def equal(self, term: Term, column: str, values: Sequence[Any]) -> Q:
         """Rows whose column has one of the values: one is looked up by its index, several among the latest runs."""
         if len(values) == 1:
-            self.served[term.name] = Q(**{column: values[0]})
-            return self.served[term.name]
+            condition = Q(**{column: values[0]})
+            if term.negated or term.name in self.served:
+                return condition
+            self.served[term.name] = condition
+            return Q()
         self.is_windowed = True
         return Q(**{f"{column}__in": values})
+
+    def without_index(self, condition: Q) -> Q:
+        """The same, said so that no index serves it: databases that know no counts take the first one, however wide."""
+        ((column, value),) = list(condition.children)  # type: ignore[misc]
+        if column not in _TEXTS:
+            return condition
+        alias = f"{column}_as_text"
+        self.aliases[alias] = Concat(F(column), Value(""))
+        return Q(**{alias: value})
 
     def unknown(self, value: str, *, known: Sequence[str], what: str, strict: bool = False) -> None:
         """Say that there is no such thing, and which is the nearest. Strictly, nothing is searched then."""
@@ -194,7 +209,10 @@ def _error(reading: Reading, term: Term) -> Q:
 
 
 def _of_causes(reading: Reading, causes: Sequence[FailureCause]) -> Q:
-    failures = JobAttempt.objects.filter(fingerprint__in=[cause.fingerprint for cause in causes])
+    # The index leaves out those that have none, and SQLite wants that said.
+    failures = JobAttempt.objects.filter(fingerprint__in=[cause.fingerprint for cause in causes]).exclude(
+        fingerprint=""
+    )
     count = sum(cause.count for cause in causes)
     if count > MOST_FAILURES:
         text = _("Looked at the latest %(count)s failures of these causes only.")
@@ -216,7 +234,8 @@ def _release(reading: Reading, term: Term) -> Q:
 
 
 def _request(reading: Reading, term: Term) -> Q:
-    return reading.equal(term, "correlation", term.values)
+    # The index leaves out those that have none, and SQLite wants that said.
+    return reading.equal(term, "correlation", term.values) & ~Q(correlation="")
 
 
 def _subject(reading: Reading, term: Term) -> Q:
@@ -267,10 +286,15 @@ def _argument(reading: Reading, term: Term) -> Q:
         place = KeyTransform(key, place)
     alias = f"argument_{len(reading.aliases)}"
     reading.aliases[alias] = place
+    return _any(term, lambda value: _is_there(alias, value))
+
+
+def _is_there(alias: str, value: str) -> Q:
     condition = Q()
-    for typed in (typed for value in term.values for typed in search.typed_values(value)):
+    for typed in search.typed_values(value):
         condition |= Q(**{alias: typed})
-    return condition
+    # The cheap test first: most rows end here. Databases spell other texts in ways of their own.
+    return Q(arguments_text__contains=value) & condition if _SPELLED_ALIKE.fullmatch(value) else condition
 
 
 def _any_argument(reading: Reading, term: Term) -> Q:
