@@ -38,7 +38,8 @@ class Action:
 
     `verb(thing, actor=…, reason=…, address=…)` does it and raises a `JobsError` where it cannot.
     `recorded` is what the audit calls it, done or refused. `fits` says whether the thing is such that it can be done.
-    What `destroys` has a red button and wants a reason; others want one with `wants_why`.
+    What `destroys` has a red button and wants a reason; others want one with `wants_why`. `again` is said where a click
+    before has done it already.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Action:
     destroys: bool = False
     wants_why: bool = False
     fits: Callable[[Any], bool] = lambda thing: True
+    again: str | Promise = ""
 
     @property
     def wants_reason(self) -> bool:
@@ -81,13 +83,15 @@ def act(
     given: Callable[[Any], dict[str, Any]] = lambda thing: {},
     template: str = "",
     shown: Callable[[Any], dict[str, Any]] = lambda thing: {},
+    lost: Callable[[Any, str], HttpResponse] | None = None,
 ) -> HttpResponse:
     """Ask, on GET; do, on POST, and go `back` with a message of what came of it. Without the action, 404.
 
     `find` gets the thing, from people who may act only; `target` is what the audit calls it.
     `given(thing)` is what the form says beside the reason, as the verb takes it; what cannot be raises ValueError.
     `template` asks, and says what is missing in a form; `shown(thing)` is what it shows. Without one, a GET only goes
-    back, and what is missing is said there.
+    back, and what is missing is said there. `lost(thing, why)` answers where the verb came too late; without it, the
+    next page says so.
     """
     if action is None:
         raise Http404
@@ -98,6 +102,8 @@ def act(
     except BrokerUnavailable as error:
         return access.unavailable(request, str(error))
     words, problems = _read(request, action, thing, given) if request.method == "POST" else ({}, [])
+    if words and not problems and lost is not None:
+        return _try(request, action, thing, words, back=back, lost=lost)
     if words and not problems:
         tell(request, lambda: action.verb(thing, **words), lambda: text_of(action.done, thing))
     elif template:
@@ -114,6 +120,27 @@ def act(
         )
     for problem in problems:
         messages.warning(request, _("Nothing was changed. %(why)s") % {"why": problem})
+    return HttpResponseRedirect(back)
+
+
+def _try(
+    request: HttpRequest,
+    action: Action,
+    thing: Any,
+    words: dict[str, Any],
+    *,
+    back: str,
+    lost: Callable[[Any, str], HttpResponse],
+) -> HttpResponse:
+    """Do it, and go back; say at once where somebody was faster."""
+    try:
+        action.verb(thing, **words)
+    except BrokerUnavailable as error:
+        messages.warning(request, _("Nothing was changed. %(why)s") % {"why": error})
+    except JobsError as error:
+        return lost(thing, str(error))
+    else:
+        messages.success(request, text_of(action.done, thing))
     return HttpResponseRedirect(back)
 
 

@@ -8,12 +8,13 @@ from typing import Any
 from django.http import Http404, HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs import conf, dead, discards, pending, runs
-from jobs.admin import access, acting
+from jobs.admin import access, acting, redis_now
 from jobs.admin.acting import Action
 from jobs.admin.keyset import key_or_none
 from jobs.admin.moments import moment_to_come
@@ -43,6 +44,11 @@ def _buried(burial: DeadJob | None) -> DeadJob:
     return burial
 
 
+def _when_redis_is_back(done: Promise) -> Callable[[JobRun], str]:
+    """What is said when it is done; while Redis is away, that it is pushed later."""
+    return lambda run: str(done) if redis_now.answers() else _("Accepted. It is pushed when Redis returns.")
+
+
 def _discarded(run: JobRun) -> str:
     """What is said after a discard, with the way back."""
     said = _("Discarded: the run will not be tried again.")
@@ -62,7 +68,8 @@ ACTIONS = acting.named(
         permission=access.REQUEUE,
         label=gettext_lazy("Retry"),
         verb=_of_burial(dead.requeue),
-        done=gettext_lazy("Retried: the run is back in its queue."),
+        done=_when_redis_is_back(gettext_lazy("Retried: the run is back in its queue.")),
+        again=gettext_lazy("Already queued."),
         question=gettext_lazy("Retry this run?"),
         consequence=gettext_lazy("It goes back to its queue with all its attempts ahead of it."),
         button=gettext_lazy("Retry the run"),
@@ -102,7 +109,8 @@ ACTIONS = acting.named(
         permission=access.RESCHEDULE,
         label=gettext_lazy("Run now"),
         verb=_of_run(pending.run_now),
-        done=gettext_lazy("It is due now, and starts as soon as a worker is free."),
+        done=_when_redis_is_back(gettext_lazy("It is due now, and starts as soon as a worker is free.")),
+        again=gettext_lazy("Already queued."),
         question=gettext_lazy("Run this now?"),
         consequence=gettext_lazy("It goes to its queue at once, whenever it was due."),
         button=gettext_lazy("Run it now"),

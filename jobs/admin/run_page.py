@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
-from jobs import registry, sheets
+from jobs import by_hand, registry, sheets
 from jobs.admin import access, acting, audit_log, how_far
 from jobs.admin.console import ConsoleAdmin
+from jobs.admin.removed import removed
 from jobs.admin.run_actions import ACTIONS, open_burial
 from jobs.admin.run_list import LISTED
 from jobs.admin.timeline import timeline
 from jobs.admin.why_section import heading, why_section
-from jobs.models import Batch, DeadJob, FailureCause, JobAttempt, JobRun, WorkflowStep
+from jobs.models import Batch, DeadJob, FailureCause, JobAttempt, JobRun, RunState, WorkflowStep
 from jobs.models.schedules import ScheduleTick, TickState
+from jobs.policy.lifeline import Lifeline, lifeline
 from jobs.sheets import Sheet
 
 # More would bury what matters; the page says when there is more.
@@ -28,7 +29,9 @@ SHOWN_CHILDREN = 20
 
 def run_page(console: ConsoleAdmin, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """One run: what happened to it, what comes next, and what belongs to it."""
-    run = get_object_or_404(JobRun.objects.defer("payload"), pk=pk)
+    run = JobRun.objects.defer("payload").filter(pk=pk).first()
+    if run is None:
+        return removed(console, request, pk)
     attempts = list(run.history.order_by("-ended_at", "-pk")[:SHOWN_ATTEMPTS])
     why = why_section(run, attempts)
     burials = list(run.burials.select_related("cause").order_by("pk"))
@@ -56,12 +59,25 @@ def run_page(console: ConsoleAdmin, request: HttpRequest, pk: uuid.UUID) -> Http
         attempts_capped=len(attempts) == SHOWN_ATTEMPTS,
         children=children[:SHOWN_CHILDREN],
         more_children=len(children) > SHOWN_CHILDREN,
-        has_parent=run.parent and JobRun.objects.filter(pk=run.parent).exists(),
+        parent=JobRun.objects.filter(pk=run.parent).only("name", "state").first() if run.parent else None,
+        lifeline=_lifeline(run, attempts),
+        may_edit=access.may(request, access.EDIT) and run.state in by_hand.EDITABLE and registry.find(run.name),
         actions=acting.offered(request, ACTIONS, run),
         may_see_payload=access.may(request, access.VIEW_PAYLOAD),
         policy=_policy_of(run),
         audit_entries=audit_log.latest(request, str(run.pk)),
     )
+
+
+def _lifeline(run: JobRun, attempts: Sequence[JobAttempt]) -> Lifeline | None:
+    """Where it waited and where it ran, from the asking until its end or now; of its latest attempts."""
+    if len(attempts) == SHOWN_ATTEMPTS or (run.started_at is None and not attempts):
+        return None
+    spans = [(each.started_at, each.ended_at) for each in attempts]
+    now = timezone.now()
+    if run.started_at and all(began != run.started_at for began, _ended in spans):
+        spans.append((run.started_at, run.ended_at or (now if run.state == RunState.RUNNING else run.started_at)))
+    return lifeline(run.created_at, run.ended_at or now, spans, width=600, least=3)
 
 
 def _belongs_to(run: JobRun) -> dict[str, Any]:

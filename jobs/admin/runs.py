@@ -24,6 +24,7 @@ from jobs.admin import (
     view_pages,
     waiting_runs,
 )
+from jobs.admin.conflict import conflict
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.keyset import key_or_none
 from jobs.admin.run_actions import ACTIONS, burial_meant, open_burial, postponed_until
@@ -127,6 +128,7 @@ class RunAdmin(ConsoleAdmin):
             back=reverse("admin:jobs_jobrun_change", args=[pk]),
             given=lambda run: {"burial": burial_meant(request, run), **postponed_until(request, name)},
             template="run_act.html",
+            lost=lambda run, why: conflict(self, request, run, why, again=ACTIONS[name].again),
             shown=lambda run: {
                 "run": run,
                 "burial": open_burial(run.burials.all()),

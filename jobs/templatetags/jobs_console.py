@@ -85,6 +85,18 @@ def length(span: timedelta, *, parts: int = 2) -> str:
     return " ".join(text for text in texts[:parts] if text) or f"0 {_('s')}"
 
 
+@register.filter
+def length_of(span: timedelta) -> str:
+    """A length of time in its largest units, with milliseconds where it is short."""
+    return milliseconds(round(span.total_seconds() * 1000))
+
+
+@register.filter
+def unlocalized(number: float) -> str:
+    """A number as SVG wants it, whatever the reader's language."""
+    return f"{number:g}"
+
+
 @register.simple_tag
 def took(began: datetime | None, ended: datetime | None) -> str:
     """How long something took, or has taken so far."""
