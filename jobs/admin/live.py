@@ -7,6 +7,7 @@ from hashlib import blake2b
 from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 
 from jobs.admin import shell
 
@@ -19,7 +20,7 @@ _VOLATILE = re.compile(
 )
 
 
-def answer(request: HttpRequest, whole: HttpResponse) -> HttpResponse:
+def answer(request: HttpRequest, whole: HttpResponseBase) -> HttpResponseBase:
     """The page's live parts for the script that asks for them by their ids; the page itself for all others."""
     if ASKED not in request.headers or whole.status_code != HTTPStatus.OK:
         return whole

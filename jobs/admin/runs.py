@@ -40,7 +40,7 @@ class RunAdmin(ConsoleAdmin):
             ("many/<slug:name>/", self.many_page, "many", True),
             ("waiting/", self.waiting_page, "waiting", False),
             ("views/", self.views_page, "views", True),
-            ("views/<int:pk>/<slug:name>/", self.view_page, "view", True),
+            ("views/<int:view>/<slug:name>/", self.view_page, "view", True),
             ("export/", self.export_page, "export", True),
             ("new/", self.new_page, "new", True),
             ("<uuid:pk>/", self.run_page, "change", False),
@@ -66,9 +66,9 @@ class RunAdmin(ConsoleAdmin):
         """Searches that are kept."""
         return view_pages.views_page(self, request)
 
-    def view_page(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
+    def view_page(self, request: HttpRequest, view: int, name: str) -> HttpResponse:
         """Rename or delete one of them."""
-        return view_pages.view_page(self, request, pk, name)
+        return view_pages.view_page(self, request, view, name)
 
     def export_page(self, request: HttpRequest) -> HttpResponseBase:
         """What a search finds, as a file."""

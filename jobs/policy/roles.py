@@ -27,6 +27,7 @@ LEAST_ROLE = {
     "run_schedule": OPERATOR,
     "stop_job": OPERATOR,
     "export_jobs": OPERATOR,
+    "share_view": OPERATOR,
     "pause_queue": OPERATOR,
     "clear_queue": OPERATOR,
     "quiet_worker": OPERATOR,

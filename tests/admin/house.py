@@ -30,7 +30,8 @@ CIRCUIT = "the bank"
 
 # What stands in an address for `<slug:name>`: everything that can be asked for there, by the page's name.
 SLUGS: dict[str, tuple[str, ...]] = {
-    "jobs_jobrun_many": ("cancel", "run-now"),
+    "jobs_jobrun_many": ("retry", "cancel", "discard", "run-now"),
+    "jobs_jobrun_view": ("rename", "delete"),
     "jobs_jobrun_act": ("retry", "cancel", "discard", "run-now", "postpone", "stop", "undo"),
     "jobs_deadjob_bulk": ("retry", "discard"),
     "jobs_failurecause_act": ("snooze", "ignore", "resolve", "reopen", "note"),
@@ -57,12 +58,13 @@ CAPTURED: dict[str, Any] = {
     "token": "guess",
     "object_id": "1",
     "app_label": "jobs",
+    "view": lambda: apps.get_model("jobs.SavedView").objects.latest("pk").pk,
     "edit": lambda: apps.get_model("jobs.ScheduleEdit").objects.latest("pk").pk,
     "step": lambda: apps.get_model("jobs.WorkflowStep").objects.earliest("pk").pk,
 }
 # Lists also have these ways to be asked.
 QUERIES: dict[str, tuple[str, ...]] = {
-    "jobs_jobrun_changelist": ("?q=state:dead", "?q=error:Gateway", "?state=succeeded"),
+    "jobs_jobrun_changelist": ("?q=state:dead", "?q=error:Gateway", "?q=took:>5s+-queue:low", "?state=succeeded"),
     "jobs_jobrun_waiting": ("?tab=retrying",),
     "jobs_deadjob_changelist": ("?shown=resolved", "?shown=discarded"),
 }

@@ -27,6 +27,14 @@ NOBODY = "nobody"
 ACTS: dict[str, str] = {
     "jobs_jobrun_many cancel": "cancel_job",
     "jobs_jobrun_many run-now": "reschedule_job",
+    "jobs_jobrun_many retry": "requeue_job",
+    "jobs_jobrun_many discard": "discard_job",
+    # Whoever looks may keep what they look for.
+    "jobs_jobrun_views": VIEW,
+    **{f"jobs_jobrun_view {name}": VIEW for name in house.SLUGS["jobs_jobrun_view"]},
+    "jobs_jobrun_export": "export_jobs",
+    "jobs_jobrun_new": "enqueue_job",
+    "jobs_jobrun_edit": "edit_job",
     "jobs_jobrun_payload": "view_payload",
     "jobs_jobrun_act retry": "requeue_job",
     "jobs_jobrun_act cancel": "cancel_job",
