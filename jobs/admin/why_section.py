@@ -44,7 +44,7 @@ class WhySection:
 
 def why_section(run: JobRun, attempts: Sequence[JobAttempt]) -> WhySection | None:
     """What the page says; None where nothing can be said. `attempts` are the run's, the latest first."""
-    answer = why.of(run, latest=attempts[0] if attempts else None)
+    answer = why.of(run, attempts=attempts)
     shown = [_shown(why.told(reason), run) for reason in answer.reasons]
     if not shown:
         return None

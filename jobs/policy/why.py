@@ -217,16 +217,15 @@ def _is_in_a_place(place: Whereabouts) -> bool:
 
 
 def _ahead(evidence: Evidence, place: Whereabouts) -> Iterator[Reason]:
-    if place.status != "queued" or place.suspects.ahead is not None or not _is_in_a_place(place):
-        return
-    count = _count_ahead(place)
-    if count:
+    if count := count_ahead(place):
         yield _in_line(count, evidence, place)
 
 
-def _count_ahead(place: Whereabouts) -> int | None:
-    """How many start before it; None where it stands in a lane that has no turn now."""
+def count_ahead(place: Whereabouts) -> int | None:
+    """How many start before it; None where it is not in line, or in a lane that has no turn now."""
     lane = place.lane
+    if place.status != "queued" or place.suspects.ahead is not None or not _is_in_a_place(place):
+        return None
     if lane is None:
         beyond = place.queue.length if place.queue.ahead is None else place.queue.ahead
         # Lanes and the list take turns, half and half.

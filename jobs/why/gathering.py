@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -45,16 +46,16 @@ class Answer:
         return self.reasons[0] if self.reasons else None
 
 
-def of(run: JobRun, *, latest: JobAttempt | None = None) -> Answer:
-    """Why this run is not running. `latest` is its latest attempt, looked up where it is not given.
+def of(run: JobRun, *, attempts: Sequence[JobAttempt] | None = None) -> Answer:
+    """Why this run is not running. `attempts` are its own, the latest first; looked up where they are not given.
 
     Does without Redis, and says then what could not be looked at.
     """
     is_pending = run.state in PENDING_STATES
     place = _place(run.rq_id, run.queue) if is_pending else None
-    if latest is None and is_pending:
-        latest = run.history.order_by("-ended_at", "-pk").first()
-    facts = _facts_of_row(run, latest)
+    if attempts is None:
+        attempts = list(run.history.order_by("-ended_at", "-pk")[:1]) if is_pending else []
+    facts = _facts_of_row(run, attempts[0] if attempts else None)
     return _answer(str(run.pk), run.name, _evidence(facts, run.name, place, equal=_equal(run)))
 
 
@@ -126,7 +127,7 @@ def _evidence(facts: RunFacts, job: str, place: Whereabouts | None, *, equal: st
         fuse=_fuse(fuse) if fuse is not None else None,
         circuit=_circuit(facts, job) if place else None,
         lock=_lock(facts) if place else None,
-        per_second=_per_second(facts.queue, now) if place and place.status == "queued" else None,
+        per_second=_per_second(facts.queue, now) if place and why.count_ahead(place) else None,
         is_known=registry.find(job) is not None or not facts.has_row,
         journal_limit=conf.get().JOURNAL_LIMIT,
         repair=_repair(place),

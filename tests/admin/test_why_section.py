@@ -89,5 +89,5 @@ def test_the_question_takes_few_queries(viewer: Client, sync: Job, django_assert
     run = [pushed(sync, 7) for _ in range(3)][-1]
     claim(1)
     viewer.get(page(run))
-    with django_assert_max_num_queries(17):
+    with django_assert_max_num_queries(15):
         viewer.get(page(run))

@@ -38,7 +38,7 @@ def test_an_operator_holds_a_job_and_lets_it_go(
 
     def is_caught() -> bool:
         operator.open(run)
-        return operator.page.get_by_text(pattern("Kept from starting by fuse")).count() > 0
+        return operator.page.get_by_text(pattern("keeps it from starting")).count() > 0
 
     wait_until(is_caught, seconds=20, what="the payment to be caught")
     operator.page.screenshot(path=screenshots / "fuse-run.png", full_page=True)
