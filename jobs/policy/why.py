@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from jobs.policy.in_line import count_ahead, is_in_a_place
 from jobs.policy.reasons import Evidence, Reason, Why
-from jobs.policy.whereabouts import COUNTED, LimitNow, Whereabouts
+from jobs.policy.whereabouts import LimitNow, Whereabouts
 
 # Who enqueued a run pushes it right after the commit; later the relay does.
 PUSH_GRACE = timedelta(seconds=5)
@@ -196,45 +197,14 @@ def _full(limit: LimitNow, place: Whereabouts) -> Reason:
 def _lost(evidence: Evidence, place: Whereabouts) -> Iterator[Reason]:
     run = evidence.run
     is_unpushed = run.pushed_at is None or not run.has_row
-    if _is_in_a_place(place) or (place.kind == "none" and is_unpushed):
+    if is_in_a_place(place) or (place.kind == "none" and is_unpushed):
         return
     yield Reason(Why.LOST, {"kind": place.kind, "status": place.status}, until=evidence.now + evidence.repair)
-
-
-def _is_in_a_place(place: Whereabouts) -> bool:
-    if place.kind != "hash":
-        return False
-    if place.status == "deferred":
-        return True
-    if place.status == "scheduled":
-        return place.due_at is not None
-    if place.suspects.ahead is not None or place.queue.ahead is not None:
-        return True
-    # What is not among the first 10,000 of a longer list may stand further back.
-    lists = [place.lane.listed, place.queue] if place.lane else [place.queue]
-    in_lane = place.lane is not None and place.lane.is_known and place.lane.listed.ahead is not None
-    return in_lane or any(each.ahead is None and each.length > COUNTED for each in lists)
 
 
 def _ahead(evidence: Evidence, place: Whereabouts) -> Iterator[Reason]:
     if count := count_ahead(place):
         yield _in_line(count, evidence, place)
-
-
-def count_ahead(place: Whereabouts) -> int | None:
-    """How many start before it; None where it is not in line, or in a lane that has no turn now."""
-    lane = place.lane
-    if place.status != "queued" or place.suspects.ahead is not None or not _is_in_a_place(place):
-        return None
-    if lane is None:
-        beyond = place.queue.length if place.queue.ahead is None else place.queue.ahead
-        # Lanes and the list take turns, half and half.
-        return beyond + min(beyond, place.laned)
-    if lane.fuse is not None or lane.is_parked or any(limit.is_full for limit in lane.limits):
-        return None
-    own = lane.listed.length if lane.listed.ahead is None else lane.listed.ahead
-    before = own * max(1, lane.ready)
-    return before + min(before, place.queue.length)
 
 
 def _in_line(count: int, evidence: Evidence, place: Whereabouts) -> Reason:

@@ -6,6 +6,7 @@
 """
 
 from jobs.why.gathering import Answer, of, of_id
-from jobs.why.wording import Told, title_of, told
+from jobs.why.titles import title_of
+from jobs.why.wording import Told, told
 
 __all__ = ["Answer", "Told", "of", "of_id", "title_of", "told"]

@@ -17,6 +17,7 @@ from jobs.errors import BrokerUnavailable
 from jobs.models import Fuse, JobAttempt, JobRun, MetricMinute
 from jobs.models.runs import PENDING_STATES
 from jobs.policy import why
+from jobs.policy.in_line import count_ahead
 from jobs.policy.reasons import Evidence, Keeper, Reason, RunFacts, Why
 from jobs.policy.whereabouts import Whereabouts
 
@@ -127,7 +128,7 @@ def _evidence(facts: RunFacts, job: str, place: Whereabouts | None, *, equal: st
         fuse=_fuse(fuse) if fuse is not None else None,
         circuit=_circuit(facts, job) if place else None,
         lock=_lock(facts) if place else None,
-        per_second=_per_second(facts.queue, now) if place and why.count_ahead(place) else None,
+        per_second=_per_second(facts.queue, now) if place and count_ahead(place) else None,
         is_known=registry.find(job) is not None or not facts.has_row,
         journal_limit=conf.get().JOURNAL_LIMIT,
         repair=_repair(place),
