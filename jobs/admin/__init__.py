@@ -13,6 +13,7 @@ from jobs.admin.dead_jobs import DeadJobAdmin
 from jobs.admin.failures import FailureCauseAdmin
 from jobs.admin.fuses import FuseAdmin
 from jobs.admin.markers import EffectAdmin, SentEmailAdmin
+from jobs.admin.metrics import MetricAdmin
 from jobs.admin.queues import QueueAdmin
 from jobs.admin.recovery_rules import RecoveryRuleAdmin
 from jobs.admin.runs import RunAdmin
@@ -30,6 +31,7 @@ from jobs.models import (
     Fuse,
     Incident,
     JobRun,
+    MetricMinute,
     QueuePause,
     RecoveryRule,
     Schedule,
@@ -54,6 +56,7 @@ admin.site.register(Incident, IncidentAdmin)
 admin.site.register(CircuitsAndLocks, CircuitsAndLocksAdmin)
 admin.site.register(Effect, EffectAdmin)
 admin.site.register(SentEmail, SentEmailAdmin)
+admin.site.register(MetricMinute, MetricAdmin)
 admin.site.register(AuditEntry, AuditEntryAdmin)
 # Without it the check `jobs.E004` has something to say, which an import of its models would not let it.
 if apps.is_installed("django_rq"):

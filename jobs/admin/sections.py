@@ -74,7 +74,10 @@ GROUPS: tuple[tuple[str | Promise, tuple[Section, ...]], ...] = (
     ),
     (
         _("History"),
-        (Section(_("Audit"), "admin:jobs_auditentry_changelist", VIEW_AUDIT),),
+        (
+            Section(_("Metrics"), "admin:jobs_metricminute_changelist"),
+            Section(_("Audit"), "admin:jobs_auditentry_changelist", VIEW_AUDIT),
+        ),
     ),
 )
 
