@@ -11,6 +11,8 @@ from jobs.broker.connection import client, errors_named
 
 _OLDEST_SERVER = (6, 2)
 _DIGITS_MOST = 18
+# Of each queue; they stand in the order of their turns.
+_LANES_LOOKED_AT = 20
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,50 @@ def waits_now(names: Sequence[str]) -> dict[str, float]:
         ready = since.execute()
     now_ms = seconds * 1000 + microseconds / 1000
     return {name: _waited(now_ms, text) for name, text in zip(names, ready, strict=True)}
+
+
+def oldest_now(names: Sequence[str]) -> dict[str, float]:
+    """For how many seconds the oldest run of each queue has waited, also in its lanes; 0 for an empty one.
+
+    Of many lanes those count whose turn comes first. What a fuse holds is not meant to start, and does not count.
+    Raises `BrokerUnavailable`.
+    """
+    waits = waits_now(names)
+    pipeline = client().pipeline(transaction=False)
+    for name in names:
+        pipeline.zrange(keys.lanes(name), 0, _LANES_LOOKED_AT - 1)
+    with errors_named():
+        found = pipeline.execute(raise_on_error=False) if names else []
+    lanes = [
+        (name, lane.decode(errors="replace"))
+        for name, answer in zip(names, found, strict=True)
+        if isinstance(answer, list)
+        for lane in answer
+        if keys.fuse_in(lane) is None
+    ]
+    for (name, _), seconds in zip(lanes, _heads_of([lane for _, lane in lanes]), strict=True):
+        waits[name] = max(waits[name], seconds)
+    return waits
+
+
+def _heads_of(lanes: Sequence[str]) -> list[float]:
+    """For how many seconds the first run of each of these lanes has waited."""
+    if not lanes:
+        return []
+    pipeline = client().pipeline(transaction=False)
+    for lane in lanes:
+        pipeline.lindex(keys.lane(lane), 0)
+    pipeline.time()
+    with errors_named():
+        *ids, (seconds, microseconds) = pipeline.execute(raise_on_error=False)
+    known = [run_id.decode(errors="replace") if isinstance(run_id, bytes) else "" for run_id in ids]
+    pipeline = client().pipeline(transaction=False)
+    for run_id in known:
+        pipeline.hget(keys.job(run_id), "ready_ms")
+    with errors_named():
+        ready = pipeline.execute(raise_on_error=False)
+    now_ms = seconds * 1000 + microseconds / 1000
+    return [_waited(now_ms, text if isinstance(text, bytes) else None) for text in ready]
 
 
 def _waited(now_ms: float, ready_ms: bytes | None) -> float:

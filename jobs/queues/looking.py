@@ -129,7 +129,7 @@ def _rounded(value: float | None) -> float | None:
 def _live(names: Sequence[str]) -> _Live:
     there = {now.name: now for now in inspect.queues_now(names)}
     processes = [one for one in workers.live() if one.kind == "child"]
-    return _Live(there, inspect.waits_now(names), processes)
+    return _Live(there, inspect.oldest_now(names), processes)
 
 
 def _standing(

@@ -21,7 +21,7 @@ def sample() -> None:
     names = conf.queue_names()
     if QueueSample.objects.filter(minute=minute, queue__in=names).count() == len(names):
         return
-    waits = inspect.waits_now(names)
+    waits = inspect.oldest_now(names)
     rows = [
         QueueSample(queue=now.name, minute=minute, depth=now.depth, wait_ms=round(waits.get(now.name, 0.0) * 1000))
         for now in inspect.queues_now(names)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.messages import get_messages
@@ -12,9 +13,8 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from jobs import fuses, queues
-from jobs.broker import connection, inspect, keys
+from jobs.broker import keys
 from jobs.broker.connection import client as redis
-from jobs.errors import BrokerUnavailable
 from jobs.models import AuditEntry, BulkAction, QueuePause, QueueSample
 from tests.admin.rows import a_run
 
@@ -43,13 +43,10 @@ def sampled(count: int) -> None:
 
 
 @pytest.fixture
-def no_redis(monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(*_: object, **__: object) -> None:
-        raise BrokerUnavailable("away")
-
-    monkeypatch.setattr(connection, "client", away)
-    for name in ("queues_now", "ping", "waits_now"):
-        monkeypatch.setattr(inspect, name, away)
+def no_redis(settings: Any) -> None:
+    """Nobody listens at the server's address."""
+    away = {name: {**options, "URL": "redis://127.0.0.1:1/0"} for name, options in settings.RQ_QUEUES.items()}
+    settings.RQ_QUEUES = away
 
 
 def test_without_the_permission_no_page_opens(stranger: Client) -> None:
@@ -129,6 +126,11 @@ def test_a_queue_is_cleared_by_its_typed_name(operator: Client) -> None:
     assert (action.verb, action.total, action.selection["words"]) == ("clear", 1, {"queue": "default"})
 
 
+def test_where_no_queue_is_configured_the_page_says_so(viewer: Client, settings: Any) -> None:
+    settings.RQ_QUEUES = {}
+    assert b"No queue is configured" in viewer.get(LIST).content
+
+
 def test_unknown_queues_and_verbs_are_404(operator: Client) -> None:
     assert operator.get(reverse("admin:jobs_queuepause_change", args=["a/b"])).status_code == 404
     assert operator.get(act("pause", "nothing")).status_code == 404
@@ -162,7 +164,7 @@ def test_without_redis_numbers_are_unknown_pausing_is_stored_and_clearing_is_not
         assert "Redis does not answer" in page
         assert "unknown" in page
     assert b"cannot be discarded until it is back" in operator.get(act("clear")).content
-    assert "away" in told(operator.post(act("clear"), {"typed": "default", "reason": "x"}))[0]
+    assert "does not answer" in told(operator.post(act("clear"), {"typed": "default", "reason": "x"}))[0]
     operator.post(act("pause"), {"reason": "x"})
     assert QueuePause.objects.count() == 1
 

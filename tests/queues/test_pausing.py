@@ -16,6 +16,7 @@ from jobs.broker.schedule import tick
 from jobs.broker.settle import Settlement, settle
 from jobs.errors import NotPausable, NotResumable, UnknownQueue
 from jobs.models import AuditEntry, QueuePause
+from jobs.testing import drain
 from tests import engine
 from tests.engine import make_job
 from tests.sample.jobs import add
@@ -163,6 +164,13 @@ def test_what_a_fuse_held_does_not_start_in_a_paused_queue():
     assert engine.claim() == []
     queues.resume("default", **WHO)
     assert len(engine.claim()) == 1
+
+
+def test_a_test_that_drains_leaves_a_paused_queue_alone():
+    held, other = add.enqueue(1, 2), add.using(queue="low").enqueue(3, 4)
+    pause()
+    assert drain().counts == {"done": 1}
+    assert (held.state, other.state) == ("queued", "succeeded")
 
 
 def test_a_lane_of_a_paused_queue_takes_nobodys_turn(make_job):

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import time
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
-from jobs import conf, queues
-from jobs.broker import inspect
+from jobs import at_once, conf, queues
+from jobs.broker import inspect, keys
+from jobs.broker.connection import client
 from jobs.errors import BrokerUnavailable
 from jobs.models import MetricMinute, QueueSample
 from tests import engine
+from tests.engine import make_job
 from tests.sample.jobs import add
 from tests.workers.test_fleet import a_process
+
+__all__ = ["make_job"]
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +77,21 @@ def test_workers_needed_follow_the_target(jobs_settings):
     assert standing.workers_needed == 2
 
 
+def test_what_waits_in_a_lane_has_waited_too_unless_a_fuse_holds_it(make_job):
+    limited = make_job(lambda: None, "tests.crawl", limits=[at_once(1)])
+    limited.enqueue()
+    assert len(engine.claim()) == 1
+    waiting = limited.enqueue()
+    client().hset(keys.job(str(waiting.id)), "ready_ms", int(time.time() * 1000) - 60_000)
+    oldest = queues.standings().of("default").oldest_wait_seconds
+    assert oldest is not None
+    assert 55 < oldest < 90
+    lane = keys.fuse_lane(7, "low")
+    client().zadd(keys.lanes("low"), {lane: 1})
+    client().rpush(keys.lane(lane), str(waiting.id))
+    assert queues.standings().of("low").oldest_wait_seconds == 0
+
+
 def test_without_redis_nothing_is_known_and_nothing_raises(monkeypatch):
     def away(*_):
         raise BrokerUnavailable("away")
@@ -85,8 +106,6 @@ def test_without_redis_nothing_is_known_and_nothing_raises(monkeypatch):
 
 
 def test_numbers_for_an_autoscaler_are_plain_json():
-    import json
-
     told = json.loads(json.dumps(queues.as_json()))
     assert told["queues"][0].keys() >= {"queue", "depth", "workers_needed", "threads_needed", "eta_seconds", "forecast"}
 
