@@ -12,14 +12,14 @@ from jobs.worker.options import WorkerOptions
 def test_an_outage_is_told_once_and_so_is_its_end(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(live: list[str], queues: list[str]) -> None:
+    def fail(live: list[str], queues: list[str], beat: object) -> None:
         raise BrokerUnavailable("it does not answer")
 
     monkeypatch.setattr(supervisor, "_TICK_SECONDS", 0.0)
     monkeypatch.setattr(supervisor.housekeeping, "tell_of_server", lambda: None)
     watched = supervisor.Supervisor(WorkerOptions(name="tester", queues=("default",)))
     with monkeypatch.context() as away:
-        away.setattr(supervisor, "tick", fail)
+        away.setattr(supervisor, "tick_and_beat", fail)
         watched._tick()
         watched._tick()
     watched._tick()
