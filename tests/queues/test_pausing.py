@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from jobs.broker import epoch, keys, pauses
 from jobs.broker.connection import client
 from jobs.broker.schedule import tick
 from jobs.broker.settle import Settlement, settle
+from jobs.broker.waiting import Waiting
 from jobs.errors import NotPausable, NotResumable, UnknownQueue
 from jobs.models import AuditEntry, QueuePause
 from jobs.testing import drain
@@ -164,6 +166,21 @@ def test_what_a_fuse_held_does_not_start_in_a_paused_queue():
     assert engine.claim() == []
     queues.resume("default", **WHO)
     assert len(engine.claim()) == 1
+
+
+def test_who_waits_is_not_woken_by_a_paused_queue_and_is_by_another():
+    waiting = Waiting(["default", "low"])
+    try:
+        add.enqueue(1, 2)
+        began = time.monotonic()
+        waiting.wait(0.3, for_work=True, but={"default"})
+        assert time.monotonic() - began >= 0.29
+        add.using(queue="low").enqueue(1, 2)
+        began = time.monotonic()
+        waiting.wait(10, for_work=True, but={"default"})
+        assert time.monotonic() - began < 5
+    finally:
+        waiting.close()
 
 
 def test_a_test_that_drains_leaves_a_paused_queue_alone():
