@@ -13,12 +13,13 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         # These need the models, which are not there when this module is imported.
-        from jobs import checks, conf, enqueueing, failpoints, registry, roles
+        from jobs import checks, conf, enqueueing, error_tracker, failpoints, registry, roles
         from jobs.models import append_only
 
         failpoints.arm_asked(allowed=conf.get().FAILPOINTS)
         registry.open_door(enqueueing)
         autodiscover_modules("jobs")
         checks.register()
+        error_tracker.prepare()
         connection_created.connect(append_only.tell_sqlite, dispatch_uid="jobs.append_only")
         post_migrate.connect(roles.after_migrate, sender=self, dispatch_uid="jobs.roles")

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 # What all runs carry that a callback brought about, as what it all began with.
 MARK = "callback of "
+TELLS_TRACKER = "jobs.tell_error_tracker"
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Callback:
 
     @property
     def placing(self) -> Placing:
-        began_with = self.run.correlation or str(self.run.pk)
+        began_with = (self.run.correlation or str(self.run.pk)).removeprefix(MARK)
         return Placing(parent=self.run.pk, correlation=f"{MARK}{began_with}"[:100])
 
     def calls(self) -> list[Bound]:
@@ -48,9 +49,10 @@ class Callback:
 
 def due(run: JobRun, settled: Mapping[str, Any], *, at: datetime) -> list[Callback]:
     """The callbacks of an attempt, of which the journal says `settled`."""
-    if settled["verdict"] not in ("retry", "bury") or run.correlation.startswith(MARK):
+    if settled["verdict"] not in ("retry", "bury"):
         return []
-    names = list(_names(run.name, settled))
+    names = [] if run.correlation.startswith(MARK) else list(_names(run.name, settled))
+    names += _tracker(run.name, settled)
     if not names:
         return []
     failed = _failed(run, settled, at)
@@ -101,6 +103,15 @@ def _names(job_name: str, settled: Mapping[str, Any]) -> Iterator[str]:
     # What a job asks for itself has no cause: nothing went wrong.
     if settled["outcome"] != Expired.name and "cause" in settled:
         yield from filter(None, (options and options.on_failure, conf.get().ON_FAILURE))
+
+
+def _tracker(job_name: str, settled: Mapping[str, Any]) -> list[str]:
+    """The job that tells the error tracker, of callbacks too; but what it fails at is not told by itself."""
+    choices = conf.get()
+    if not choices.ERROR_TRACKER or job_name == TELLS_TRACKER:
+        return []
+    is_told = settled["verdict"] == "bury" or (choices.ERROR_TRACKER_HEARS == "failures" and "cause" in settled)
+    return [TELLS_TRACKER] if is_told else []
 
 
 def _failed(run: JobRun, settled: Mapping[str, Any], at: datetime) -> FailedRun:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ from django.core import checks
 from django.db import router
 from django.utils.module_loading import import_string
 
-from jobs import conf, registry, timetable
+from jobs import conf, error_tracker, registry, timetable, tracing
 from jobs.broker import inspect, stock
 from jobs.errors import BadSchedule, BrokerUnavailable, did_you_mean
 from jobs.models import JobRun
@@ -54,6 +55,7 @@ def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
         *_callbacks(),
         *_subjects(),
         *_schedules(),
+        *_telemetry(),
         *_database(),
     ]
 
@@ -255,6 +257,24 @@ def _subjects() -> Iterator[checks.CheckMessage]:
         hint = f'Name a model that is no proxy, as "app.Model".{did_you_mean(subject.model, known)}'
         said = f'The subject of the job {name} is a "{subject.model}", which is no model here.'
         yield checks.Error(said, hint=hint, id="jobs.E013")
+
+
+def _telemetry() -> Iterator[checks.CheckMessage]:
+    if tracing.is_on() and find_spec("opentelemetry") is None:
+        hint = "Install jobsite[otel], or leave TRACING out."
+        yield checks.Error('JOBS["TRACING"] needs opentelemetry-api.', hint=hint, id="jobs.E014")
+    name = conf.get().ERROR_TRACKER
+    if name and conf.KINDS["ERROR_TRACKER"].fits(name) and (problem := _problem_of_tracker()):
+        hint = 'Set it to "sentry" and install jobsite[sentry], or write a function as "package.module.function".'
+        yield checks.Error(f'JOBS["ERROR_TRACKER"] names "{name}": {problem}.', hint=hint, id="jobs.E015")
+
+
+def _problem_of_tracker() -> str:
+    try:
+        return "" if callable(error_tracker.tracker()) else "it cannot be called"
+    # Django's answer to most paths that lead nowhere, and Python's to ".x".
+    except (ImportError, ValueError) as error:
+        return str(error)
 
 
 def _schedules() -> Iterator[checks.CheckMessage]:

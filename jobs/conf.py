@@ -130,6 +130,17 @@ class Conf:
         default="plain",
         metadata={"help": "How `jobs.logs.Formatter` writes lines", "kind": _one_of("plain", "json")},
     )
+    ERROR_TRACKER: str = field(
+        default="", metadata={"help": 'Who is told of dead jobs: "sentry", or a dotted path', "kind": _TEXT}
+    )
+    ERROR_TRACKER_HEARS: str = field(
+        default="deaths",
+        metadata={"help": "What the error tracker is told of", "kind": _one_of("deaths", "failures")},
+    )
+    TRACING: str = field(
+        default="off",
+        metadata={"help": "How spans of attempts stand to their enqueue's", "kind": _one_of("off", "child", "link")},
+    )
     ON_DEATH: str = field(default="", metadata={"help": "A job that is enqueued for each dead one", "kind": _TEXT})
     ON_FAILURE: str = field(
         default="", metadata={"help": "A job that is enqueued for each failed attempt", "kind": _TEXT}

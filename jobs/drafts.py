@@ -61,6 +61,8 @@ class Asking:
     correlation: str
     batch: int | None = None
     subject: str | None = None
+    # Of the span of this enqueue.
+    traceparent: str = ""
 
     def has(self, run_id: uuid.UUID) -> bool:
         """Whether this call asked for the run."""
@@ -110,7 +112,8 @@ class Asking:
 
     def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = {"attempts": self.attempts} if self.attempts else {}
-        return options | ({"expires_at": self.expires_at.isoformat()} if self.expires_at else {})
+        options |= {"expires_at": self.expires_at.isoformat()} if self.expires_at else {}
+        return options | ({"traceparent": self.traceparent} if self.traceparent else {})
 
     def parcel(self, drafts: Iterable[Draft]) -> Parcel:
         """Drafts as Redis gets them."""
@@ -126,6 +129,7 @@ class Asking:
             due_at=self.due_at,
             parent=str(self.parent or ""),
             correlation=self.correlation,
+            traceparent=self.traceparent,
             runs=[text for run, words, _ in drafts for text in (run.id, data_of(name, run.payload), words)],
             limits=[draft.limits for draft in drafts] if self.job.options.limits else (),
         )

@@ -7,6 +7,7 @@ import logging
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import chain
@@ -14,7 +15,7 @@ from typing import Any
 
 from django.db import connections, router, transaction
 
-from jobs import conf, drafts, outbox, registry
+from jobs import conf, drafts, outbox, registry, tracing
 from jobs.broker.foreign import Foreign
 from jobs.broker.parcels import Message
 from jobs.drafts import Asking, Draft
@@ -39,6 +40,15 @@ def enqueue(job: Job[Any, Any], calls: Iterable[Call | Bound], placing: Placing)
     on other databases, they are written when all of those have committed, and never when one is rolled back.
     """
     asking = drafts.ask(job, placing)
+    if not tracing.is_on():
+        return _enqueue(asking, calls)
+    with tracing.enqueuing(job.name, asking.queue, correlation=asking.correlation) as span:
+        runs = _enqueue(replace(asking, traceparent=tracing.current()), calls)
+        tracing.enqueued(span, str(runs[0].id) if len(runs) == 1 else "", count=len(runs))
+        return runs
+
+
+def _enqueue(asking: Asking, calls: Iterable[Call | Bound]) -> Runs:
     slices = asking.slices(calls)
     using = router.db_for_write(JobRun)
     if elsewhere := open_elsewhere(using):
@@ -73,6 +83,7 @@ def message_of(row: JobRun, *, durable: bool = True, robbed: bool = False) -> Me
         due_at=row.due_at,
         parent=str(row.parent or ""),
         correlation=row.correlation,
+        traceparent=row.options.get("traceparent", ""),
         # Plain RQ's message stands behind the arguments, which only show what is in it.
         foreign=Foreign(str(row.pk), row.payload[2]) if len(row.payload) > 2 else None,
         limits=_limits_of(job, row) if job else "",

@@ -199,6 +199,10 @@ class NeedsAPerson(JobsError):
     """What no retry can mend: a run that raises it is buried at once, unless a rule of its policy says otherwise."""
 
 
+class ErrorTrackerNotReady(NeedsAPerson):
+    """The error tracker cannot be told anything as it is set up."""
+
+
 class ResultNotKept(NeedsAPerson):
     """The result of a step is needed, and was not kept."""
 

@@ -14,6 +14,7 @@ from jobs import (
     causes,
     effects,
     emails,
+    error_tracker,
     fuses,
     metrics,
     queues,
@@ -24,6 +25,7 @@ from jobs import (
 )
 from jobs.errors import PutOffJob
 from jobs.policy.backoff import exponential
+from jobs.policy.failed_run import FailedRun
 from jobs.policy.retry import RetryPolicy
 from jobs.registry import job
 from jobs.uniques import holds
@@ -80,6 +82,13 @@ def clear_unrecorded(queue: str, until: str, actor: str, reason: str) -> int:
         facts = {"state": "discarded", "without_row": True}
         audit.record(actor=actor, action="clear", target=f"queue {queue}", reason=reason, count=count, after=facts)
     return count
+
+
+# A tracker that is away is waited for, for about two hours.
+@job(timeout=60, retry=RetryPolicy(attempts=12, backoff=exponential(first=5, cap=1800)))
+def tell_error_tracker(failed: FailedRun) -> None:
+    """Tell `JOBS["ERROR_TRACKER"]` of a dead job, or of a failed attempt."""
+    error_tracker.tell(failed)
 
 
 def waiting_members(batch_id: int, members: int, cursor: str | None) -> Iterator[tuple[str, list[UUID]]]:

@@ -45,6 +45,7 @@ FACTS = (
     "error_class",
     "error_message",
 )
+_LINES = "jobs.attempt"
 _IDS = {"run", "correlation", "parent", "trace"}
 _NOTHING: dict[str, Any] = dict.fromkeys(FACTS)
 _OF_EVERY_RECORD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
@@ -92,7 +93,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": redaction.mask_text(record.getMessage()),
-            **_masked(_carried(record)),
+            **_shown_facts(record, _carried(record)),
         }
         if trace := _traceback(self, record):
             told["traceback"] = trace
@@ -108,7 +109,7 @@ class PlainFormatter(logging.Formatter):
         _add_place(record)
         known = vars(record)
         keys = FACTS if _is_of_attempt(record) else [key for key in PLACE if known.get(key) is not None]
-        told = _masked({key: known.get(key) for key in keys})
+        told = _shown_facts(record, {key: known.get(key) for key in keys})
         head = f"{self.formatTime(record)} {record.levelname} {record.name} {redaction.mask_text(record.getMessage())}"
         line = " ".join([head, *(f"{key}={_word(value)}" for key, value in told.items())])
         trace = _traceback(self, record)
@@ -148,6 +149,14 @@ def _carried(record: logging.LogRecord) -> dict[str, Any]:
     first = FACTS if _is_of_attempt(record) else PLACE
     others = [key for key in known if key not in _OF_EVERY_RECORD and key not in first]
     return {key: known[key] for key in (*first, *others)}
+
+
+def _shown_facts(record: logging.LogRecord, told: dict[str, Any]) -> dict[str, Any]:
+    """What is said, masked. Of our own lines all facts are masked already or are nobody's secret, but what a person
+    gave as the reason."""
+    if not record.name.startswith(_LINES):
+        return _masked(told)
+    return told | _masked({key: told[key] for key in told if key == "reason" or key not in _NOTHING})
 
 
 def _masked(told: dict[str, Any]) -> dict[str, Any]:

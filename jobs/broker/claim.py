@@ -33,6 +33,7 @@ FIELDS = (
     "crashes",
     "parent",
     "correlation",
+    "traceparent",
     "checkpoint",
     "progress",
     "unknown_since_ms",

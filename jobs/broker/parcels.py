@@ -84,6 +84,7 @@ def parcel(
     due_at: datetime | None = None,
     parent: str = "",
     correlation: str = "",
+    traceparent: str = "",
     limits: Sequence[str] = (),
     robbed: bool = False,
 ) -> Parcel:
@@ -95,7 +96,7 @@ def parcel(
     # Who reads takes what is missing for nothing, and each field costs every run.
     bounds = Bounds(expires_ms=_ms(expires_at) or 0).dump() if expires_at else ""
     told = {"own_attempts": attempts, "bounds": bounds, "parent": parent, "correlation": correlation}
-    for field, value in (told | {"robbed": int(robbed)}).items():
+    for field, value in (told | {"traceparent": traceparent, "robbed": int(robbed)}).items():
         if value:
             shared += [field, value]
     return Parcel(name, queue, life, _ms(due_at), durable, shared, runs, limits)
@@ -146,6 +147,7 @@ class Message:
     due_at: datetime | None = None
     parent: str = ""
     correlation: str = ""
+    traceparent: str = ""
     foreign: Foreign | None = None
     limits: str = ""
     robbed: bool = False
@@ -167,6 +169,7 @@ class Message:
             due_at=self.due_at,
             parent=self.parent,
             correlation=self.correlation,
+            traceparent=self.traceparent,
             runs=[self.run_id, data_of(self.name, json.dumps(self.payload)), self.description],
             limits=[self.limits] if self.limits else (),
             robbed=self.robbed,

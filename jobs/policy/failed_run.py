@@ -25,3 +25,20 @@ class FailedRun(TypedDict):
     error_class: str
     error_message: str
     at: str
+
+
+class TrackedFailure(FailedRun):
+    """What an error tracker is told: the facts of a callback, and what else the rows have of the attempt.
+
+    All of it is masked. `event_id` is the same for one attempt however often it is told. `log` are the last lines that
+    were logged: [milliseconds, level, logger, text] each.
+    """
+
+    event_id: str
+    worker: str
+    release: str
+    correlation: str
+    trace: str
+    fingerprint: str
+    traceback: str
+    log: list[Any]

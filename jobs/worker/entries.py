@@ -47,9 +47,9 @@ def settled(
         entry["result"] = _result(claim, outcome.result)
     error = getattr(outcome, "error", None)
     if error is not None:
-        entry |= failures.facts(error, secrets=_secrets(claim, job), lines=_traceback_lines(job))
+        entry |= failures.facts(error, secrets=secrets_of(claim, job), lines=_traceback_lines(job))
     if kept_lines.are_told(claim, outcome):
-        entry["log"] = kept_lines.told(claim, secrets=_secrets(claim, job))
+        entry["log"] = kept_lines.told(claim, secrets=secrets_of(claim, job))
     if isinstance(outcome, Postponed):
         # Where it was raised is of no interest: nothing went wrong.
         entry |= {"reason": entry["error_message"], "traceback": ""}
@@ -158,7 +158,8 @@ def _result(claim: Claim, result: object) -> Any:
     return None if text is None else json.loads(text)
 
 
-def _secrets(claim: Claim, job: Job[Any, Any] | None) -> set[str]:
+def secrets_of(claim: Claim, job: Job[Any, Any] | None) -> set[str]:
+    """The values of its arguments that are masked wherever they stand."""
     if claim.is_foreign:
         return foreign_rows.secrets(claim)
     return redaction.secret_values(_named_arguments(claim, job), sensitive=drafts.sensitive_names(job))
@@ -202,7 +203,9 @@ def _options(claim: Claim) -> dict[str, Any]:
     own_attempts = claim.number("own_attempts")
     options: dict[str, Any] = {"attempts": own_attempts} if own_attempts > 0 else {}
     expires_at = bounding.expires_at(claim)
-    return options | ({"expires_at": expires_at.isoformat()} if expires_at else {})
+    options |= {"expires_at": expires_at.isoformat()} if expires_at else {}
+    traceparent = claim.fields.get("traceparent", "")
+    return options | ({"traceparent": traceparent} if traceparent else {})
 
 
 def _payload(claim: Claim) -> list[Any]:

@@ -33,7 +33,7 @@ from jobs.errors import BadArguments, JobTimedOut, NotAllowed, UnknownJob
 from jobs.policy.options import LONGEST_TIMEOUT_SECONDS
 from jobs.policy.outcome import NotAccepted, NotKnown, Outcome, Raised, Returned, TimedOut
 from jobs.rq_classes import JobsJob
-from jobs.worker import foreign_rows, orders, stopping
+from jobs.worker import foreign_rows, orders, spans, stopping
 from jobs.worker.desk import ForeignDesk
 from jobs.worker.event_loop import run_async
 from jobs.worker.foreign_words import AskedToRetry, policy_of
@@ -94,6 +94,7 @@ def _run_of(claim: Claim, rq_job: JobsJob, *, worker: str) -> CurrentRun:
         correlation=claim.run_id,
         is_async=is_async,
         call=_caller(call, timeout, is_async=is_async),
+        trace=spans.trace_of(claim),
         wait_ms=claim.wait_ms,
         stop_asked=lambda: stopping.is_ending() or orders.of(claim.token) is not None,
         desk=ForeignDesk(claim),

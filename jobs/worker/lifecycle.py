@@ -66,6 +66,7 @@ from jobs.worker import (
     orders,
     outage,
     reporting,
+    spans,
     stopping,
 )
 from jobs.worker.desk import Desk, Drawers
@@ -97,6 +98,10 @@ def outcome_of(claim: Claim, *, worker: str, drawers: Drawers = desk.STORED) -> 
 
     `drawers` says where what it writes while it runs is kept.
     """
+    return spans.around(claim, lambda: _outcome_of(claim, worker=worker, drawers=drawers))
+
+
+def _outcome_of(claim: Claim, *, worker: str, drawers: Drawers) -> Outcome:
     if stop := orders.of(claim.token):
         return Stopped(stop.actor, stop.reason)
     if claim.fuse:
@@ -252,6 +257,7 @@ def _current_run(claim: Claim, *, worker: str, drawers: Drawers) -> CurrentRun:
         is_async=job.is_async,
         call=_caller(job, fitting.args, fitting.kwargs, timeout, its_desk),
         correlation=claim.fields.get("correlation") or claim.run_id,
+        trace=spans.trace_of(claim),
         wait_ms=claim.wait_ms,
         robbed=bool(claim.number("robbed")),
         circuit=job.options.circuit,

@@ -11,6 +11,7 @@ from jobs.broker.claim import Claim
 from jobs.context import CurrentRun
 from jobs.policy.outcome import Outcome, Postponed, Stopped
 from jobs.policy.retry import WAITING, Bury, Done, RetryPolicy, Verdict
+from jobs.worker import spans
 
 _MESSAGE_CHARACTERS = 500
 
@@ -70,7 +71,7 @@ def ended(
             release=conf.release(),
             correlation=claim.fields.get("correlation") or claim.run_id,
             parent=claim.fields.get("parent", ""),
-            trace=trace_of(claim),
+            trace=spans.trace_of(claim),
             wait_ms=claim.wait_ms,
             run_ms=run_ms,
             outcome=outcome.name,
@@ -83,11 +84,6 @@ def ended(
         words = _words(outcome, verdict, message)
         text = "%s attempt %s of %s took %s ms: %s"
         logger.log(level, text, claim.name, claim.attempt, policy.attempts, run_ms, words, extra=facts)
-
-
-def trace_of(claim: Claim) -> str:
-    """The id of the trace that the run belongs to; empty for none."""
-    return ""
 
 
 def _logger_of(name: str) -> logging.Logger:
