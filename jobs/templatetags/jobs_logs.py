@@ -37,6 +37,12 @@ def log_lines(log: Sequence[Any] | None) -> list[LogLine]:
     return [_line(*line) for line in log or () if attempt_log.is_line(line)]
 
 
+@register.filter
+def without_trace(options: dict[str, Any]) -> dict[str, Any]:
+    """What was chosen for a run alone: the trace that it belongs to was not."""
+    return {name: value for name, value in options.items() if name != "traceparent"}
+
+
 def _line(at_ms: int, level: str, logger: str, text: str) -> LogLine:
     at = timezone.localtime(datetime.fromtimestamp(at_ms / 1000, UTC))
     return LogLine(at, level, logger, text, level in _LOUD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import socket
@@ -523,3 +524,9 @@ def member(number: int) -> None:
 @job(queue="critical", retry=20)
 def note_batch(ended: EndedBatch) -> None:
     note(f"{ended['event']} {ended['name']} {ended['total']}")
+
+
+@job(retry=1)
+def log_and_fail(password: str) -> None:
+    logging.getLogger(__name__).info("logging in with %s", password)
+    raise ValueError("refused")

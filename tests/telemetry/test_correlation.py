@@ -135,11 +135,11 @@ def test_a_batch_and_its_members_carry_it():
 
 @pytest.mark.django_db
 def test_what_a_request_brought_about_is_found_by_an_index():
-    JobRun.objects.all().delete()
-    wanted = JobRun.objects.filter(begun_with("edge-1")).order_by("-id")
+    # In any order: of a table without rows PostgreSQL takes whatever index has the one that is asked for.
+    wanted = JobRun.objects.filter(begun_with("edge-1")).order_by()
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+            cursor.execute("SET LOCAL enable_seqscan = off")
     assert "jobs_run_correlation" in wanted.explain()
 
 

@@ -26,6 +26,16 @@ def test_the_page_shows_what_an_attempt_logged_and_runs_none_of_it(viewer: Clien
     assert ".123</time> <b>WARNING</b>" in content
 
 
+@pytest.mark.django_db
+def test_a_trace_is_no_choice_that_the_page_shows(viewer: Client) -> None:
+    page = reverse("admin:jobs_jobrun_change", args=[a_run(options={"traceparent": "00-ab"}).pk])
+    assert "Changed for this run" not in viewer.get(page).content.decode()
+    page = reverse("admin:jobs_jobrun_change", args=[a_run(options={"traceparent": "00-ab", "attempts": 2}).pk])
+    content = viewer.get(page).content.decode()
+    assert "Changed for this run" in content
+    assert "traceparent" not in content
+
+
 @pytest.mark.parametrize("log", [None, [], "text", [["now", 1, 2, 3], 7, {}], {"a": 1}])
 def test_where_there_are_no_lines_nothing_stands(log: object) -> None:
     assert render_to_string("admin/jobs/_attempt_log.html", {"log": log}).strip() == ""
