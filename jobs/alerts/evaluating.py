@@ -20,7 +20,7 @@ from jobs.alerts import choices, notices, observing
 from jobs.alerts.observing import Look
 from jobs.models import AlertCheck, Incident
 from jobs.models.alerts import NoticeKind
-from jobs.policy.alert_rules import Key, key_of, text_of
+from jobs.policy.alert_rules import KINDS, Key, key_of, text_of
 from jobs.policy.alerting import Closing, Decision, Keeping, Open, Opening, decide
 
 logger = logging.getLogger(__name__)
@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 # Longer than any look takes: by then who had the turn is dead or lost.
 HELD = timedelta(minutes=2)
 _ROW = 1
+# In a deploy another process may know the rule.
+_UNKNOWN_KEPT = timedelta(hours=1)
 
 
 def look(*, by: str) -> bool:
@@ -72,7 +74,7 @@ def _take(turn: str, now: datetime) -> bool:
 
 
 def _decide(seen: Look, passed: dict[Key, datetime], now: datetime) -> Decision:
-    there = Incident.objects.filter(closed_at__isnull=True)
+    there = Incident.objects.filter(closed_at__isnull=True, kind__in=KINDS)
     remind = timedelta(hours=choices.get().remind_hours)
     return decide(seen.readings, choices.book(), [_open(one) for one in there], passed=passed, now=now, remind=remind)
 
@@ -91,6 +93,7 @@ def _open(row: Incident) -> Open:
 
 
 def _store(decision: Decision, now: datetime) -> None:
+    _end_unknown(now)
     for opening in decision.opens:
         _begin(opening, now)
     followed: list[Keeping | Closing] = [*decision.keeps, *decision.closes]
@@ -144,6 +147,12 @@ def _end(row: Incident, closing: Closing, now: datetime) -> None:
     notices.drop(row)
     if closing.tells:
         notices.make(row, NoticeKind.CLOSED, now)
+
+
+def _end_unknown(now: datetime) -> None:
+    """Close what other code opened and nobody follows any more, as after a roll back."""
+    unknown = Incident.objects.filter(closed_at__isnull=True, seen_at__lt=now - _UNKNOWN_KEPT).exclude(kind__in=KINDS)
+    unknown.update(closed_at=now, closed_why="no code that runs knows its rule")
 
 
 def _tell(row: Incident, kind: NoticeKind, now: datetime) -> None:

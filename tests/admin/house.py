@@ -42,6 +42,8 @@ SLUGS: dict[str, tuple[str, ...]] = {
     "jobs_recoveryrule_act": ("on", "off", "remove"),
     "jobs_schedule_act": ("pause", "resume", "run", "remove", "follow"),
     "jobs_circuitsandlocks_circuit": ("open", "close"),
+    "jobs_incident_act": ("acknowledge", "silence", "unsilence"),
+    "jobs_incident_rule": ("edit", "silence", "unsilence", "revert"),
     "jobs_effect_act": ("release", "done"),
     "jobs_sentemail_act": ("release", "done"),
 }
@@ -67,6 +69,7 @@ QUERIES: dict[str, tuple[str, ...]] = {
     "jobs_jobrun_changelist": ("?q=state:dead", "?q=error:Gateway", "?q=took:>5s+-queue:low", "?state=succeeded"),
     "jobs_jobrun_waiting": ("?tab=retrying",),
     "jobs_deadjob_changelist": ("?shown=resolved", "?shown=discarded"),
+    "jobs_incident_rule": ("?rule=waiting:low",),
 }
 
 

@@ -193,8 +193,11 @@ def test_rules_of_all_units_have_their_page(operator: Client, kind: str) -> None
 def test_incidents_of_every_kind_are_told_in_words(viewer: Client) -> None:
     for kind in KINDS:
         an_incident(kind=kind, scope="x" if KINDS[kind].of else "")
+    # Of a rule that other code knows.
+    other = an_incident(kind="gone", scope="100 %s")
+    assert viewer.get(reverse("admin:jobs_incident_change", args=[other.pk])).status_code == 200
     page = viewer.get(LIST).content.decode()
-    assert page.count("Where to look") == len(KINDS)
+    assert page.count("Where to look") == len(KINDS) + 1
     assert page.count("%(") == 0
 
 

@@ -67,6 +67,8 @@ ACTS: dict[str, str] = {
     "jobs_circuitsandlocks_circuit open": "manage_circuit",
     "jobs_circuitsandlocks_circuit close": "manage_circuit",
     "jobs_circuitsandlocks_release": "release_lock",
+    **{f"jobs_incident_act {name}": "manage_alerts" for name in house.SLUGS["jobs_incident_act"]},
+    **{f"jobs_incident_rule {name}": "manage_alerts" for name in house.SLUGS["jobs_incident_rule"]},
     **{f"jobs_effect_act {name}": "release_effect" for name in house.SLUGS["jobs_effect_act"]},
     **{f"jobs_sentemail_act {name}": "release_effect" for name in house.SLUGS["jobs_sentemail_act"]},
     **{
@@ -103,6 +105,7 @@ LISTS_AND_PAGES = {
     *("jobs_failurecause_changelist", "jobs_failurecause_change", "jobs_batch_changelist", "jobs_batch_change"),
     *("jobs_workflow_changelist", "jobs_workflow_change", "jobs_bulkaction_changelist", "jobs_bulkaction_change"),
     *("jobs_schedule_changelist", "jobs_schedule_change", "jobs_fuse_changelist", "jobs_effect_changelist"),
+    *("jobs_incident_changelist", "jobs_incident_change"),
     *("jobs_sentemail_changelist", "jobs_circuitsandlocks_changelist"),
     *(f"django_rq_{name}" for name in ("home", "jobs", "queue_details", "finished_jobs", "failed_jobs")),
     *(f"django_rq_{name}" for name in ("scheduled_jobs", "started_jobs", "deferred_jobs", "workers")),
