@@ -37,7 +37,9 @@ def new_page(console: ConsoleAdmin, request: HttpRequest) -> HttpResponse:
         request,
         "new_run.html",
         title=_("New run"),
-        job=job,
+        # Not the job itself: a template calls what can be called.
+        name=job.name if job else "",
+        call=f"{job.name}{job.signature}" if job else "",
         jobs=registry.names(),
         queues=conf.queue_names(),
         queue=request.POST.get("queue") or (job.options.queue if job else ""),

@@ -17,7 +17,7 @@ from jobs.admin import access, many_runs, search, view_pages
 from jobs.admin.console import ConsoleAdmin
 from jobs.admin.keyset import WINDOW, Counted, counted, key_or_none, page_asked
 from jobs.admin.run_filter import RunFilter
-from jobs.admin.run_terms import find_run
+from jobs.admin.run_terms import find_run, jobs_named
 from jobs.models import Batch, JobRun, RunState, Workflow
 
 Belonging = TypeVar("Belonging", Batch, Workflow)
@@ -89,8 +89,8 @@ def list_page(console: ConsoleAdmin, request: HttpRequest) -> HttpResponse:
 
 def _only_word(asked: RunFilter) -> str | None:
     """A bare word alone that no job has in its name: it may be an id that plain RQ gave."""
-    names = [term for term in asked.terms if term.name == "job?" and term.only]
-    return names[0].value if len(names) == len(asked.terms) == 1 and asked.notes else None
+    words = [term.only for term in asked.terms if term.name == "job?"]
+    return words[0] if len(words) == len(asked.terms) == 1 and words[0] and not jobs_named(words[0]) else None
 
 
 def _choices(asked: RunFilter, name: str, known: Sequence[str]) -> list[Choice]:
