@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import router, transaction
@@ -23,6 +23,7 @@ from jobs.policy.tally import Tally
 logger = logging.getLogger(__name__)
 
 # What waits for a time, and not for a worker.
+_A_MOMENT = timedelta(seconds=30)
 WAITS_FOR_A_TIME = (RunState.SCHEDULED, RunState.RETRYING)
 
 
@@ -60,8 +61,12 @@ def run_all_now(
     using = router.db_for_write(JobRun)
     with transaction.atomic(using=using):
         fit, tally = _sort_out(keys, WAITS_FOR_A_TIME)
+        now = timezone.now()
+        if asked := [row for row in fit if _was_hastened(row, now)]:
+            fit = [row for row in fit if row not in asked]
+            tally.done -= len(asked)
+            tally.left["already queued"] += len(asked)
         if fit:
-            now = timezone.now()
             _change(fit, lambda row: runs.transition(row, RunState(row.state), at=now, due_at=now))
             _record("run_now", fit, actor=actor, reason=reason, address=address, filter=filter, after={"due": "now"})
             transaction.on_commit(lambda: _hasten(fit), using=using)
@@ -106,6 +111,11 @@ def _sort_out(keys: Sequence[Any], states: Sequence[RunState]) -> tuple[list[Job
     return fit, Tally(len(fit), left)
 
 
+def _was_hastened(row: JobRun, now: datetime) -> bool:
+    """Whether it was let go a moment ago: a second click changes nothing. What is overdue for longer may be stuck."""
+    return row.due_at is not None and now - _A_MOMENT < row.due_at <= now
+
+
 def _change(rows: list[JobRun], change: Callable[[JobRun], object]) -> None:
     for row in rows:
         change(row)
@@ -131,5 +141,7 @@ def _hasten(rows: list[JobRun]) -> None:
     try:
         hasten([(row.rq_id, row.queue) for row in rows])
     except BrokerUnavailable as error:
-        # They start when they were due before.
-        logger.warning("%d runs are due now, and Redis could not be told: %s", len(rows), error)
+        # The relay tells it when it is back, of rows that are not said to be pushed.
+        waiting = JobRun.objects.filter(pk__in=[row.pk for row in rows], state__in=WAITS_FOR_A_TIME)
+        waiting.update(pushed_at=None)
+        logger.warning("%d runs are due now, and Redis is told when it is back: %s", len(rows), error)

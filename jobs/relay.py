@@ -14,7 +14,9 @@ from django.utils import timezone
 
 from jobs import failpoints
 from jobs.broker.push import QueuesRefused, missing, push
+from jobs.broker.schedule import hasten
 from jobs.enqueueing import message_of
+from jobs.errors import BrokerUnavailable
 from jobs.models import JobRun, RunState
 from jobs.models.locking import lock_free
 from jobs.policy.backoff import exponential
@@ -99,15 +101,16 @@ def _push_some(min_age: timedelta | None, *, without: frozenset[str]) -> tuple[i
         # The lock keeps the recorder from ending a run between our look and our push.
         wanted = lock_free(_left_behind(min_age), using=using).order_by("id")
         waiting = wanted.exclude(queue__in=without) if without else wanted
-        found = list(waiting.values_list("pk", "rq_id", "life", "queue")[:_ROWS_AT_ONCE])
+        found = list(waiting.values_list("pk", "rq_id", "life", "queue", "due_at")[:_ROWS_AT_ONCE])
         if not found:
             return 0, frozenset()
         now = timezone.now()
         # Most only wait for a worker: their callers pushed them, and who did says so nowhere but in Redis.
-        places = missing([(rq_id, life) for _, rq_id, life, _ in found])
+        places = missing([(rq_id, life) for _, rq_id, life, _, _ in found])
         absent = {found[place][0] for place in places}
         refused = _push(absent, at=now, using=using)
-        pushed = [pk for pk, _, _, queue in found if pk not in absent or queue not in refused]
+        _hasten([(rq_id, queue) for pk, rq_id, _, queue, at in found if at and at <= now and pk not in absent])
+        pushed = [pk for pk, _, _, queue, _ in found if pk not in absent or queue not in refused]
         return JobRun.objects.using(using).filter(pk__in=pushed).update(pushed_at=now), refused
 
 
@@ -121,6 +124,17 @@ def _push(absent: set[uuid.UUID], *, at: datetime, using: str) -> frozenset[str]
     if failpoints.armed:
         failpoints.reach("after_relay_push")
     return refused
+
+
+def _hasten(due: list[tuple[str, str]]) -> None:
+    """A person may have let these start now while Redis was away, which still has their time of before."""
+    if not due:
+        return
+    try:
+        hasten(due)
+    except BrokerUnavailable as error:
+        # They start when they were due before; the others are not held up by that.
+        logger.warning("%d runs are due now, and Redis could not be told: %s", len(due), error)
 
 
 def _refused(rows: list[JobRun], *, at: datetime) -> frozenset[str]:

@@ -15,7 +15,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from jobs import bulk
+from jobs import audit, bulk
 from jobs.admin import access, acting, audit_log
 from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin, View
@@ -121,6 +121,8 @@ def _handles_of(action: BulkAction) -> dict[str, Action]:
 
 def ask(request: HttpRequest, verb: BulkVerb, selection: bulk.Selection, **words: Any) -> HttpResponse:
     """Ask for a bulk action, for the reason in the form, and go to its page; the same form sent twice is one action."""
+    if refused := too_many(request, f"bulk {verb.value} ask"):
+        return refused
     words |= {**access.who(request), "reason": acting.reason_of(request), "key": request.POST.get("key", "")[:64]}
     action, is_new = bulk.ask(verb, selection, **words)
     if is_new:
@@ -128,6 +130,17 @@ def ask(request: HttpRequest, verb: BulkVerb, selection: bulk.Selection, **words
     else:
         messages.warning(request, _("This was already queued: nothing was asked for again."))
     return redirect("admin:jobs_bulkaction_change", pk=action.pk)
+
+
+def too_many(request: HttpRequest, action: str) -> HttpResponse | None:
+    """What a person is answered who asked for many bulk actions a moment ago; that is recorded too."""
+    try:
+        bulk.check_pace(access.actor(request))
+    except bulk.TooManyBulk as error:
+        audit.record(action=action, target="too many bulk actions", outcome="refused", **access.who(request))
+        messages.error(request, _("Nothing was changed. %(why)s") % {"why": error})
+        return redirect("admin:jobs_bulkaction_changelist")
+    return None
 
 
 def _dead_filter(words: dict[str, Any]) -> str:

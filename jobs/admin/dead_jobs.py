@@ -190,6 +190,8 @@ def _do(request: HttpRequest, action: Action, selection: Selection, form: RampFo
         return back
     if form.ramp.is_watched or count > CHUNK:
         return _in_background(request, action, selection, form, count=count)
+    if refused := bulk_actions.too_many(request, action.recorded):
+        return refused
     tally = action.verb(
         selection.rows(),
         reason=acting.reason_of(request),

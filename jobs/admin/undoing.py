@@ -67,6 +67,8 @@ def _do(request: HttpRequest, asked: DeadFilter, up_to: int) -> HttpResponse:
     chosen = discards.undoable(**words).filter(pk__lte=up_to)
     if chosen[: AT_ONCE + 1].count() > AT_ONCE:
         return bulk_actions.ask(request, BulkVerb.UNDO, bulk.Selection(words), up_to=up_to)
+    if refused := bulk_actions.too_many(request, UNDO.recorded):
+        return refused
     told = {**asked.asked, "all up to": up_to}
     tally = UNDO.verb(chosen, reason=acting.reason_of(request), filter=told, **access.who(request))
     text = ngettext("%(count)d run is dead again.", "%(count)d runs are dead again.", tally.done)

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from jobs import bulk
 from jobs.models import AuditEntry, BulkAction, JobRun
-from tests.admin.rows import a_run
+from tests.admin.rows import a_dead_job, a_run
 from tests.admin.test_dead_jobs import form_of, told
 
 LIST = reverse("admin:jobs_jobrun_changelist")
@@ -110,3 +110,55 @@ def test_each_is_refused_without_its_own_permission_and_that_is_recorded(
 
 def test_what_is_not_there_is_not_found(operator: Client) -> None:
     assert operator.get(reverse("admin:jobs_jobrun_many", args=["explode"])).status_code == 404
+
+
+def test_those_that_were_ticked_are_meant_and_the_others_are_told(waiting: None, operator: Client) -> None:
+    ticked = [run.pk for run in JobRun.objects.filter(name="tests.later")]
+    preview = operator.get(CANCEL, {"chosen": "1", "id": ticked})
+    assert form_of(preview)["count"] == ["4"]
+    assert b"Left alone:" in preview.content
+    operator.post(CANCEL, {**form_of(preview), "reason": "by hand"})
+    assert work_off().done == 4
+    assert JobRun.objects.filter(state="cancelled").count() == 4
+    assert AuditEntry.objects.get(action="cancel").filter["chosen"] == 5
+    assert b"tick the ones you mean" in operator.get(CANCEL, {"chosen": "1"}).content
+
+
+@pytest.mark.parametrize(("name", "state"), [("retry", "queued"), ("discard", "discarded")])
+def test_dead_ones_among_those_that_match_are_retried_or_discarded(operator: Client, name: str, state: str) -> None:
+    address = reverse("admin:jobs_jobrun_many", args=[name])
+    for _number in range(2):
+        a_dead_job(name="tests.gone")
+    a_run("queued", name="tests.gone")
+    form = {**form_of(operator.get(f"{address}?q=job:tests.gone")), "reason": "the gateway is back"}
+    late = a_dead_job(name="tests.gone").run
+    operator.post(address, form)
+    assert work_off().done == 2
+    assert JobRun.objects.filter(name="tests.gone", state="dead").get() == late
+    entry = AuditEntry.objects.get(action={"retry": "requeue"}.get(name, name))
+    assert entry.filter["search"] == "job:tests.gone"
+
+
+def test_what_comes_of_age_after_the_preview_stays_out(operator: Client) -> None:
+    old, young = a_run("queued", age=timedelta(minutes=70)), a_run("queued", age=timedelta(minutes=62))
+    form = form_of(operator.get(f"{CANCEL}?q=before:1h"))
+    five_minutes_ago = (timezone.now() - timedelta(minutes=5)).isoformat()
+    operator.post(CANCEL, {**form, "as_of": five_minutes_ago, "reason": "old"})
+    work_off()
+    old.refresh_from_db()
+    young.refresh_from_db()
+    assert (old.state, young.state) == ("cancelled", "queued")
+
+
+def test_a_person_asks_for_so_many_bulk_actions_a_minute(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.bulk.pace.PER_MINUTE", 2)
+    for number in range(3):
+        a_run("queued", name=f"tests.n{number}")
+        form = {**form_of(operator.get(f"{CANCEL}?q=job:tests.n{number}")), "reason": "x"}
+        answer = operator.post(CANCEL, form)
+    assert "2 bulk actions within a minute, and 2 are allowed" in told(answer)[-1]
+    assert BulkAction.objects.count() == 2
+    assert AuditEntry.objects.latest("pk").outcome == "refused"
+    BulkAction.objects.update(created_at=timezone.now() - timedelta(minutes=2))
+    operator.post(CANCEL, form)
+    assert BulkAction.objects.count() == 3

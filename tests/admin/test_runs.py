@@ -4,15 +4,20 @@ import re
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from django.test import Client
+from django.test import Client, TestCase
 from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from jobs import pending, relay
 from jobs.admin import keyset
 from jobs.broker.connection import client as broker
+from jobs.broker.push import push
+from jobs.enqueueing import message_of
+from jobs.errors import BrokerUnavailable
 from jobs.models import AuditEntry, JobRun, JobStep, RunState
 from jobs.policy.ids import first_at, time_of
 from tests.admin.rows import a_dead_job, a_run, an_attempt
@@ -514,3 +519,73 @@ def test_what_a_run_and_its_steps_gave_is_masked_as_its_arguments_are(viewer: Cl
     page = viewer.get(reverse("admin:jobs_jobrun_change", args=[run.pk])).content.decode()
     assert "4-secret" not in page
     assert page.count("order") >= 2
+
+
+def test_a_run_that_is_gone_is_told_as_far_as_its_id_tells(
+    viewer: Client, assert_strict: Callable[[bytes], None], jobs_settings: Callable[..., Any]
+) -> None:
+    for age, words in (
+        (timedelta(days=4000), "Removed by retention, on"),
+        (timedelta(minutes=5), "too lately for retention"),
+    ):
+        gone = first_at(timezone.now() - age).int | 7 << 76 | 2 << 62
+        answer = viewer.get(reverse("admin:jobs_jobrun_change", args=[uuid.UUID(int=gone)]))
+        assert answer.status_code == 404
+        assert words in answer.content.decode()
+        assert_strict(answer.content)
+    answer = viewer.get(reverse("admin:jobs_jobrun_change", args=[uuid.uuid4()]))
+    assert (answer.status_code, b"not one that was made here" in answer.content) == (404, True)
+
+
+def test_waiting_and_running_are_apart_on_one_bar(viewer: Client, assert_strict: Callable[[bytes], None]) -> None:
+    asked = timezone.now() - timedelta(minutes=5)
+    started = asked + timedelta(seconds=8)
+    run = a_run(created_at=asked, started_at=started, ended_at=started + timedelta(seconds=2))
+    answer = viewer.get(page(run))
+    assert_strict(answer.content)
+    assert "Waited 8.0 s, ran 2.0 s" in answer.content.decode()
+    assert '<rect class="jobs-ran" x="480" y="0" width="120" height="16"/>' in answer.content.decode()
+    assert b"jobs-lifeline" not in viewer.get(page(a_run(RunState.QUEUED))).content
+
+
+def test_who_comes_too_late_is_told_the_new_state_with_status_409(operator: Client) -> None:
+    dead = a_dead_job()
+    operator.post(act(dead.run, "retry"), {"burial": dead.pk})
+    again = operator.post(act(dead.run, "retry"), {"burial": dead.pk})
+    assert again.status_code == 409
+    assert b"Already queued" in again.content
+    ended = operator.post(act(a_run(), "cancel"), {"reason": "late"})
+    assert (ended.status_code, b"succeeded" in ended.content) == (409, True)
+
+
+def test_a_second_click_on_run_now_changes_nothing(operator: Client) -> None:
+    run = a_run(RunState.SCHEDULED, due_at=timezone.now() + timedelta(hours=1))
+    assert operator.post(act(run, "run-now")).status_code == 302
+    again = operator.post(act(run, "run-now"))
+    assert (again.status_code, b"Already queued" in again.content) == (409, True)
+    assert AuditEntry.objects.count() == 1
+
+
+def test_a_request_leads_to_all_that_it_brought_about(viewer: Client) -> None:
+    parent = a_run(correlation="req-7")
+    run = a_run(correlation="req-7", parent=parent.pk)
+    child = a_run(parent=run.pk, correlation="req-7")
+    content = viewer.get(page(run)).content.decode()
+    assert "?q=request:req-7" in content
+    assert content.index(str(parent.pk)) < content.index('<li aria-current="true">') < content.index(page(child))
+
+
+def test_what_is_let_go_while_redis_is_away_starts_when_it_returns(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(runs: object) -> None:
+        raise BrokerUnavailable("Redis does not answer.")
+
+    run = a_run(RunState.SCHEDULED, due_at=timezone.now() + timedelta(hours=1), rq_id="later")
+    push([message_of(run)], at=timezone.now())
+    with monkeypatch.context() as outage:
+        outage.setattr("jobs.pending.hasten", away)
+        with TestCase.captureOnCommitCallbacks(execute=True):
+            pending.run_now(run, actor="ada")
+    run.refresh_from_db()
+    assert run.pushed_at is None
+    relay.relay(min_age=None)
+    assert broker().zscore("rq:scheduled:default", "later") <= timezone.now().timestamp()
