@@ -52,6 +52,7 @@ NO_EXAMPLE_WITH_REASON = {
     "jobs.markers.release": "the pages' verb; in code it is effects.forget",
     "jobs.pending.cancel_all": "a chunk of a bulk action",
     "jobs.pending.run_all_now": "a chunk of a bulk action",
+    "jobs.bulk.check_pace": "pages ask it; code has a pace of its own",
     "jobs.by_hand.edit": "the page's verb; in code, a run is asked for anew",
     "jobs.by_hand.enqueue": "the page's verb; in code it is the job's enqueue",
     "jobs.saved_views.delete": "the page's verb; a search is kept where it was typed",
