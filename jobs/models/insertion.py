@@ -45,7 +45,7 @@ def insert(runs: Sequence[NewRun], shared: Mapping[str, Any], *, using: str, ign
     that would break a unique constraint are left out.
     """
     connection = connections[using]
-    own = _OWN_ABOUT if any(run.subject for run in runs) else _OWN
+    own = _OWN_ABOUT if any([run.subject for run in runs]) else _OWN
     values = _shared_values(shared, connection, own)
     after = " ON CONFLICT DO NOTHING" if ignore_conflicts else ""
     from_many = _from_arrays if connection.vendor == "postgresql" else _from_values
@@ -84,9 +84,12 @@ def _from_arrays(
 
 def _own_values(runs: Sequence[NewRun], connection: BaseDatabaseWrapper, own: _Own) -> Iterator[tuple[Any, ...]]:
     is_native = connection.features.has_native_uuid_field
-    for run_id, *others in runs:
+    for run_id, payload, arguments, unique_key, subject in runs:
         key = run_id if is_native else run_id.replace("-", "")
-        yield (key, run_id, *others)[: len(own)]
+        if own is _OWN:
+            yield key, run_id, payload, arguments, unique_key
+        else:
+            yield key, run_id, payload, arguments, unique_key, subject
 
 
 def _shared_only(values: _Values, own: _Own) -> list[Any]:

@@ -279,7 +279,12 @@ def _dead(facts: Facts) -> Words:
 
 
 def _ended(facts: Facts) -> Words:
-    return _("It is %(state)s.") % facts, ""
+    words = {
+        "succeeded": _("It succeeded at attempt %(attempt)s of %(most)s."),
+        "discarded": _("It was discarded: it ended without an error, and is not tried again."),
+        "cancelled": _("It was cancelled, and is not tried again."),
+    }
+    return words.get(facts["state"], "%(state)s") % facts, ""
 
 
 _WORDS: dict[Why, Callable[[Facts], Words]] = {
