@@ -45,7 +45,7 @@ def insert(runs: Sequence[NewRun], shared: Mapping[str, Any], *, using: str, ign
     that would break a unique constraint are left out.
     """
     connection = connections[using]
-    own = _OWN_ABOUT if any([run.subject for run in runs]) else _OWN
+    own = _OWN_ABOUT if any(run.subject for run in runs) else _OWN
     values = _shared_values(shared, connection, own)
     after = " ON CONFLICT DO NOTHING" if ignore_conflicts else ""
     from_many = _from_arrays if connection.vendor == "postgresql" else _from_values
