@@ -363,6 +363,13 @@ def test_the_command_tells_it(do: Job) -> None:
         command("nobody")
 
 
+def test_a_foreign_run_is_known_by_either_id(do: Job, worker: None) -> None:
+    run = asked(do)
+    JobRun.objects.filter(pk=run.pk).update(rq_id="nightly")
+    assert json.loads(command(run.pk, as_json=True))["run"] == str(run.pk)
+    assert json.loads(command("nightly", as_json=True))["run"] == str(run.pk)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_run_without_a_row_is_told_of_too(make_job, worker: None) -> None:
     run = make_job(_do, "tests.flood", durable=False).enqueue()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Sum
 from django.utils import timezone
@@ -65,7 +66,7 @@ def of_id(run_id: str) -> Answer | None:
 
     Raises `BrokerUnavailable` where it has no row and Redis does not answer.
     """
-    row = JobRun.objects.defer("payload").filter(rq_id=run_id).first()
+    row = _row(run_id)
     if row is not None:
         return of(row)
     queue = whereabouts.look(run_id, "").queue_name
@@ -73,6 +74,17 @@ def of_id(run_id: str) -> Answer | None:
         return None
     place = whereabouts.look(run_id, queue)
     return _answer(run_id, place.job, _evidence(_facts_of_hash(place, queue), place.job, place))
+
+
+def _row(run_id: str) -> JobRun | None:
+    rows = JobRun.objects.defer("payload")
+    if found := rows.filter(rq_id=run_id).first():
+        return found
+    # A foreign run has an id of its own in RQ.
+    try:
+        return rows.filter(pk=UUID(run_id)).first()
+    except ValueError:
+        return None
 
 
 def _answer(run_id: str, job: str, evidence: Evidence) -> Answer:
