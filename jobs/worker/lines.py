@@ -63,7 +63,7 @@ def ended(
         facts = logs.facts(
             event="attempt ended",
             job=claim.name,
-            run=told.get("run", claim.run_id),
+            run=claim.run_id,
             queue=claim.queue,
             attempt=claim.attempt,
             of=policy.attempts,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from typing import Any
 
@@ -99,3 +100,8 @@ class Bomb:
 
 def wait_for_the_warehouse() -> None:
     raise PutOffJob(30, "the warehouse is closed")
+
+
+def log_and_fail() -> None:
+    logging.getLogger("shop.legacy").info("looking")
+    raise ValueError("no box")
