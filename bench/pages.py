@@ -108,6 +108,7 @@ def addresses() -> dict[str, str]:
         "job, queued": _console("jobrun_change", pk=queued.pk),
         "dead jobs by job": f"{dead_jobs}?job={dead.name}",
         "retry all": f"{_console('deadjob_bulk', name='retry')}?job={dead.name}",
+        "queue": _console("queuepause_change", queue="low"),
         "failure": _console("failurecause_change", pk=FailureCause.objects.order_by("pk")[0].pk),
         "schedule": _console("schedule_change", pk=7),
         "batch": _console("batch_change", pk=Batch.objects.order_by("pk")[0].pk),

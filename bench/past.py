@@ -18,7 +18,7 @@ from typing import Any
 from django.db import connection, models, transaction
 from django.utils import timezone
 
-from jobs import registry
+from jobs import metrics, registry
 from jobs.models import (
     AuditEntry,
     Batch,
@@ -27,13 +27,18 @@ from jobs.models import (
     Effect,
     FailureCause,
     Fuse,
+    Incident,
+    IncidentNotice,
     JobAttempt,
     JobRun,
     MetricMinute,
+    QueueSample,
     RunState,
     Schedule,
     ScheduleTick,
     SentEmail,
+    WorkerProcess,
+    WorkerRelease,
     Workflow,
     WorkflowStep,
 )
@@ -53,6 +58,7 @@ _WORKFLOWS, _STEPS = 300, 12
 _SCHEDULES, _TICKS = 40, 400
 _AUDIT = 100_000
 _MARKERS = 50_000
+_WORKERS, _INCIDENTS = 60, 300
 _ROWS_AT_ONCE = 5000
 
 Row = dict[str, Any]
@@ -75,6 +81,7 @@ class Past:
         with transaction.atomic():
             for model, template, rows in self._tables():
                 insert(model, template, rows)
+        metrics.rebuild()
         with connection.cursor() as cursor:
             # What a server does by itself some minutes after so many rows.
             cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
@@ -96,6 +103,11 @@ class Past:
         yield BulkAction, {"verb": "requeue", "state": "finished", "total": 500, "created_at": now}, self._bulk()
         yield Fuse, {"action": "hold", "actor": "ann", "reason": "partner down", "created_at": now}, self._fuses()
         yield MetricMinute, {}, self._minutes()
+        yield QueueSample, {"depth": 40, "wait_ms": 900}, self._samples()
+        yield WorkerProcess, {"kind": "child", "threads": 10, "release": "r124", "rss": 64_000_000}, self._workers()
+        yield WorkerRelease, {"last_seen_at": now}, self._releases()
+        yield Incident, {"kind": "waiting", "severity": "warning", "limit": 100, "seen_at": now}, self._incidents()
+        yield IncidentNotice, {"kind": "opened", "made_at": now, "sent_at": now}, self._notices()
 
     # Runs and what belongs to one.
 
@@ -298,6 +310,47 @@ class Past:
                     "run_ms": 900,
                     **counts,
                 }
+
+    # What was seen of queues and workers.
+
+    def _samples(self) -> Iterator[Row]:
+        minute = self.now.replace(second=0, microsecond=0)
+        for ago in range(DAYS * 24 * 60):
+            for queue in QUEUES:
+                yield {"queue": queue, "minute": minute - timedelta(minutes=ago)}
+
+    def _workers(self) -> Iterator[Row]:
+        for number in range(_WORKERS):
+            host = f"host-{number // 4}"
+            yield {
+                "name": f"{host}:{number}",
+                "host": host,
+                "queues": [*QUEUES],
+                "started_at": self.now - timedelta(hours=number),
+                "seen_at": self.now - timedelta(minutes=number),
+            }
+
+    def _releases(self) -> Iterator[Row]:
+        for number in range(DAYS * 2):
+            yield {"release": f"r{124 - number}", "first_seen_at": self.now - timedelta(hours=12 * number)}
+
+    def _incidents(self) -> Iterator[Row]:
+        for number in range(_INCIDENTS):
+            opened = self.now - timedelta(hours=number)
+            closed = opened + timedelta(minutes=20) if number >= 3 else None
+            yield {
+                "id": number + 1,
+                "scope": QUEUES[number % len(QUEUES)],
+                "value": 120 + number,
+                "worst": 200 + number,
+                "opened_at": opened,
+                "closed_at": closed,
+            }
+
+    def _notices(self) -> Iterator[Row]:
+        for number in range(_INCIDENTS):
+            for channel in ("mail", "webhook", "log"):
+                yield {"incident_id": number + 1, "channel": channel}
 
 
 _WAITS_FOR_A_TIME = (RunState.SCHEDULED, RunState.RETRYING)
