@@ -82,7 +82,7 @@ def _redis_ms() -> float:
 
 def addresses() -> dict[str, str]:
     """Where each page is: sections, searches that an index serves and those that none does, and pages of one thing."""
-    from jobs.models import Batch, DeadJob, FailureCause, JobRun, Workflow
+    from jobs.models import Batch, DeadJob, FailureCause, Incident, JobRun, Workflow
 
     jobs, dead_jobs = _console("jobrun_changelist"), _console("deadjob_changelist")
     dead, queued = DeadJob.objects.order_by("-pk")[0], JobRun.objects.filter(state="queued").order_by("-pk")[0]
@@ -108,6 +108,9 @@ def addresses() -> dict[str, str]:
         "job, queued": _console("jobrun_change", pk=queued.pk),
         "dead jobs by job": f"{dead_jobs}?job={dead.name}",
         "retry all": f"{_console('deadjob_bulk', name='retry')}?job={dead.name}",
+        "incident": _console("incident_change", pk=Incident.objects.order_by("-pk")[0].pk),
+        "metrics of a week": f"{_console('metricminute_changelist')}?period=7d",
+        "metrics of a job": _console("metricminute_change", job=dead.name),
         "queue": _console("queuepause_change", queue="low"),
         "failure": _console("failurecause_change", pk=FailureCause.objects.order_by("pk")[0].pk),
         "schedule": _console("schedule_change", pk=7),
@@ -119,26 +122,11 @@ def addresses() -> dict[str, str]:
 
 def sections() -> dict[str, str]:
     """The pages that the console's own navigation leads to."""
-    return {name: _console(page) for name, page in _SECTIONS.items()}
+    from django.urls import reverse
 
+    from jobs.admin.sections import GROUPS
 
-_SECTIONS = {
-    "jobs": "jobrun_changelist",
-    "scheduled and retries": "jobrun_waiting",
-    "dead jobs": "deadjob_changelist",
-    "failures": "failurecause_changelist",
-    "queues": "queuepause_changelist",
-    "workers": "workerprocess_changelist",
-    "schedules": "schedule_changelist",
-    "batches": "batch_changelist",
-    "workflows": "workflow_changelist",
-    "bulk actions": "bulkaction_changelist",
-    "fuses": "fuse_changelist",
-    "circuits and locks": "circuitsandlocks_changelist",
-    "effects": "effect_changelist",
-    "sent e-mails": "sentemail_changelist",
-    "audit": "auditentry_changelist",
-}
+    return {str(each.label).lower(): reverse(each.page) for _, parts in GROUPS for each in parts}
 
 
 def _console(page: str, **kwargs: Any) -> str:
