@@ -9,6 +9,7 @@ from django.db.models import Case, F, IntegerField, Sum, When
 from jobs import queues, schedules, workflows
 from jobs.models import JobRun, MetricMinute, QueuePause, RunState
 from jobs.policy.alerting import Reading
+from jobs.policy.ids import first_at
 
 ByScope = dict[str, Reading]
 Found = dict[str, ByScope]
@@ -97,7 +98,8 @@ def stalled_workflows(now: datetime) -> Found:
 def unpushed(now: datetime) -> Found:
     """Runs that were asked for and are not in Redis: the relay's work, which does not get done."""
     rows = JobRun.objects.filter(pushed_at__isnull=True, state__in=["queued", "scheduled", "retrying"])
-    old = rows.filter(created_at__lt=now - _UNPUSHED_AFTER).order_by().values("pk")[: _MOST_COUNTED + 1]
+    # Ids sort by the time of asking, so what is being pushed now is not gone over.
+    old = rows.filter(pk__lt=first_at(now - _UNPUSHED_AFTER)).order_by().values("pk")[: _MOST_COUNTED + 1]
     count = old.count()
     return {"unpushed": {"": Reading(count)} if count else {}}
 

@@ -14,8 +14,9 @@ from jobs.alerts import observing
 from jobs.alerts.observing import Look
 from jobs.broker import keys
 from jobs.broker.connection import client
-from jobs.models import MetricMinute, RunState, Schedule
+from jobs.models import JobRun, MetricMinute, RunState, Schedule
 from jobs.policy.alert_rules import KINDS
+from jobs.policy.ids import first_at
 from tests.engine import a_run
 
 pytestmark = pytest.mark.django_db
@@ -109,8 +110,10 @@ def test_a_schedule_that_nobody_looked_at_is_late() -> None:
 
 
 def test_a_run_that_does_not_get_to_redis_is_seen() -> None:
-    a_run(RunState.QUEUED, created_at=timezone.now() - timedelta(minutes=2))
-    a_run(RunState.QUEUED)
+    now = timezone.now()
+    for ago in (timedelta(minutes=2), timedelta(0)):
+        run = a_run(RunState.QUEUED)
+        JobRun.objects.filter(pk=run.pk).update(id=first_at(now - ago))
     assert look().readings["unpushed"][""].value == 1
 
 
