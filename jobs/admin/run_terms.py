@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,20 +16,18 @@ from django.utils.translation import gettext as _
 from jobs import conf, registry
 from jobs.admin import search
 from jobs.admin.keyset import WINDOW, key_or_none, window_start
+from jobs.admin.run_arguments import any_of, by_any_argument, by_argument
 from jobs.admin.search import Term
 from jobs.errors import did_you_mean
 from jobs.models import Batch, FailureCause, JobAttempt, JobRun, RunState, Schedule, ScheduleTick
 from jobs.policy.comparing import compared_count, compared_length
 
-# PostgreSQL counts the places of a JSON list in 32 bits.
-_MOST_PLACES = 2**31
 # A tick knows its run and no run its tick, so the runs of a schedule are asked for by their ids.
 MOST_TICKS = 1000
 # An error that is in more causes than that is no error but a word.
 MOST_CAUSES = 100
 # Failed attempts of the causes that are meant, the latest ones.
 MOST_FAILURES = 10_000
-_SPELLED_ALIKE = re.compile(r"[A-Za-z0-9 _.@:-]+")
 _TEXTS = ("name", "queue", "state")
 
 
@@ -225,7 +222,7 @@ def _of_causes(reading: Reading, causes: Sequence[FailureCause]) -> Q:
 
 def _worker(reading: Reading, term: Term) -> Q:
     reading.is_windowed = True
-    return _any(term, lambda value: Q(worker__icontains=value))
+    return any_of(term, lambda value: Q(worker__icontains=value))
 
 
 def _release(reading: Reading, term: Term) -> Q:
@@ -275,66 +272,14 @@ def _compared(column: str, read: Callable[[str], Any]) -> Callable[[Reading, Ter
     return reader
 
 
-def _argument(reading: Reading, term: Term) -> Q:
-    reading.is_windowed = True
-    keys = term.name.removeprefix("args.").split(".")
-    if not all(_can_be_key(key) for key in keys):
-        return Q(pk__in=[])
-    # Built by hand: in a look-up's name an argument called "in" or "a__gt" would be an operator.
-    place: Any = "arguments"
-    for key in keys:
-        place = KeyTransform(key, place)
-    alias = f"argument_{len(reading.aliases)}"
-    reading.aliases[alias] = place
-    return _any(term, lambda value: _is_there(alias, value))
-
-
-def _is_there(alias: str, value: str) -> Q:
-    condition = Q()
-    for typed in search.typed_values(value):
-        condition |= Q(**{alias: typed})
-    # The cheap test first: most rows end here. Databases spell other texts in ways of their own.
-    return Q(arguments_text__contains=value) & condition if _SPELLED_ALIKE.fullmatch(value) else condition
-
-
-def _any_argument(reading: Reading, term: Term) -> Q:
-    reading.is_windowed = True
-    return _any(term, _has_argument)
-
-
-def _has_argument(value: str) -> Q:
-    renderings = search.json_renderings(value)
-    condition = Q()
-    for text in renderings:
-        for before, after in ((": ", ","), (": ", "}"), ("[", ","), ("[", "]"), (", ", ","), (", ", "]")):
-            condition |= Q(arguments_text__contains=f"{before}{text}{after}")
-    # The cheap test first: most rows end here.
-    return Q(arguments_text__contains=renderings[-1].strip('"')) & condition
-
-
-def _any(term: Term, condition_of: Callable[[str], Q]) -> Q:
-    condition = Q()
-    for value in term.values:
-        condition |= condition_of(value)
-    return condition
-
-
-def _can_be_key(key: str) -> bool:
-    """Whether a database can look for it: what reads as a number it takes for a place in a list."""
-    try:
-        return 0 <= int(key) < _MOST_PLACES
-    except ValueError:
-        return True
-
-
 _READERS: dict[str, Callable[[Reading, Term], Q]] = {
     "id": _id,
     "job?": _word,
     "job": _job,
     "queue": _queue,
     "state": _state,
-    "args": _argument,
-    "arg": _any_argument,
+    "args": by_argument,
+    "arg": by_any_argument,
     "error": _error,
     "worker": _worker,
     "batch": _batch,
