@@ -138,3 +138,15 @@ def test_many_runs_take_no_more_queries(
     client.get(page_of(team))
     with django_assert_max_num_queries(12):
         assert "There are more" in client.get(page_of(team)).content.decode()
+
+
+def test_the_link_to_all_runs_finds_them(team: Group, staff: Callable[..., Client]) -> None:
+    for _number in range(52):
+        a_run(name="shop.of_this", subject=subject(team))
+    a_run(name="shop.of_another", subject="auth.group:0")
+    client = staff("view_console")
+    content = client.get(page_of(team)).content.decode()
+    address = content.partition("these are the latest.")[2].partition('href="')[2].partition('"')[0]
+    found = client.get(address).content.decode().partition("<table")[2]
+    assert "shop.of_this" in found
+    assert "shop.of_another" not in found
