@@ -70,7 +70,9 @@ class ConsoleAdmin(admin.ModelAdmin):
             # A verb takes the time that it needs; who only looks does not wait for a server that is silent.
             if request.method != "POST":
                 with impatient():
-                    return live.answer(request, view(request, **captured))
+                    answer = view(request, **captured)
+                    # A file goes as it is.
+                    return live.answer(request, answer) if isinstance(answer, HttpResponse) else answer
             try:
                 return view(request, **captured)
             finally:

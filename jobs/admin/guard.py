@@ -13,7 +13,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ImproperlyConfigured
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import URLPattern
@@ -29,7 +29,8 @@ from jobs import audit, conf
 from jobs.admin import access, shell
 from jobs.admin.console import without_nul
 from jobs.admin.run_terms import find_run
-from jobs.broker.connection import errors_named
+from jobs.broker import inspect
+from jobs.broker.connection import errors_named, impatient
 from jobs.errors import BrokerUnavailable
 from jobs.models import JobRun
 
@@ -156,6 +157,12 @@ def _numbers(index: int) -> dict[str, Any]:
     }
 
 
+def _answers() -> None:
+    """Raises `BrokerUnavailable` where Redis is away, within a second: django-rq's own connections wait longer."""
+    with impatient():
+        inspect.ping()
+
+
 def _reading(view: View) -> View:
     def guarded(request: HttpRequest, **captured: Any) -> HttpResponseBase:
         if not access.may(request, access.VIEW_CONSOLE):
@@ -163,6 +170,7 @@ def _reading(view: View) -> View:
         if captured.get("queue_index", 0) >= len(conf.queue_names()):
             raise Http404(_("There is no such queue."))
         try:
+            _answers()
             with errors_named():
                 return view(request, **captured)
         except BrokerUnavailable as error:
@@ -217,6 +225,11 @@ def _by_token(view: View) -> View:
         # django-rq lets all staff in without a token. Who may not see the console counts as nobody here.
         if not access.may(request, access.VIEW_CONSOLE):
             request.user = AnonymousUser()
-        return view(request, **captured)
+        try:
+            _answers()
+            with errors_named():
+                return view(request, **captured)
+        except BrokerUnavailable:
+            return JsonResponse({"error": "Redis does not answer"}, status=503)
 
     return update_wrapper(guarded, view)

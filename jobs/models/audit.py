@@ -29,7 +29,7 @@ class AuditEntry(models.Model):
     reason = models.CharField(_("reason"), max_length=500, blank=True)
     outcome = models.CharField(_("outcome"), max_length=20, default="done", help_text="done, refused, or nothing to do")
 
-    objects = AppendOnly.as_manager()
+    objects = models.Manager.from_queryset(AppendOnly)()
 
     class Meta:
         verbose_name = _("audit entry")
@@ -37,7 +37,13 @@ class AuditEntry(models.Model):
         ordering = ["-id"]
         default_permissions = ()
         permissions = [("view_audit", "Can see who did what")]
-        indexes = [models.Index(fields=["target", "-id"], name="jobs_audit_target")]
+        indexes = [
+            models.Index(fields=["target", "-id"], name="jobs_audit_target"),
+            models.Index(fields=["actor", "-id"], name="jobs_audit_actor"),
+            models.Index(fields=["action", "-id"], name="jobs_audit_action"),
+            models.Index(fields=["outcome", "-id"], name="jobs_audit_outcome"),
+            models.Index(fields=["at"], name="jobs_audit_at"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.actor} {self.action} {self.target}"

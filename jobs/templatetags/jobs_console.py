@@ -21,7 +21,7 @@ from django.utils.translation import ngettext
 
 from jobs import discards, drafts, registry
 from jobs.batches import Progress
-from jobs.models import DeadJob, SavedView
+from jobs.models import AuditEntry, DeadJob, SavedView
 from jobs.policy import causes, redaction
 from jobs.policy.rates import rate_in_words
 from jobs.retention import kept_until as kept_for_age_until
@@ -34,6 +34,14 @@ _NUMBERED = {
     "batch": "admin:jobs_batch_change",
     "workflow": "admin:jobs_workflow_change",
     "bulk action": "admin:jobs_bulkaction_change",
+    "cause": "admin:jobs_failurecause_change",
+}
+# What it names and has a list, and how the list is asked for it.
+_LISTED = {
+    "schedule": ("admin:jobs_schedule_changelist", "q"),
+    "queue": ("admin:jobs_jobrun_changelist", "queue"),
+    "fuse": ("admin:jobs_fuse_changelist", ""),
+    "rule": ("admin:jobs_recoveryrule_changelist", ""),
 }
 
 
@@ -118,10 +126,28 @@ def pace_left(progress: Progress) -> str:
 @register.filter
 def target_address(target: str) -> str:
     """The page about what an entry of the audit names; empty where it has none."""
-    if found := re.match(r"(batch|workflow|bulk action) ([0-9]{1,18})( |$)", target):
+    if found := re.match(r"(batch|workflow|bulk action|cause) ([0-9]{1,18})([ :]|$)", target):
         return reverse(_NUMBERED[found[1]], args=[int(found[2])])
     kind, _space, name = target.partition(" ")
-    return f"{reverse('admin:jobs_schedule_changelist')}?{urlencode({'q': name})}" if kind == "schedule" else ""
+    if kind in _LISTED:
+        route, field = _LISTED[kind]
+        return f"{reverse(route)}?{urlencode({field: name})}" if field else reverse(route)
+    return ""
+
+
+@register.filter
+def audit_changes(entry: AuditEntry) -> list[tuple[str, str | None, str | None]]:
+    """What an entry says of before and after, by name; None where it says nothing, or that there was nothing."""
+    names = dict.fromkeys([*entry.before, *entry.after])
+    told = [(name, _short(entry.before, name), _short(entry.after, name)) for name in names]
+    return [change for change in told if change[1] != change[2]]
+
+
+def _short(facts: dict[str, Any], name: str) -> str | None:
+    value = facts.get(name)
+    if value is None or value == "":
+        return None
+    return Truncator(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).chars(120)
 
 
 @register.filter

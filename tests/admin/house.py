@@ -46,6 +46,8 @@ SLUGS: dict[str, tuple[str, ...]] = {
     "jobs_incident_rule": ("edit", "silence", "unsilence", "revert"),
     "jobs_effect_act": ("release", "done"),
     "jobs_sentemail_act": ("release", "done"),
+    "jobs_queuepause_act": ("pause", "resume", "clear"),
+    "jobs_workerprocess_act": ("quiet", "stop"),
 }
 # What stands for other parts of an address. An action of a callable is asked when the house stands.
 CAPTURED: dict[str, Any] = {
@@ -61,6 +63,8 @@ CAPTURED: dict[str, Any] = {
     "object_id": "1",
     "app_label": "jobs",
     "view": lambda: apps.get_model("jobs.SavedView").objects.latest("pk").pk,
+    "queue": "default",
+    "job": "tests.charge",
     "edit": lambda: apps.get_model("jobs.ScheduleEdit").objects.latest("pk").pk,
     "step": lambda: apps.get_model("jobs.WorkflowStep").objects.earliest("pk").pk,
 }
@@ -112,13 +116,15 @@ def _walk(patterns: list[Any], captured: tuple[str, ...], path: str) -> Iterator
         names = (*captured, *one.pattern.regex.groupindex)
         if isinstance(one, URLResolver):
             yield from _walk(one.url_patterns, names, path + str(one.pattern))
-        elif isinstance(one, URLPattern) and _is_ours(one, path):
+        elif isinstance(one, URLPattern) and _is_ours(one, path + str(one.pattern)):
             yield Route(("jobs:" if not path else "admin:") + str(one.name), names, path + str(one.pattern))
 
 
 def _is_ours(one: URLPattern, path: str) -> bool:
     module = getattr(one.callback, "__module__", "")
-    return path.startswith(("admin/jobs/", "admin/django_rq/")) or (not path and module.startswith("jobs."))
+    return path.startswith(("admin/jobs/", "admin/django_rq/")) or (
+        not path.startswith("admin/") and module.startswith("jobs.")
+    )
 
 
 def pages() -> list[Page]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import re
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -37,6 +39,7 @@ ACTS: dict[str, str] = {
     "jobs_jobrun_edit": "edit_job",
     "jobs_jobrun_payload": "view_payload",
     "jobs_jobrun_act retry": "requeue_job",
+    "jobs_jobrun_retry": "requeue_job",
     "jobs_jobrun_act cancel": "cancel_job",
     "jobs_jobrun_act discard": "discard_job",
     "jobs_jobrun_act undo": "discard_job",
@@ -71,6 +74,12 @@ ACTS: dict[str, str] = {
     **{f"jobs_incident_rule {name}": "manage_alerts" for name in house.SLUGS["jobs_incident_rule"]},
     **{f"jobs_effect_act {name}": "release_effect" for name in house.SLUGS["jobs_effect_act"]},
     **{f"jobs_sentemail_act {name}": "release_effect" for name in house.SLUGS["jobs_sentemail_act"]},
+    "jobs_queuepause_act pause": "pause_queue",
+    "jobs_queuepause_act resume": "pause_queue",
+    "jobs_queuepause_act clear": "clear_queue",
+    "jobs_workerprocess_act quiet": "quiet_worker",
+    "jobs_workerprocess_act stop": "stop_worker",
+    "jobs_auditentry_export": "view_audit",
     **{
         f"django_rq_{name}": NOBODY
         for name in (
@@ -98,7 +107,9 @@ LOOKS: dict[str, str] = {
     **dict.fromkeys(("django_rq_job_detail", "django_rq_result_detail"), "view_payload"),
 }
 # They answer a person as anybody without a token.
-BY_TOKEN = ("django_rq_home_json", "django_rq_metrics")
+BY_TOKEN = ("django_rq_home_json", "django_rq_metrics", "metrics")
+# That of somebody else is not theirs to change.
+OWNED = ("jobs_jobrun_view",)
 # Addresses that only look: whoever adds one places it, so that nothing is there by chance.
 LISTS_AND_PAGES = {
     *("jobs_jobrun_changelist", "jobs_jobrun_waiting", "jobs_jobrun_change", "jobs_deadjob_changelist"),
@@ -107,6 +118,9 @@ LISTS_AND_PAGES = {
     *("jobs_schedule_changelist", "jobs_schedule_change", "jobs_fuse_changelist", "jobs_effect_changelist"),
     *("jobs_incident_changelist", "jobs_incident_change"),
     *("jobs_sentemail_changelist", "jobs_circuitsandlocks_changelist"),
+    *("jobs_overview", "jobs_overview_shell"),
+    *("jobs_queuepause_changelist", "jobs_queuepause_change", "jobs_workerprocess_changelist"),
+    *("jobs_metricminute_changelist", "jobs_metricminute_change"),
     *(f"django_rq_{name}" for name in ("home", "jobs", "queue_details", "finished_jobs", "failed_jobs")),
     *(f"django_rq_{name}" for name in ("scheduled_jobs", "started_jobs", "deferred_jobs", "workers")),
     *(f"django_rq_{name}" for name in ("worker_details", "scheduler_jobs", "cron_scheduler_detail")),
@@ -212,7 +226,7 @@ def expected_of(page: Page, method: str, may: frozenset[str]) -> set[int]:
     if act is None:
         # A page that takes no form says so, to whom it would say anything.
         return {405} if look_of(page) == ANYBODY or page.name.startswith("jobs_") or VIEW in may else {403}
-    return THROUGH - {405} if act in may else {403}
+    return (THROUGH - {405}) | ({403} if page.name in OWNED else set()) if act in may else {403}
 
 
 @pytest.mark.parametrize("role", ["viewer", "operator"])
@@ -225,6 +239,20 @@ def test_what_is_refused_to_a_role_leaves_a_row_in_the_audit(pages: list[Page], 
         before = AuditEntry.objects.filter(outcome="refused").count()
         assert client.post(page.address).status_code == 403
         assert AuditEntry.objects.filter(outcome="refused").count() == before + 1, page
+
+
+@pytest.mark.parametrize("outside", ["//evil.example/x", "https://evil.example/", "/\\evil.example", "javascript:x()"])
+def test_no_address_leads_away_from_the_site(pages: list[Page], outside: str) -> None:
+    chief = person("admin")
+    fields = dict.fromkeys(("next", "back", "to", "return", "redirect", "url", "_popup"), outside)
+    for page in pages:
+        for method in ("get", "post"):
+            with transaction.atomic():
+                joint = "&" if "?" in page.address else "?"
+                answer = getattr(chief, method)(f"{page.address}{joint}{urlencode(fields)}", fields)
+                transaction.set_rollback(True)
+            place = answer.headers.get("Location", "/")
+            assert re.match(r"/(?![/\\])", place), (page.address, place)
 
 
 def test_who_is_not_staff_is_nobody_here(pages: list[Page]) -> None:
