@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import logging
 import uuid
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 
 from jobs import conf, lost
 from jobs.broker import places
 from jobs.broker.places import Listed
-from jobs.models import JobRun
+from jobs.models import JobRun, MetricCursor
 from jobs.models.runs import PENDING_STATES
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,32 @@ _SCANS_A_SLICE = 20
 _LONGEST_QUEUES = 200_000
 
 
+# The row that keeps what the last round found, among those that say how far something is.
+_KIND = "sweep"
+
+
+@dataclass(frozen=True)
+class Round:
+    """One comparison of all pending rows with Redis: how many runs were put back or removed, and when it ended."""
+
+    ended_at: datetime
+    restored: int
+    removed: int
+
+    @property
+    def difference(self) -> int:
+        """On how many runs the rows and Redis did not agree."""
+        return self.restored + self.removed
+
+
+def last_round() -> Round | None:
+    """The last round that was finished; None before the first."""
+    row = MetricCursor.objects.filter(kind=_KIND).first()
+    if row is None:
+        return None
+    return Round(datetime.fromisoformat(row.state["ended_at"]), row.state["restored"], row.state["removed"])
+
+
 class Sweep:
     """Where the next slice begins. Lives as long as the process that leads."""
 
@@ -36,6 +63,8 @@ class Sweep:
         self._state = 0
         self._after: uuid.UUID | None = None
         self._cursor = "0"
+        self._is_round_over = False
+        self._restored = self._removed = 0
 
     def slice(self) -> int:
         """Look at the next rows and runs. Returns how many were put back or removed.
@@ -43,10 +72,21 @@ class Sweep:
         Raises `BrokerUnavailable` or a database error.
         """
         restored, removed = self._restore_lost(), self._remove_ended()
+        self._count(restored, removed)
         if restored or removed:
             facts = {"restored": restored, "removed": removed}
             logger.warning("the sweep put back %s lost runs, and removed %s ended ones", restored, removed, extra=facts)
         return restored + removed
+
+    def _count(self, restored: int, removed: int) -> None:
+        """Keep what a round found, once all pending rows were looked at."""
+        self._restored += restored
+        self._removed += removed
+        if not self._is_round_over:
+            return
+        found = {"restored": self._restored, "removed": self._removed, "ended_at": timezone.now().isoformat()}
+        MetricCursor.objects.update_or_create(kind=_KIND, defaults={"state": found})
+        self._is_round_over, self._restored, self._removed = False, 0, 0
 
     def _restore_lost(self) -> int:
         """The state with its rows is left in the midst, and the next slice goes on there."""
@@ -61,6 +101,7 @@ class Sweep:
                 if seen >= _ROWS_A_SLICE:
                     return restored
             self._state, self._after = (self._state + 1) % len(PENDING_STATES), None
+            self._is_round_over |= self._state == 0
         return restored
 
     def _remove_ended(self) -> int:

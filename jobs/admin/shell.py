@@ -14,19 +14,22 @@ from typing import Any
 from django.contrib.admin import AdminSite
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 
+from jobs import queues
 from jobs.admin import panels, sections
 from jobs.admin.keyset import Counted, counted
 from jobs.admin.panels import Panel
 from jobs.alerts import open_incidents
 from jobs.broker import inspect
-from jobs.models import DeadJob, Incident, JobRun, RunState
+from jobs.models import DeadJob, Incident, JobRun, QueuePause, RunState
 
 _REMEMBERED_SECONDS = 3.0
 # On a busy system the lag stays under a second.
 BEHIND_AFTER = timedelta(seconds=10)
-_COUNTED = (RunState.RUNNING, RunState.QUEUED, RunState.SCHEDULED, RunState.RETRYING)
+COUNTED = (RunState.RUNNING, RunState.QUEUED, RunState.SCHEDULED, RunState.RETRYING, RunState.DEAD)
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,17 @@ class Seen:
     counts: Panel[list[Counted]]
     lag: Panel[timedelta]
     incidents: Panel[list[Incident]]
+    pauses: Panel[list[QueuePause]]
+
+    @property
+    def states(self) -> list[tuple[Counted, str]]:
+        """Each count, and the list that it counts."""
+        return [(each, address_of(each.name)) for each in self.counts.value or ()]
+
+    @property
+    def has_counted(self) -> bool:
+        """Whether there is any run that is counted here."""
+        return any(each.count for each in self.counts.value or ())
 
     @property
     def redis_answers(self) -> bool:
@@ -90,15 +104,23 @@ def forget() -> None:
     _seen = None
 
 
+def address_of(state: str) -> str:
+    """The list that a count by state counts."""
+    if state == RunState.DEAD:
+        return reverse("admin:jobs_deadjob_changelist")
+    return f"{reverse('admin:jobs_jobrun_changelist')}?{urlencode({'state': state})}"
+
+
 def _look() -> Seen:
     return Seen(
         at=timezone.now(),
         counts=panels.load(lambda: counted(_by_state(), on=JobRun.objects.all())),
         lag=panels.load(lambda: timedelta(seconds=inspect.journal_now().lag_seconds)),
         incidents=panels.load(open_incidents),
+        pauses=panels.load(lambda: list(queues.paused().values())),
     )
 
 
 def _by_state() -> Mapping[str, QuerySet[Any]]:
-    runs = {state.value: JobRun.objects.filter(state=state) for state in _COUNTED}
+    runs = {state.value: JobRun.objects.filter(state=state) for state in COUNTED}
     return {**runs, RunState.DEAD.value: DeadJob.objects.filter(resolution="")}

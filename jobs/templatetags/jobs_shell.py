@@ -1,27 +1,19 @@
-"""What the shell around every page writes: where its counts lead, and times of today."""
+"""What the shell around every page writes: the figures of tiles, and times of today."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django import template
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
-from jobs.models import RunState
-from jobs.templatetags.jobs_console import length
+from jobs.templatetags.jobs_console import length, relative, tally
 
 register = template.Library()
-
-
-@register.simple_tag
-def state_address(state: str) -> str:
-    """The list that a count by state counts."""
-    if state == RunState.DEAD:
-        return reverse("admin:jobs_deadjob_changelist")
-    return f"{reverse('admin:jobs_jobrun_changelist')}?state={state}"
 
 
 @register.filter
@@ -38,3 +30,22 @@ def clock(at: datetime) -> SafeString:
 def span(value: timedelta) -> str:
     """A length of time in its two largest units."""
     return length(value)
+
+
+@register.filter
+def ago(at: datetime) -> SafeString:
+    """How long ago something was; the script goes on with it."""
+    shown = relative(at)
+    return format_html('<span class="jobs-ago" data-at="{}">{}</span>', timezone.localtime(at).isoformat(), shown)
+
+
+@register.simple_tag
+def tile_value(tile: Any) -> str:
+    """The figure of a tile; what nobody knows reads so."""
+    if tile.value is None:
+        return _("unknown")
+    if not isinstance(tile.value, timedelta):
+        return tally(tile.value, more=tile.more)
+    if tile.value < timedelta(seconds=1):
+        return _("under 1 s") if tile.value else _("none")
+    return length(tile.value)
