@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
 
 WIDTH, HEIGHT = 600, 120
 # So many labels fit the width of a phone, and so many lines look calm.
@@ -89,12 +88,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Line:
-    """A series as a path, with dots where a value stands alone."""
+    """A series as a path. `dots` are the values that stand alone, each a line of no length with round ends."""
 
     name: str
     look: str
     dash: str
     path: str
+    dots: str
 
 
 @dataclass(frozen=True)
@@ -198,13 +198,16 @@ def _line(series: Series, number: int, top: float, wide: float) -> Line:
     points = [
         None if value is None else ((place + 0.5) * wide, _y(value, top)) for place, value in enumerate(series.values)
     ]
-    parts = []
-    for before, here in pairwise([None, *points]):
-        if here is not None:
-            # A point by itself is a line of no length, which its round ends make a dot.
-            at = f"{_number(here[0])} {_number(here[1])}"
-            parts.append(f"M{at}h0" if before is None else f"L{at}")
-    return Line(series.name, series.look, _DASHES[number % len(_DASHES)], "".join(parts))
+    parts, dots = [], []
+    for before, here, after in zip([None, *points], points, [*points[1:], None], strict=False):
+        if here is None:
+            continue
+        at = f"{_number(here[0])} {_number(here[1])}"
+        if before is None and after is None:
+            dots.append(f"M{at}h0")
+        else:
+            parts.append(f"M{at}" if before is None else f"L{at}")
+    return Line(series.name, series.look, _DASHES[number % len(_DASHES)], "".join(parts), "".join(dots))
 
 
 def _bars(chart: Chart, top: float, wide: float) -> Iterator[Bar]:

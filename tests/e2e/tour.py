@@ -184,6 +184,8 @@ SIGHTS = [
     Sight("admin-payment-events", OPERATOR, _at("/admin/orders/paymentevent/")),
     Sight("admin-payment-event", OPERATOR, _payment_event),
     Sight("runs", OPERATOR, _at(RUNS)),
+    Sight("overview", OPERATOR, _at("/admin/jobs/")),
+    Sight("overview-week", OPERATOR, _at("/admin/jobs/?period=7d")),
     Sight("runs-nothing-found", OPERATOR, _at(RUNS + "?q=error:Nothing&queue=low")),
     Sight("runs-misspelt", OPERATOR, _at(RUNS + "?q=stat:dead")),
     Sight("waiting", OPERATOR, _at(RUNS + "waiting/")),

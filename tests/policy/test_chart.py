@@ -78,12 +78,12 @@ def test_an_hour_has_a_place_each_ten_minutes() -> None:
 
 def test_a_line_goes_through_the_middle_of_its_slices() -> None:
     line = draw(a_chart([0, 2])).lines[0]
-    assert line.path == f"M150 {HEIGHT}h0L450 0"
+    assert line.path == f"M150 {HEIGHT}L450 0"
 
 
 def test_what_is_not_known_is_a_gap_and_a_value_alone_a_dot() -> None:
-    path = draw(a_chart([1, None, 1, 1])).lines[0].path
-    assert path == "M75 0h0M375 0h0L525 0"
+    line = draw(a_chart([1, None, 1, 1])).lines[0]
+    assert (line.dots, line.path) == ("M75 0h0", "M375 0L525 0")
 
 
 def test_lines_differ_in_more_than_their_colour() -> None:
@@ -104,7 +104,7 @@ def test_everything_stands_within_the_plot(first: list[float | None], second: li
         assert -2 <= float(bar.y) <= HEIGHT
         assert 0 <= float(bar.x) <= float(bar.x) + float(bar.width) <= WIDTH + 0.02
     for line in drawing.lines:
-        points = [(float(x), float(y)) for x, y in re.findall(r"[ML]([\d.]+) (-?[\d.]+)", line.path)]
+        points = [(float(x), float(y)) for x, y in re.findall(r"[ML]([\d.]+) (-?[\d.]+)", line.path + line.dots)]
         assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in points)
     assert len(drawing.slices) == count
     assert [each.values for each in drawing.slices] == list(zip(first, second, strict=False))[:count]
