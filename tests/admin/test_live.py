@@ -75,3 +75,10 @@ def test_times_say_when_by_the_servers_clock_and_by_utc(viewer: Client) -> None:
     at = run.created_at
     assert f'<time datetime="{at.isoformat()}" title="{at:%Y-%m-%d %H:%M:%S} UTC" data-local>' in page
     assert f'<span class="jobs-ago" data-at="{at.isoformat()}">5 min ago</span>' in page
+
+
+def test_the_newest_runs_are_shown_anew_and_known_by_their_ids(viewer: Client) -> None:
+    run = a_run()
+    page = look(viewer, reverse("admin:jobs_jobrun_changelist"), "jobs-list jobs-shell").content.decode()
+    assert f'<tr data-key="{run.pk}">' in page
+    assert "<h1" not in page

@@ -10,24 +10,30 @@
     for (const button of form.querySelectorAll("button[type=submit]")) button.setAttribute("aria-disabled", "true");
   });
 
+  /* The rows of a form may be shown anew, so they are looked for each time. */
   const countSelection = (form) => {
-    const boxes = [...form.querySelectorAll("input[type=checkbox][name=id]")];
+    const boxes = () => [...form.querySelectorAll("input[type=checkbox][name=id]")];
     const head = form.querySelector("thead .jobs-check");
-    if (!boxes.length || !head) return;
-    const all = document.createElement("input");
-    all.type = "checkbox";
-    all.setAttribute("aria-label", head.textContent.trim());
-    head.append(all);
+    if (!boxes().length || !head) return;
+    if (!head.querySelector("input")) {
+      const all = document.createElement("input");
+      all.type = "checkbox";
+      all.setAttribute("aria-label", head.textContent.trim());
+      head.append(all);
+      all.addEventListener("change", () => { boxes().forEach((box) => { box.checked = all.checked; }); show(); });
+    }
     const show = () => {
-      const chosen = boxes.filter((box) => box.checked).length;
-      all.checked = chosen === boxes.length;
+      const there = boxes();
+      const chosen = there.filter((box) => box.checked).length;
+      const all = form.querySelector("thead .jobs-check input");
+      all.checked = chosen === there.length;
       all.indeterminate = chosen > 0 && !all.checked;
       for (const button of form.querySelectorAll("[data-needs-selection]")) button.disabled = !chosen;
     };
-    all.addEventListener("change", () => { boxes.forEach((box) => { box.checked = all.checked; }); show(); });
-    form.addEventListener("change", show);
+    form.onchange = show;
     show();
   };
+  window.jobsConsole = { shown: (part) => { const form = part.closest("form"); if (form) countSelection(form); } };
 
   document.querySelectorAll("form[data-once]").forEach(sendOnce);
   document.querySelectorAll("form").forEach(countSelection);

@@ -51,6 +51,7 @@
     fresh.querySelectorAll(".jobs-scroll").forEach((each, place) => { [each.scrollLeft, each.scrollTop] = moved[place] || [0, 0]; });
     active?.focus({ preventScroll: true });
     window.jobsTimes?.toLocal(fresh);
+    window.jobsConsole?.shown(fresh);
   };
 
   /* A list does not move under the reader: its rows are shown anew, and new ones wait until they are asked for. */
