@@ -140,7 +140,7 @@ def _charts(found: Figures, marks: Sequence[Mark]) -> list[Chart]:
         return Series(name, [values(one) for one in found.series], look)
 
     ended = [
-        line(_("Others"), lambda one: max(0, one.counts.ended - one.counts.failed), "good"),
+        line(_("Not failed"), lambda one: max(0, one.counts.ended - one.counts.failed), "good"),
         line(_("Failed"), lambda one: one.counts.failed, "bad"),
     ]
     rate = [line(_("Failure rate"), lambda one: _percent(one.counts), "bad")]
@@ -186,7 +186,7 @@ def _trend(weeks: Sequence[Counts], now: datetime) -> Chart:
     today = figures.PERIODS["13w"].slices.begin(now)
     over = [today + timedelta(days=1) - (len(weeks) - number) * _WEEK for number in range(len(weeks))]
     series = [
-        Series(_("Others"), [float(week.ended - min(week.failed, week.ended)) for week in weeks], "good"),
+        Series(_("Not failed"), [float(week.ended - min(week.failed, week.ended)) for week in weeks], "good"),
         Series(_("Failed"), [float(week.failed) for week in weeks], "bad"),
     ]
     return Chart(_("Attempts in 13 weeks"), over, series, bars=True, every=_WEEK)

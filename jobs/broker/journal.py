@@ -83,6 +83,14 @@ def announce(worker: WorkerId, entries: Sequence[tuple[str, dict[str, Any]]]) ->
     lua.run("announce", [worker.id, *words])
 
 
+def tell_figures(sums: Sequence[Any]) -> None:
+    """Write what was counted of runs that have no entries of their own. Raises `BrokerUnavailable`."""
+    # A recorder that does not know such entries passes by a run that nobody has.
+    told = json.dumps({"entry": "figures", "run": "", "sums": sums}, separators=(",", ":"))
+    with errors_named():
+        client().xadd(keys.JOURNAL, {"e": told})
+
+
 def wake() -> None:
     """Let a reader that waits for the next entry return at once. Raises `BrokerUnavailable`."""
     with errors_named():

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from rq.utils import utcformat
 
@@ -24,12 +24,22 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 Where = Literal["end", "failed", "later", "front", "unbegun", "gone"]
 
 
+class Unrecorded(NamedTuple):
+    """How an attempt ended of which only the figures hear."""
+
+    verdict: str
+    outcome: str
+    error_class: str
+    run_ms: int
+
+
 @dataclass(frozen=True)
 class Settlement:
     """What becomes of a claim. `entry` goes to the journal; `fields` are written to the run's hash.
 
     `queue` is where a run that is not over waits next, None for the queue it came from. `foreign` is what RQ's own
-    readers get of a run that plain RQ enqueued.
+    readers get of a run that plain RQ enqueued. `unrecorded` says how one ended of which
+    the journal does not hear.
     """
 
     claim: Claim
@@ -39,6 +49,7 @@ class Settlement:
     fields: dict[str, str | int | bytes] = field(default_factory=dict)
     queue: str | None = None
     foreign: ForeignEnding | None = None
+    unrecorded: Unrecorded | None = None
 
 
 def settle(worker: WorkerId, settlements: Sequence[Settlement], *, only_ended: bool = False) -> list[bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from itertools import islice
@@ -89,14 +89,16 @@ class Minutes:
         """Add runs that came to Redis for the first time."""
         self._at(name, queue, at_ms)[_ENQUEUED] += count
 
-    def counted(self, name: str, queue: str, *, minute: int, sums: Mapping[int, int]) -> None:
-        """Add what was summed up elsewhere, by the places of `COLUMNS`; `minute` counts them since 1970.
+    def counted(self, sums: Iterable[Sequence[Any]]) -> None:
+        """Add what `sums` of another process gave, through JSON. Raises LookupError, ValueError or TypeError."""
+        for name, queue, minute, counts in sums:
+            mine = self._at(str(name)[:200], str(queue)[:100], int(minute) * _MINUTE_MS)
+            for place, count in counts.items():
+                mine[int(place)] += int(count)
 
-        Raises LookupError, ValueError or TypeError for what is none.
-        """
-        mine = self._at(name, queue, minute * _MINUTE_MS)
-        for place, count in sums.items():
-            mine[place] += count
+    def sums(self) -> list[list[Any]]:
+        """What was counted, for `counted` to add elsewhere: job, queue, minute, and the counts by their places."""
+        return [[*key, {place: count for place, count in enumerate(sums) if count}] for key, sums in self._sums.items()]
 
     def write(self) -> None:
         """Add them to the rows, in the transaction that is open."""

@@ -26,6 +26,8 @@ from jobs.signals import job_buried, job_finished
 
 logger = logging.getLogger(__name__)
 
+# What was counted of runs that have no entries of their own.
+_FIGURES = "figures"
 _STATE_AFTER = {
     "done": RunState.SUCCEEDED,
     "retry": RunState.RETRYING,
@@ -69,7 +71,7 @@ def store(entries: Sequence[Entry], minutes: Minutes) -> None:
 
 
 def _lock_rows(entries: Sequence[Entry]) -> dict[str, JobRun]:
-    rq_ids = {str(entry.data["run"]) for entry in entries if entry.data and "run" in entry.data}
+    rq_ids = {str(entry.data["run"]) for entry in entries if entry.data and "run" in entry.data} - {""}
     ours = {uuid.UUID(rq_id) for rq_id in rq_ids if ids.is_as_text(rq_id)}
     # A run of plain RQ is told of by its row's id.
     found = {str(row.pk): row for row in runs.lock(ours)}
@@ -80,6 +82,9 @@ def _lock_rows(entries: Sequence[Entry]) -> dict[str, JobRun]:
 
 def _apply(entry: Entry, batch: _Batch) -> None:
     if entry.kind == "wake":
+        return
+    if entry.kind == _FIGURES:
+        batch.minutes.counted((entry.data or {})["sums"])
         return
     if entry.data is None or "run" not in entry.data:
         logger.error("journal entry cannot be read", extra={"position": entry.position})

@@ -32,6 +32,7 @@ from jobs.errors import BrokerUnavailable, JobTimedOut
 from jobs.policy.backoff import exponential
 from jobs.policy.outcome import Interrupted, Outcome, TimedOut
 from jobs.worker import deadlines, entries, iteration, lifecycle, orders
+from jobs.worker.counting import Counting
 from jobs.worker.ending import Ending
 from jobs.worker.hand import Hand
 from jobs.worker.options import WorkerOptions
@@ -92,6 +93,7 @@ class Child:
         self._paused = ""
         self._paused_queues: frozenset[str] = frozenset()
         self._telling = Telling()
+        self._counting = Counting()
 
     def run(self) -> None:
         self._ending.listen()
@@ -122,6 +124,7 @@ class Child:
             self._wait(next_limit)
         self._announce()
         self._telling.tell(self._hand.at_work)
+        self._counting.tell()
 
     def _exchange(self) -> None:
         """Settle and claim."""
@@ -187,7 +190,9 @@ class Child:
     def _forget_settled(self, ended: list[Settlement], accepted: list[bool]) -> None:
         for settlement, fine in zip(ended, accepted, strict=True):
             self._hand.unsettled.popleft()
-            if not fine:
+            if fine:
+                self._counting.note(settlement)
+            else:
                 facts = {"job": settlement.claim.name, "run": settlement.claim.run_id}
                 logger.warning("%s was settled by another worker meanwhile", settlement.claim.name, extra=facts)
 
@@ -308,6 +313,7 @@ class Child:
         left = self._hand.drop()
         try:
             settle(self._worker, [*self._hand.unsettled, *map(self._given_up, filter(self._may_hand_back, left))])
+            self._counting.tell(at_once=True)
             claims.forget_worker(self._worker.id)
             if self._registration is not None:
                 self._registration.death()

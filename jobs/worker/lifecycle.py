@@ -15,7 +15,7 @@ from typing import Any
 from jobs import circuits, conf, context, failpoints, registry
 from jobs.broker.claim import Claim
 from jobs.broker.keys import suspects
-from jobs.broker.settle import Settlement, Where
+from jobs.broker.settle import Settlement, Unrecorded, Where
 from jobs.context import CurrentRun
 from jobs.errors import BadArguments, HandBackJob, JobTimedOut, PutOffJob, UnknownJob
 from jobs.policy import arguments as job_arguments
@@ -195,8 +195,15 @@ def _concluded(
         | bounding.noted(claim, policy, verdict),
         # Who may have killed a process runs where nobody else can be hit, until it ends or is buried.
         queue=suspects(claim.queue) if isinstance(outcome, Crashed) else None,
+        unrecorded=None if recorded or isinstance(verdict, UNCOUNTED) else _unrecorded(outcome, verdict, run_ms),
     )
     return foreign_words.completed(settlement, outcome, verdict, worker=worker) if claim.is_foreign else settlement
+
+
+def _unrecorded(outcome: Outcome, verdict: Verdict, run_ms: int) -> Unrecorded:
+    error = getattr(outcome, "error", None)
+    raised = "" if error is None else f"{type(error).__module__}.{type(error).__qualname__}"
+    return Unrecorded(verdict.name, outcome.name, raised, run_ms)
 
 
 def returned_unbegun(claims: Iterable[Claim]) -> list[Settlement]:

@@ -57,13 +57,17 @@ def test_hours_and_days_are_the_sums_of_their_minutes():
     assert {day.day for day in MetricDay.objects.all()} == {start_of_day(h.hour) for h in MetricHour.objects.all()}
 
 
+def everything() -> list[object]:
+    return [list(model.objects.order_by("pk").values()) for model in (MetricHour, MetricDay)]
+
+
 def test_to_roll_again_changes_nothing():
     for hours in range(5):
         add(timedelta(hours=hours))
     metrics.roll()
-    before = list(MetricHour.objects.values()), list(MetricDay.objects.values())
+    before = everything()
     metrics.roll()
-    assert (list(MetricHour.objects.values()), list(MetricDay.objects.values())) == before
+    assert everything() == before
 
 
 def test_what_is_rolled_up_is_not_looked_at_again():
