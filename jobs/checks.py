@@ -12,6 +12,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core import checks
 from django.db import router
+from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
 from jobs import conf, error_tracker, registry, timetable, tracing
@@ -73,7 +74,7 @@ def check_server(**kwargs: Any) -> list[checks.CheckMessage]:
 
 def check_deployment(**kwargs: Any) -> list[checks.CheckMessage]:
     """What is meant for a time only, and what pages should not be served without."""
-    return [*_pickles(), *_site_middleware()]
+    return [*_pickles(), *_pool(), *_tokens(), *_site_middleware()]
 
 
 def _pickles() -> Iterator[checks.CheckMessage]:
@@ -81,6 +82,32 @@ def _pickles() -> Iterator[checks.CheckMessage]:
         return
     hint = 'Once no pickled job waits, set "SERIALIZER" of each queue to JSON\'s, and FOREIGN_PICKLE to False.'
     yield checks.Warning("Whoever can write to Redis can have pickles read.", hint=hint, id="jobs.W020")
+
+
+def _pool() -> Iterator[checks.CheckMessage]:
+    alias = router.db_for_write(JobRun)
+    if settings.DATABASES.get(alias, {}).get("OPTIONS", {}).get("pool"):
+        hint = 'Leave OPTIONS["pool"] out where rqworker runs; use PgBouncer if you need a pool.'
+        said = f'The database "{alias}" uses psycopg\'s pool, which processes that a worker forks would share.'
+        yield checks.Warning(said, hint=hint, id="jobs.W003")
+
+
+def _tokens() -> Iterator[checks.CheckMessage]:
+    """Where `/metrics` is served."""
+    if conf.get().METRICS_TOKEN or not _serves_metrics():
+        return
+    hint = 'Set JOBS["METRICS_TOKEN"], and show it to the scraper; or leave it, if nobody scrapes.'
+    yield checks.Warning("/metrics has no token: only staff can read it.", hint=hint, id="jobs.W004")
+
+
+def _serves_metrics() -> bool:
+    # A project of workers alone has no addresses.
+    if not getattr(settings, "ROOT_URLCONF", ""):
+        return False
+    try:
+        return bool(reverse("jobs:metrics"))
+    except NoReverseMatch:
+        return False
 
 
 def _site_middleware() -> Iterator[checks.CheckMessage]:

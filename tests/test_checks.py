@@ -279,3 +279,18 @@ def test_middleware_that_pages_should_not_be_served_without_is_named(settings, m
 def test_a_pattern_that_may_take_for_ever_is_refused(jobs_settings):
     jobs_settings(REDACT_PATTERNS=[r"(\w+\s?)+!"])
     assert "repeats what repeats" in found()["jobs.E009"]
+
+
+def test_a_pool_that_a_worker_would_fork_is_a_warning(monkeypatch, settings):
+    assert "jobs.W003" not in {one.id for one in checks.check_deployment()}
+    change_database(monkeypatch, settings, ENGINE="django.db.backends.postgresql", OPTIONS={"pool": True})
+    assert "jobs.W003" in {one.id for one in checks.check_deployment()}
+
+
+def test_metrics_without_a_token_are_a_warning_where_they_are_served(jobs_settings, settings):
+    assert "jobs.W004" in {one.id for one in checks.check_deployment()}
+    jobs_settings(METRICS_TOKEN="known to the scraper")
+    assert "jobs.W004" not in {one.id for one in checks.check_deployment()}
+    jobs_settings(METRICS_TOKEN="")
+    settings.ROOT_URLCONF = "django.contrib.auth.urls"
+    assert "jobs.W004" not in {one.id for one in checks.check_deployment()}

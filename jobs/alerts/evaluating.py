@@ -22,6 +22,7 @@ from jobs.models import AlertCheck, Incident
 from jobs.models.alerts import NoticeKind
 from jobs.policy.alert_rules import KINDS, Key, key_of, text_of
 from jobs.policy.alerting import Closing, Decision, Keeping, Open, Opening, decide
+from jobs.signals import queue_unhealthy
 
 logger = logging.getLogger(__name__)
 
@@ -126,6 +127,12 @@ def _begin(opening: Opening, now: datetime) -> None:
     logger.info("incident %d opened: %s", row.pk, row.rule, extra={"incident": row.pk, "rule": row.rule})
     if opening.tell:
         _tell(row, NoticeKind.OPENED, now)
+    if KINDS[rule.kind].of == "queue":
+        transaction.on_commit(lambda: _tell_listeners(row), using=router.db_for_write(Incident))
+
+
+def _tell_listeners(row: Incident) -> None:
+    queue_unhealthy.send_robust(row.scope, incident=row)
 
 
 def _go_on(row: Incident, keeping: Keeping, now: datetime) -> None:

@@ -52,6 +52,7 @@ from jobs.policy.retry import (
     judge,
 )
 from jobs.registry import Job
+from jobs.signals import job_started
 from jobs.worker import (
     bounding,
     desk,
@@ -129,6 +130,7 @@ def _perform(run: CurrentRun) -> Outcome:
         return away
     try:
         with context.running(run):
+            _tell_started(run)
             return Returned(chain()(run) if run.circuit is None else _through_circuit(run, run.circuit))
     except JobTimedOut as error:
         return TimedOut(JobTimedOut(f"it ran longer than {run.timeout:g} s").with_traceback(error.__traceback__))
@@ -141,6 +143,13 @@ def _perform(run: CurrentRun) -> Outcome:
     # A job that calls sys.exit() ends itself, not the worker.
     except BaseException as error:
         return outage.outcome_of(error, run.name) or Raised(error)
+
+
+def _tell_started(run: CurrentRun) -> None:
+    # Asked first: most projects listen to nothing, and every attempt comes through here.
+    if job_started.has_listeners(run.name):
+        facts = {"run_id": run.id, "attempt": run.attempt, "queue": run.queue, "worker": run.worker}
+        job_started.send_robust(run.name, **facts)
 
 
 def _through_circuit(run: CurrentRun, name: str) -> Any:

@@ -14,6 +14,7 @@ from jobs.broker import keys
 from jobs.broker.connection import client
 from jobs.models import AlertCheck, Incident, IncidentNotice
 from jobs.models.alerts import NoticeKind
+from jobs.signals import queue_unhealthy
 from orders.partners.mailbox import Mailbox
 from tests.alerts import hook
 from tests.alerts.conftest import Clock
@@ -204,3 +205,23 @@ def test_text_of_others_makes_no_mark_in_a_chat(
 def evaluate(clock: Clock) -> bool:
     AlertCheck.objects.update(due_at=clock.now())
     return evaluating.look(by="tests")
+
+
+def test_listeners_hear_once_that_a_queue_is_not_well(
+    clock: Clock, alerts_settings: Callable[..., None], django_capture_on_commit_callbacks: Any
+) -> None:
+    heard: list[tuple[str, str]] = []
+
+    def listen(sender: str, incident: Incident, **facts: Any) -> None:
+        heard.append((sender, Incident.objects.get(pk=incident.pk).kind))
+
+    alerts_settings(RULES=CRITICAL)
+    queue_unhealthy.connect(listen)
+    try:
+        flood()
+        for _ in range(3):
+            with django_capture_on_commit_callbacks(execute=True):
+                clock.look(seconds=61)
+    finally:
+        queue_unhealthy.disconnect(listen)
+    assert heard == [("critical", "waiting")]

@@ -82,7 +82,7 @@ def test_a_pool_that_forks_would_share_is_found(settings: Settings, monkeypatch:
     given = {"ENGINE": "django.db.backends.postgresql", "OPTIONS": {"pool": True}}
     monkeypatch.setitem(settings.DATABASES, "default", given)
     ids = {one.id for one in doctor.examine()}
-    assert {"pool", "conn_max_age", "connect_timeout"} <= ids
+    assert {"jobs.W003", "conn_max_age", "connect_timeout"} <= ids
 
 
 def test_a_disk_that_is_almost_full_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import logging
 import math
 import sys
 import time
+import uuid
 from dataclasses import dataclass, replace
 
 import pytest
@@ -33,6 +34,7 @@ from jobs.errors import JobStopped, NoCurrentRun
 from jobs.models import JobRun
 from jobs.policy.options import LONGEST_TIMEOUT_SECONDS
 from jobs.policy.outcome import Abandoned, Crashed, Interrupted, Returned
+from jobs.signals import job_started
 from jobs.worker import entries, lifecycle, orders, stopping
 from tests.engine import WORKER, claim, work_off
 
@@ -72,6 +74,24 @@ def test_a_job_that_returns_is_done(make_job):
     assert ended.entry["verdict"] == "done"
     assert ended.entry["result"] == 5
     assert ended.entry["wait_ms"] == 1000
+
+
+def test_listeners_hear_of_a_start_before_the_function_runs_and_cannot_harm_it(make_job):
+    heard = []
+
+    def listen(sender, **facts):
+        heard.append((sender, facts["run_id"], facts["attempt"], facts["queue"], facts["worker"]))
+        raise RuntimeError("no")
+
+    job = make_job(lambda: heard.append("ran"))
+    job_started.connect(listen)
+    try:
+        ended = attempt(job, attempt=2)
+    finally:
+        job_started.disconnect(listen)
+    run_id = uuid.UUID("0190a0a0-0000-7000-8000-000000000001")
+    assert heard == [(job.name, run_id, 2, "default", "tester"), "ran"]
+    assert ended.entry["verdict"] == "done"
 
 
 class Declined(Exception):

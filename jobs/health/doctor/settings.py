@@ -25,7 +25,8 @@ _WHY = {
     "jobs.E006": "RQ's own classes lose jobs when a worker is killed.",
     "jobs.W001": "A server that is full throws queues away to make room.",
     "jobs.W002": "Scripts and commands that are needed came with 6.2.",
-    "jobs.W004": "Whoever reaches the address can read it, or nobody can.",
+    "jobs.W003": "Processes that share a connection mix their answers.",
+    "jobs.W004": "A scraper gets no numbers, and nobody is told when they end.",
     "jobs.W005": "A policy stops what got into a page all the same.",
     "jobs.W006": "Without it nothing runs.",
     "jobs.W007": "A restart forgets what waits. The rows bring it back, and runs without a row are lost.",
@@ -67,14 +68,6 @@ def _database_options() -> Iterator[Finding]:
             f'Set DATABASES["{alias}"]["CONN_MAX_AGE"] = 60, and CONN_HEALTH_CHECKS = True.',
         )
     given = options.get("OPTIONS", {})
-    if given.get("pool"):
-        yield Finding(
-            "pool",
-            ERROR,
-            f'The database "{alias}" uses psycopg\'s pool.',
-            "A worker forks, and processes that share a connection mix their answers.",
-            'Leave OPTIONS["pool"] out for workers; use PgBouncer if you need a pool.',
-        )
     if "postgresql" in str(options.get("ENGINE")) and not given.get("connect_timeout"):
         yield Finding(
             "connect_timeout",
