@@ -67,6 +67,9 @@ class Job(Generic[P, R]):
     Of a job that iterates, that is all items, one after the other; `function` is what each is given to.
     """
 
+    # A template calls all that can be called, and a page that shows a job would run it.
+    do_not_call_in_templates = True
+
     def __init__(self, function: Callable[P, R], name: str, options: JobOptions) -> None:
         functools.update_wrapper(self, function)
         self.function = function

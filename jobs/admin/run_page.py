@@ -61,12 +61,17 @@ def run_page(console: ConsoleAdmin, request: HttpRequest, pk: uuid.UUID) -> Http
         more_children=len(children) > SHOWN_CHILDREN,
         parent=JobRun.objects.filter(pk=run.parent).only("name", "state").first() if run.parent else None,
         lifeline=_lifeline(run, attempts),
-        may_edit=access.may(request, access.EDIT) and run.state in by_hand.EDITABLE and registry.find(run.name),
+        may_edit=_may_edit(request, run),
         actions=acting.offered(request, ACTIONS, run),
         may_see_payload=access.may(request, access.VIEW_PAYLOAD),
         policy=_policy_of(run),
         audit_entries=audit_log.latest(request, str(run.pk)),
     )
+
+
+def _may_edit(request: HttpRequest, run: JobRun) -> bool:
+    is_known = registry.find(run.name) is not None
+    return access.may(request, access.EDIT) and run.state in by_hand.EDITABLE and is_known
 
 
 def _lifeline(run: JobRun, attempts: Sequence[JobAttempt]) -> Lifeline | None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.template import Context, Template
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -30,6 +31,12 @@ NEW = reverse("admin:jobs_jobrun_new")
 @job(name="tests.pay")
 def pay(order: int, card_token: str = "none", *, note: str = "") -> None:
     """Asked for by hand."""
+
+
+@job(name="tests.sweep")
+def sweep() -> None:
+    """Wants no argument, so that whoever calls it by mistake runs it."""
+    pytest.fail("it was run by somebody who looks at a page")
 
 
 @job(name="tests.pay_once", unique="args")
@@ -236,6 +243,12 @@ def test_a_job_that_nobody_knows_here_is_not_edited(operator: Client) -> None:
     assert operator.get(edit_of(run)).status_code == 302
     with pytest.raises(NotEditable, match="no job that is registered"):
         by_hand.edit(run, {}, actor="ada")
+
+
+def test_to_look_at_a_run_does_not_run_its_job(operator: Client) -> None:
+    run = a_run("dead", name="tests.sweep", arguments={})
+    assert edit_of(run) in operator.get(reverse("admin:jobs_jobrun_change", args=[run.pk])).content.decode()
+    assert Template("{% if job %}{{ job }}{% endif %}").render(Context({"job": sweep})) == "&lt;Job tests.sweep&gt;"
 
 
 def test_to_edit_has_a_permission_of_its_own(person: Callable[..., Client]) -> None:
