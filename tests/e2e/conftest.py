@@ -11,9 +11,12 @@ import pytest
 from playwright.sync_api import Browser, StorageState, expect, sync_playwright
 
 from orders.demo.accounts import OPERATOR, VIEWER
+from tests.e2e.bare import bare_session, bare_windows
 from tests.e2e.people import Customer, Staff
 from tests.e2e.product import Product
 from tests.e2e.windows import PATIENCE_MILLISECONDS, Windows
+
+__all__ = ["bare_session", "bare_windows"]
 
 _FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
@@ -37,7 +40,9 @@ def chromium() -> Iterator[Browser]:
     if path is None:
         pytest.skip("Chromium is missing. On Debian: apt-get install chromium")
     expect.set_options(timeout=PATIENCE_MILLISECONDS)
-    with sync_playwright() as playwright:
+    with sync_playwright() as playwright, pytest.MonkeyPatch.context() as patched:
+        # Playwright keeps an event loop in this thread, in which Django would refuse to ask the database.
+        patched.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         browser = playwright.chromium.launch(executable_path=path, args=_FLAGS)
         yield browser
         browser.close()
