@@ -8,10 +8,13 @@ from re import compile as pattern
 
 from playwright.sync_api import expect
 
+from tests.demo.watching import wait_until
 from tests.e2e.dead import AUDIT, DEAD_JOBS, dead_run
 from tests.e2e.people import Customer, Staff, Visitor
 
 RUNS = "/admin/jobs/jobrun/"
+QUEUES = "/admin/jobs/queuepause/"
+INCIDENTS = "/admin/jobs/incident/"
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,26 @@ def furnish(customer: Customer, operator: Staff) -> Site:
     retrying = customer.buy()
     expect(customer.step("Payment")).to_contain_text("attempt 2 of 10")
     retrying_run = operator.run_of(retrying, "charge_order")
+    _tell_of_deaths(operator)
+    _clear_a_queue(operator)
     return Site(done, declined, refused, retrying, done_run, retrying_run, dead, discarded)
+
+
+def _tell_of_deaths(operator: Staff) -> None:
+    """Have an incident opened: more jobs have died within the hour than the rule now says."""
+    operator.open("/admin/jobs/incident/rule/edit/?rule=dying")
+    operator.page.get_by_label("Limit").fill("1")
+    operator.page.locator("#jobs-for").fill("0")
+    operator.page.locator(".jobs-confirm").first.get_by_label("Reason").fill("two dead jobs are two too many")
+    operator.press(pattern(""), within=operator.page.locator(".jobs-confirm .jobs-buttons").first)
+
+
+def _clear_a_queue(operator: Staff) -> None:
+    """Leaves a bulk action that has ended."""
+    operator.open(f"{QUEUES}clear/low/")
+    operator.page.get_by_label("Type low").fill("low")
+    operator.page.get_by_label("Reason").fill("nobody reads the old reports")
+    operator.press("Discard all that waits")
 
 
 def _at(path: str) -> Callable[[Visitor, Site], None]:
@@ -109,6 +131,50 @@ def _payment_event(visitor: Visitor, site: Site) -> None:
     visitor.follow(pattern("^payment"))
 
 
+def _first_of(path: str) -> Callable[[Visitor, Site], None]:
+    """Open the first thing that a list leads to."""
+
+    def go(visitor: Visitor, site: Site) -> None:
+        visitor.open(path)
+        visitor.follow(pattern("."), within=visitor.page.locator(".jobs-table tbody th"))
+
+    return go
+
+
+def _then(go: Callable[[Visitor, Site], None], *links: str) -> Callable[[Visitor, Site], None]:
+    """Go there, and follow links from there."""
+
+    def further(visitor: Visitor, site: Site) -> None:
+        go(visitor, site)
+        for link in links:
+            visitor.follow(pattern(f"^{link}"), within=visitor.page.locator("#content"))
+
+    return further
+
+
+def _incident(visitor: Visitor, site: Site) -> None:
+    link = visitor.page.locator('#content a[href^="/admin/jobs/incident/"]').filter(
+        has_text=pattern("dead|died|failed")
+    )
+
+    def is_open() -> bool:
+        visitor.open(INCIDENTS)
+        return link.count() > 0
+
+    wait_until(is_open, seconds=90, what="an incident to be opened")
+    visitor.follow(pattern("dead|died|failed"), within=visitor.page.locator("#content .jobs-table"))
+
+
+def _views(visitor: Visitor, site: Site) -> None:
+    visitor.open(RUNS + "?q=state:dead")
+    save = visitor.page.get_by_role("link", name="Save this search…")
+    if save.count():
+        visitor.follow("Save this search…")
+        visitor.page.get_by_label("Name").first.fill("Dead ones")
+        visitor.press(pattern("^(Save|Keep)"))
+    visitor.open(RUNS + "views/?q=state:retrying")
+
+
 def _cause(visitor: Visitor, site: Site) -> None:
     visitor.open("/admin/jobs/failurecause/?job=charge_order")
     visitor.follow("orders.charge_order")
@@ -137,6 +203,31 @@ def _stale_form(visitor: Visitor, site: Site) -> None:
     visitor.page.context.clear_cookies()
     visitor.press("Add to basket")
 
+
+# The console's pages where nothing has happened yet.
+EMPTY = {
+    "overview": "/admin/jobs/",
+    "runs": RUNS,
+    "waiting": RUNS + "waiting/",
+    "waiting-retries": RUNS + "waiting/?tab=retrying",
+    "dead": DEAD_JOBS,
+    "dead-discarded": DEAD_JOBS + "?shown=discarded",
+    "failures": "/admin/jobs/failurecause/",
+    "bulk-actions": "/admin/jobs/bulkaction/",
+    "recovery-rules": "/admin/jobs/recoveryrule/",
+    "workers": "/admin/jobs/workerprocess/",
+    "alerts": INCIDENTS,
+    "schedules": "/admin/jobs/schedule/",
+    "batches": "/admin/jobs/batch/",
+    "workflows": "/admin/jobs/workflow/",
+    "circuits-and-locks": "/admin/jobs/circuitsandlocks/",
+    "fuses": "/admin/jobs/fuse/",
+    "effects": "/admin/jobs/effect/",
+    "emails": "/admin/jobs/sentemail/",
+    "metrics": "/admin/jobs/metricminute/",
+    "metrics-of-job": "/admin/jobs/metricminute/orders.charge_order/",
+    "audit": AUDIT,
+}
 
 CUSTOMER, OPERATOR, VIEWER = "customer", "operator", "viewer"
 SIGHTS = [
@@ -188,6 +279,17 @@ SIGHTS = [
     Sight("overview-week", OPERATOR, _at("/admin/jobs/?period=7d")),
     Sight("runs-nothing-found", OPERATOR, _at(RUNS + "?q=error:Nothing&queue=low")),
     Sight("runs-misspelt", OPERATOR, _at(RUNS + "?q=stat:dead")),
+    Sight("runs-saved", OPERATOR, _views),
+    Sight("runs-export", OPERATOR, _at(RUNS + "export/?q=state:dead")),
+    Sight("runs-cancel-all", OPERATOR, _at(RUNS + "many/cancel/?q=state:retrying")),
+    Sight("runs-retry-all", OPERATOR, _at(RUNS + "many/retry/?q=state:dead")),
+    Sight("run-new", OPERATOR, _at(RUNS + "new/")),
+    Sight("run-new-of-job", OPERATOR, _at(RUNS + "new/?job=orders.charge_order")),
+    Sight("run-edit", OPERATOR, _at("{dead_run}edit/")),
+    Sight("run-removed", OPERATOR, _at(RUNS + "01900000-0000-7000-8000-000000000000/"), status=404),
+    Sight("bulk-actions", OPERATOR, _at("/admin/jobs/bulkaction/")),
+    Sight("bulk-action", OPERATOR, _first_of("/admin/jobs/bulkaction/")),
+    Sight("recovery-rules", OPERATOR, _at("/admin/jobs/recoveryrule/")),
     Sight("waiting", OPERATOR, _at(RUNS + "waiting/")),
     Sight("waiting-retries", OPERATOR, _at(RUNS + "waiting/?tab=retrying")),
     Sight("run-postpone", OPERATOR, _at("{retrying_run}postpone/")),
@@ -209,11 +311,17 @@ SIGHTS = [
     Sight("cause", OPERATOR, _cause),
     Sight("batches", OPERATOR, _at("/admin/jobs/batch/")),
     Sight("batches-nothing-found", OPERATOR, _at("/admin/jobs/batch/?name=Nothing")),
+    Sight("batch", OPERATOR, _first_of("/admin/jobs/batch/")),
     Sight("workflows", OPERATOR, _at("/admin/jobs/workflow/")),
+    Sight("workflow", OPERATOR, _first_of("/admin/jobs/workflow/")),
+    Sight("circuits-and-locks", OPERATOR, _at("/admin/jobs/circuitsandlocks/")),
+    Sight("circuit-open", OPERATOR, _at("/admin/jobs/circuitsandlocks/circuit/open/?circuit=list_provider")),
     Sight("fuses", OPERATOR, _at("/admin/jobs/fuse/")),
     Sight("fuse-add", OPERATOR, _at("/admin/jobs/fuse/add/?job=orders.charge_order&length=2h&where=order_id%3D17")),
     Sight("fuse-misspelt", OPERATOR, _at("/admin/jobs/fuse/add/?job=orders.charge_order&where=order%3D17")),
     Sight("schedules", OPERATOR, _at("/admin/jobs/schedule/")),
+    Sight("schedule", OPERATOR, _first_of("/admin/jobs/schedule/")),
+    Sight("schedule-edit", OPERATOR, _then(_first_of("/admin/jobs/schedule/"), "Edit")),
     Sight("schedule-add", OPERATOR, _at("/admin/jobs/schedule/add/?job=orders.send_welcome_email")),
     Sight("schedule-misspelt", OPERATOR, _schedule_misspelt),
     Sight("effects", OPERATOR, _at("/admin/jobs/effect/")),
@@ -221,9 +329,18 @@ SIGHTS = [
     Sight("metrics", OPERATOR, _at("/admin/jobs/metricminute/")),
     Sight("metrics-job", OPERATOR, _at("/admin/jobs/metricminute/orders.charge_order/?period=1h")),
     Sight("metrics-nothing-ran", OPERATOR, _at("/admin/jobs/metricminute/?queue=low&period=1h")),
+    Sight("metrics", OPERATOR, _at("/admin/jobs/metricminute/")),
+    Sight("metrics-of-job", OPERATOR, _at("/admin/jobs/metricminute/orders.charge_order/")),
+    Sight("alerts", OPERATOR, _at(INCIDENTS)),
+    Sight("incident", OPERATOR, _incident),
+    Sight("incident-silence", OPERATOR, _then(_incident, "Silence")),
+    Sight("alert-rule", OPERATOR, _at(INCIDENTS + "rule/edit/?rule=dying")),
     Sight("audit", OPERATOR, _at(AUDIT)),
     Sight("queues", OPERATOR, _at("/admin/jobs/queuepause/")),
     Sight("queue", OPERATOR, _at("/admin/jobs/queuepause/of/critical/")),
+    Sight("queue-pause", OPERATOR, _at(QUEUES + "pause/low/")),
+    Sight("queue-clear", OPERATOR, _at(QUEUES + "clear/low/")),
+    Sight("worker-stop", OPERATOR, _then(_at("/admin/jobs/workerprocess/"), "Stop")),
     Sight("workers", OPERATOR, _at("/admin/jobs/workerprocess/")),
     Sight("viewer-partners", VIEWER, _at("/staff/partners/")),
     Sight("viewer-office-exports", VIEWER, _at("/staff/exports/")),
