@@ -57,6 +57,8 @@ class ShipmentInline(ReadOnly, admin.TabularInline):
 
 class InvoiceInline(ReadOnly, admin.TabularInline):
     model = Invoice
+    # An order has one at the most, for which Django would show an empty form.
+    extra = 0
     fields = ["number", "numbered_at", "pdf"]
     readonly_fields = ["number", "pdf"]
 

@@ -27,6 +27,11 @@ def test_an_order_cannot_be_edited_by_hand(admin_client: Client, order: Order) -
     assert order.city == "Berlin"
 
 
+def test_an_order_without_an_invoice_offers_no_fields_for_one(admin_client: Client, order: Order) -> None:
+    page = admin_client.get(reverse("admin:orders_order_change", args=[order.pk])).content.decode()
+    assert 'name="invoice-0-numbered_at' not in page
+
+
 @pytest.mark.parametrize("problem", ["payment_problem", "shipping_problem", "shortage"])
 def test_orders_are_found_by_their_problem(admin_client: Client, product: Product, problem: str) -> None:
     an_order(product)
