@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -124,6 +125,7 @@ class DeadJobAdmin(ConsoleAdmin):
             more_matches=matches > COUNT_CAP,
             causes=_causes(asked) if page.rows and asked.is_open and not asked.cause else [],
             actions=[each for each in ACTIONS.values() if access.may(request, each.permission)],
+            last_death=None if page.rows else _last_death(),
             is_full=retention.is_full(),
             keep_dead=conf.get().KEEP_DEAD,
             bulk_query=asked.query(),
@@ -227,6 +229,10 @@ def _tell(request: HttpRequest, action: Action, tally: Tally, *, expected: int) 
     acting.tell_left(request, left)
     if not tally.done and not left:
         messages.warning(request, _("Nothing was changed: no dead job matched any more."))
+
+
+def _last_death() -> datetime | None:
+    return DeadJob.objects.order_by("-pk").values_list("died_at", flat=True).first()
 
 
 def _capped_count(rows: QuerySet[DeadJob]) -> int:

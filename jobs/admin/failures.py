@@ -70,6 +70,11 @@ class CauseFilter:
         """Whether anything is asked for beside which list."""
         return any(name != "shown" for name in self.asked)
 
+    @property
+    def only_seen(self) -> str:
+        """The time within which they were seen, where nothing else is asked for."""
+        return "" if {"job", "error"} & set(self.asked) else self.asked.get("seen", "")
+
     def rows(self) -> QuerySet[FailureCause]:
         """The causes asked for; none while the question is not understood."""
         if self.problems:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from jobs import workers
 from jobs.admin import access
 from jobs.admin.console import ConsoleAdmin
 from jobs.admin.keyset import COUNT_CAP, PAGE_SIZE, capped_counts, key_or_none
@@ -67,6 +68,7 @@ def waiting_page(console: ConsoleAdmin, request: HttpRequest) -> HttpResponse:
         span=span if span in SPANS else "",
         cap=COUNT_CAP,
         overdue=counts[f"{tab} overdue"],
+        last_beat=workers.last_seen() if counts[f"{tab} overdue"] else None,
         there=_with_ticks(rows[:PAGE_SIZE], now),
         last=rows[PAGE_SIZE - 1] if len(rows) > PAGE_SIZE else None,
         next_schedule=_next_schedule() if not rows else None,

@@ -5,7 +5,7 @@ while Redis is away, and which release was seen since when.
 """
 
 from jobs.workers.keeping import is_anything_prunable, note, prune, releases
-from jobs.workers.looking import Host, Standings, Supervisor, live, standings
+from jobs.workers.looking import Host, Standings, Supervisor, last_seen, live, standings
 from jobs.workers.ordering import quiet, stop
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Standings",
     "Supervisor",
     "is_anything_prunable",
+    "last_seen",
     "live",
     "note",
     "prune",

@@ -75,6 +75,11 @@ def live() -> list[ProcessNow]:
     return [one for one in fleet.look().processes if not one.is_stale]
 
 
+def last_seen() -> datetime | None:
+    """The latest beat that was stored, None where none was lately. Asks the database only."""
+    return WorkerProcess.objects.order_by("-seen_at").values_list("seen_at", flat=True).first()
+
+
 def _hosts(seen: Fleet) -> list[Host]:
     words = {one.id: one for one in seen.supervisors}
     ids = {**dict.fromkeys(words), **dict.fromkeys(one.supervisor for one in seen.processes)}

@@ -60,7 +60,16 @@ def test_an_empty_list_says_so(viewer: Client, assert_strict: Callable[[bytes], 
     answer = viewer.get(LIST)
     assert_strict(answer.content)
     assert b"Nothing waits for a decision" in answer.content
+    assert b"Last one" not in answer.content
     assert b"No dead job matches" in viewer.get(f"{LIST}?error=x").content
+
+
+def test_an_empty_list_says_when_the_last_one_died(viewer: Client, assert_strict: Callable[[bytes], None]) -> None:
+    a_dead_job(died=timedelta(days=3, minutes=1))
+    DeadJob.objects.update(resolution="discarded", resolved_at=timezone.now())
+    answer = viewer.get(LIST)
+    assert_strict(answer.content)
+    assert re.search(r"Last one <span [^>]+>3 d ago</span>\.", answer.content.decode())
 
 
 def test_a_viewer_sees_the_list_and_no_button(viewer: Client, assert_strict: Callable[[bytes], None]) -> None:

@@ -49,6 +49,8 @@ def test_an_empty_list_says_so(viewer: Client, assert_strict: Callable[[bytes], 
     assert_strict(answer.content)
     assert b"No failure wants a look" in answer.content
     assert b"No cause matches" in viewer.get(f"{LIST}?error=x").content
+    assert "No failures in 24h." in viewer.get(f"{LIST}?seen=24h").content.decode()
+    assert 'href="?seen=7d"' in viewer.get(f"{LIST}?seen=24h").content.decode()
     assert b"There is none" in viewer.get(f"{LIST}?shown=resolved").content
 
 
@@ -65,6 +67,7 @@ def test_a_row_tells_how_often_since_when_and_what_waits(
     assert "&lt;b&gt;#&lt;/b&gt; from the gateway" in content
     assert "40,000" in content
     assert f'{DEAD}?cause={cause.pk}"><strong>3</strong>' in content
+    assert f'{reverse("admin:jobs_jobrun_changelist")}?q=cause:{cause.pk}">40,000</a>' in content
     assert "shop.payments: charge" in content
     assert "in r122" in content
     assert "<title>3 in the last 24 h, 2 in the busiest hour</title>" in content

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -61,6 +62,20 @@ def test_a_viewer_sees_every_queue_and_no_button(viewer: Client, assert_strict: 
         assert b"default" in content
         assert b"/pause/" not in content
     assert b"no live worker" in viewer.get(LIST).content
+
+
+def test_its_numbers_lead_to_what_they_count(viewer: Client) -> None:
+    later = a_run("scheduled", queue="default", due_at=timezone.now() + timedelta(hours=1), attempts=0)
+    a_run("scheduled", queue="low", due_at=timezone.now() + timedelta(hours=1), attempts=0)
+    jobs = reverse("admin:jobs_jobrun_changelist")
+    page = viewer.get(ONE).content.decode()
+    addresses = [f"{jobs}?queue=default&state=queued", f"{jobs}?queue=default&q=state:scheduled,retrying"]
+    addresses.append(f"{reverse('admin:jobs_metricminute_changelist')}?period=1h&queue=default")
+    for address in addresses:
+        assert f'href="{address.replace("&", "&amp;")}"' in page
+        assert viewer.get(address).status_code == 200
+    listed = viewer.get(addresses[1]).content.decode()
+    assert re.findall(r'title="([0-9a-f-]{36})"', listed) == [str(later.pk)]
 
 
 def test_an_operator_pauses_with_a_reason_and_an_end(operator: Client) -> None:

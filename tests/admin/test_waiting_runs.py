@@ -18,7 +18,7 @@ from jobs import pending, schedules
 from jobs.broker import keys
 from jobs.broker.connection import client as redis
 from jobs.errors import BrokerUnavailable, NotReschedulable
-from jobs.models import AuditEntry, JobRun, ScheduleTick
+from jobs.models import AuditEntry, JobRun, ScheduleTick, WorkerProcess
 from jobs.registry import get
 from tests.admin.rows import a_run
 from tests.admin.test_dead_jobs import told
@@ -75,6 +75,9 @@ def test_the_soonest_stands_first_and_what_is_overdue_is_said(
     page = text_of(answer)
     assert "overdue 1 within a minute 0 within an hour 1 within a day 1 later 1" in page
     assert "What is overdue should be in its queue by now" in page
+    assert "No worker was seen lately." in page
+    WorkerProcess.objects.create(name="web1.7", host="web1", kind="child", seen_at=timezone.now() - 4 * MINUTE)
+    assert "A worker was last seen 4 min" in text_of(viewer.get(PAGE))
     assert shown(viewer, due="hour") == ["b.hour"]
     assert shown(viewer, tab="retrying") == ["e.again"]
     retries = text_of(viewer.get(PAGE, {"tab": "retrying"}))
