@@ -7,29 +7,18 @@ from datetime import datetime
 from uuid import UUID
 
 from jobs import (
-    alerts,
     audit,
     batches,
     bulk,
-    causes,
-    effects,
-    emails,
     error_tracker,
-    fuses,
-    metrics,
-    queues,
     retention,
-    schedules,
-    workers,
-    workflows,
 )
 from jobs.errors import PutOffJob
 from jobs.policy.backoff import exponential
 from jobs.policy.failed_run import FailedRun
 from jobs.policy.retry import RetryPolicy
 from jobs.registry import job
-from jobs.uniques import holds
-from jobs.worker import unrecorded
+from jobs.worker import nightly, unrecorded
 
 
 @job(retry=3, unique="args", timeout=3600)
@@ -41,21 +30,7 @@ def prune_runs(day: str) -> dict[str, int]:
 
     `day` makes it one run a day; where there are too many dead jobs, it also has the hour.
     """
-    return retention.prune() | {
-        "alerts": alerts.prune(),
-        "batches": batches.prune(),
-        "bulk actions": bulk.prune(),
-        "causes": causes.prune(),
-        "effects": effects.prune(),
-        "emails": emails.prune(),
-        "fuses": fuses.prune(),
-        "holds": holds.prune(),
-        "figures": metrics.prune(),
-        "queue samples": queues.prune(),
-        "ticks": schedules.prune(),
-        "workers": workers.prune(),
-        "workflows": workflows.prune(),
-    }
+    return retention.prune() | nightly.prune_beside()
 
 
 def turns(bulk_id: int, round: int, cursor: int | None) -> Iterator[tuple[int, int]]:

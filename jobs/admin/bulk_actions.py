@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs import audit, bulk
-from jobs.admin import access, acting, audit_log
+from jobs.admin import access, acting, audit_log, redis_now
 from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.keyset import page_asked
@@ -84,6 +84,7 @@ class BulkActionAdmin(ConsoleAdmin):
             "bulk_action.html",
             title=_("Bulk action %(number)s") % {"number": action.pk},
             action=action,
+            stands_still=action.is_open and not redis_now.answers(),
             rest=max(0, action.total - action.looked),
             filter=bulk.told_of(action),
             cause_page=reverse("admin:jobs_failurecause_change", args=[words["cause"]]) if "cause" in words else "",

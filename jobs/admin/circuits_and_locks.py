@@ -12,13 +12,16 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from jobs import circuits, locks
+from jobs import circuits, locks, registry
 from jobs.admin import access, acting
 from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin, View
+from jobs.broker import occupancy
+from jobs.broker.occupancy import Occupancy
 from jobs.circuits import Status
 from jobs.errors import BrokerUnavailable
 from jobs.locks import HeldLock
+from jobs.policy.limits import Limit
 
 _LIST = "admin:jobs_circuitsandlocks_changelist"
 # More than anybody holds a circuit by hand.
@@ -91,9 +94,9 @@ class CircuitsAndLocksAdmin(ConsoleAdmin):
 
     def list_page(self, request: HttpRequest) -> HttpResponse:
         try:
-            known, held, is_down = circuits.statuses(), locks.held(), False
+            known, held, limited, is_down = circuits.statuses(), locks.held(), _limits(), False
         except BrokerUnavailable:
-            known, held, is_down = [], [], True
+            known, held, limited, is_down = [], [], [], True
         # What needs a look stands first.
         known.sort(key=lambda one: (one.phase == "closed" and not one.held_by, one.name))
         return self.page(
@@ -102,6 +105,7 @@ class CircuitsAndLocksAdmin(ConsoleAdmin):
             title=_("Circuits and locks"),
             circuits=known,
             locks=held,
+            limits=limited,
             is_down=is_down,
             unknown=circuits.local_names() if is_down else [],
             may_manage=access.may(request, access.CIRCUITS),
@@ -138,6 +142,18 @@ class CircuitsAndLocksAdmin(ConsoleAdmin):
             template="lock_act.html",
             shown=lambda lock: {"lock": lock, "name": target},
         )
+
+
+def _limits() -> list[tuple[Limit, list[str], Occupancy]]:
+    """The limits of which something is used or waited for, each with its jobs. Raises `BrokerUnavailable`."""
+    jobs: dict[str, list[str]] = {}
+    there: dict[str, Limit] = {}
+    for name in registry.names():
+        for one in registry.get(name).options.limits:
+            there.setdefault(one.id, one)
+            jobs.setdefault(one.id, []).append(name)
+    found = occupancy.look(there.values())
+    return [(there[own], jobs[own], now) for own, now in found.items() if now.is_any]
 
 
 def _asked(request: HttpRequest) -> QueryDict:

@@ -26,6 +26,8 @@ RECORDER = "jobs:recorder"
 FUSES = "jobs:fuses"
 # A hash of the queues of which nothing starts: until when (milliseconds), 0 without end.
 PAUSED = "jobs:paused"
+# A sorted set of the limits that lanes wait for, by when to look at them at the latest.
+TIMERS = "jobs:timers"
 # A sorted set of the live supervisors by when they last told of themselves.
 SUPERVISORS = "jobs:supervisors"
 # RQ's set of all workers.
@@ -118,3 +120,8 @@ def slots(limit: str) -> str:
 def window(limit: str) -> str:
     """The tokens of what was claimed under a limit, by when."""
     return f"jobs:window:{limit}"
+
+
+def waiters(limit: str) -> str:
+    """The lanes that are parked until a limit has room, by when they came."""
+    return f"jobs:waiters:{limit}"

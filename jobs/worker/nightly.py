@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
+from typing import Any
 
 from jobs import (
     alerts,
@@ -26,22 +27,22 @@ from jobs.uniques import holds
 
 _AT = time_of_day(3, 0, tzinfo=UTC)
 _JOB = "jobs.prune_runs"
-_ROOMS = (
-    retention,
-    alerts,
-    batches,
-    bulk,
-    causes,
-    effects,
-    emails,
-    fuses,
-    holds,
-    metrics,
-    queues,
-    schedules,
-    workers,
-    workflows,
-)
+# Where something ends beside the runs, by what it is called where it is counted.
+_ROOMS: dict[str, Any] = {
+    "alerts": alerts,
+    "batches": batches,
+    "bulk actions": bulk,
+    "causes": causes,
+    "effects": effects,
+    "emails": emails,
+    "fuses": fuses,
+    "holds": holds,
+    "figures": metrics,
+    "queue samples": queues,
+    "ticks": schedules,
+    "workers": workers,
+    "workflows": workflows,
+}
 
 
 class Nightly:
@@ -72,7 +73,17 @@ def ask_for_room(now: datetime) -> None:
 
 def is_anything_prunable() -> bool:
     """Whether the clean-up would remove anything."""
-    return any(room.is_anything_prunable() for room in _ROOMS)
+    return retention.is_anything_prunable() or bool(prunable_beside())
+
+
+def prune_beside() -> dict[str, int]:
+    """Remove what has ended beside the runs. Returns how many, by what they are."""
+    return {name: room.prune() for name, room in _ROOMS.items()}
+
+
+def prunable_beside() -> list[str]:
+    """Of what `prune_beside` would remove some."""
+    return [name for name, room in _ROOMS.items() if room.is_anything_prunable()]
 
 
 def _was_asked(since: datetime) -> bool:

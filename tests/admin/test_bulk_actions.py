@@ -13,6 +13,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from jobs import bulk
+from jobs.errors import BrokerUnavailable
 from jobs.models import AuditEntry, BulkAction, DeadJob, JobRun, RunState
 from jobs.models.bulk import BulkVerb
 from jobs.policy.ramp import Ramp
@@ -156,6 +157,27 @@ def test_a_page_shows_how_far_it_is_and_why_it_stopped(
 
 def test_an_open_action_is_asked_for_again_by_its_page(many: None, viewer: Client) -> None:
     assert b'data-refresh="3"' in viewer.get(page_of(an_action(canary=3))).content
+
+
+def test_while_redis_is_away_it_lets_none_go_and_says_so(
+    many: None, viewer: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action, _new = bulk.ask(BulkVerb.REQUEUE, bulk.Selection(), actor="ann", ramp=Ramp(canary=2))
+    page = reverse("admin:jobs_bulkaction_change", args=[action.pk])
+    assert b"paused by itself" not in viewer.get(page).content
+
+    def refuse(*words: object) -> None:
+        raise BrokerUnavailable("away")
+
+    monkeypatch.setattr("jobs.broker.inspect.ping", refuse)
+    monkeypatch.setattr("jobs.broker.inspect.waits_now", refuse)
+    with pytest.raises(BrokerUnavailable):
+        bulk.turn(action.pk)
+    assert not DeadJob.objects.exclude(resolution="").exists()
+    assert b"paused by itself: Redis does not answer" in viewer.get(page).content
+    monkeypatch.undo()
+    assert bulk.turn(action.pk) == 0
+    assert DeadJob.objects.filter(resolution="requeued").count() == 2
 
 
 def test_its_dead_jobs_are_listed(many: None, viewer: Client) -> None:

@@ -13,14 +13,18 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from jobs import circuits, locks
+from jobs import at_once, circuits, locks, per_window
 from jobs.broker import locks as server
 from jobs.broker.connection import client as redis
 from jobs.broker.locks import Holder
 from jobs.circuits import Circuit, passing
 from jobs.errors import BrokerUnavailable
 from jobs.models import AuditEntry
+from tests import engine
 from tests.admin.test_dead_jobs import told
+from tests.engine import make_job
+
+__all__ = ["make_job"]
 
 LIST = reverse("admin:jobs_circuitsandlocks_changelist")
 OPEN = reverse("admin:jobs_circuitsandlocks_circuit", args=["open"])
@@ -110,6 +114,28 @@ def test_without_redis_the_page_says_so_and_offers_nothing(bank: Circuit, operat
     assert "Open…" not in shown
     assert operator.get(f"{OPEN}?circuit=x").status_code == 503
     assert operator.post(RELEASE, {"lock": "order:42", "token": "cafe", "reason": "x"}).status_code == 503
+
+
+@pytest.mark.django_db(transaction=True)
+def test_limits_in_use_are_shown_with_how_many_lanes_wait(
+    make_job: Callable[..., Any], viewer: Client, assert_strict: Callable[[bytes], None]
+) -> None:
+    assert "at once" not in text_of(viewer)
+    some = make_job(lambda: None, "tests.some", limits=[at_once(2, name="<i>crm</i>")])
+    hourly = make_job(lambda: None, "tests.hourly", limits=[per_window(1, seconds=3600)])
+    each = make_job(lambda customer: None, "tests.each", limits=[at_once(1, key="customer")])
+    for job, *args in ((some,), (some,), (hourly,), *((each, "a secret"),) * 2):
+        job.enqueue(*args)
+    assert len(engine.claim(10)) == 4
+    before = {key: redis().dump(key) for key in redis().keys("*")}
+    answer = viewer.get(LIST)
+    assert_strict(answer.content)
+    shown = text_of(viewer)
+    assert "&lt;i&gt;crm&lt;/i&gt; 2 at once 2 of 2 0 tests.some: running , waiting" in shown
+    assert "tests.hourly 1 per 3600 s 1 of 1 0 tests.hourly: running , waiting" in shown
+    assert "tests.each[customer] 1 at once for each customer each by its own 1 tests.each: running , waiting" in shown
+    assert "secret" not in shown
+    assert {key: redis().dump(key) for key in redis().keys("*")} == before
 
 
 def test_a_stranger_sees_nothing(stranger: Client) -> None:

@@ -1,4 +1,5 @@
-"""`manage.py jobs_prune`: deletes ended runs that are older than `JOBS["KEEP_DAYS"]` says, in chunks."""
+"""`manage.py jobs_prune`: deletes ended runs that are older than `JOBS["KEEP_DAYS"]` says, in chunks; without
+`--state` and `--older-than` also all else that the nightly clean-up removes."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from jobs import audit, conf, retention
 from jobs.management.options import read
 from jobs.management.reaching import needs_database
 from jobs.policy.ages import parse_age
+from jobs.worker import nightly
 
 
 class Command(BaseCommand):
@@ -33,13 +35,25 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         chosen = {"states": options["state"], "older_than": options["older_than"]}
-        counts = retention.prunable(**chosen) if options["dry_run"] else retention.prune(**chosen, actor="command")
-        if not options["dry_run"] and any(counts.values()):
+        is_all = not any(chosen.values())
+        if options["dry_run"]:
+            beside = nightly.prunable_beside() if is_all else []
+            counts = retention.prunable(**chosen)
+            self.stdout.write(json.dumps({**counts, "beside": beside}) if options["json"] else _meant(counts, beside))
+            return
+        counts = retention.prune(**chosen, actor="command") | (nightly.prune_beside() if is_all else {})
+        if any(counts.values()):
             audit.record(actor="command", action="prune", count=sum(counts.values()), after=counts)
-        self.stdout.write(json.dumps(counts) if options["json"] else _in_words(counts, dry_run=options["dry_run"]))
+        self.stdout.write(json.dumps(counts) if options["json"] else _in_words(counts, verb="deleted"))
 
 
-def _in_words(counts: dict[str, int], *, dry_run: bool) -> str:
+def _meant(counts: dict[str, int], beside: list[str]) -> str:
+    if beside and not any(counts.values()):
+        return f"Some of these would be deleted: {', '.join(beside)}."
+    words = _in_words(counts, verb="would be deleted")
+    return f"{words} Some of these too: {', '.join(beside)}." if beside else words
+
+
+def _in_words(counts: dict[str, int], *, verb: str) -> str:
     parts = ", ".join(f"{count:,} {state}" for state, count in counts.items() if count)
-    verb = "would be deleted" if dry_run else "deleted"
-    return f"{parts} {verb}." if parts else f"Nothing {verb}: no run is that old."
+    return f"{parts} {verb}." if parts else f"Nothing {verb}: nothing is that old."
