@@ -28,6 +28,9 @@ MOST_TICKS = 1000
 MOST_CAUSES = 100
 # Failed attempts of the causes that are meant, the latest ones.
 MOST_FAILURES = 10_000
+# Runs that Redis has not heard of, the oldest ones.
+MOST_UNPUSHED = 10_000
+UNPUSHED = "unpushed"
 _TEXTS = ("name", "queue", "state")
 
 
@@ -116,6 +119,15 @@ def _state(reading: Reading, term: Term) -> Q:
     for value in set(term.values) - set(RunState.values):
         reading.unknown(value, known=RunState.values, what=_("state"), strict=True)
     return reading.equal(term, "state", term.values)
+
+
+def _is(reading: Reading, term: Term) -> Q:
+    known = [UNPUSHED]
+    for value in set(term.values) - set(known):
+        reading.unknown(value, known=known, what=_("way for a run to be"), strict=True)
+    # The index of what the relay looks for has them.
+    waiting = JobRun.objects.filter(pushed_at__isnull=True, state__in=["queued", "scheduled", "retrying"])
+    return Q(pk__in=waiting.order_by("pk").values("pk")[:MOST_UNPUSHED])
 
 
 def _queue(reading: Reading, term: Term) -> Q:
@@ -277,6 +289,7 @@ _READERS: dict[str, Callable[[Reading, Term], Q]] = {
     "job?": _word,
     "job": _job,
     "queue": _queue,
+    "is": _is,
     "state": _state,
     "args": by_argument,
     "arg": by_any_argument,

@@ -19,7 +19,7 @@ from jobs.policy.ages import parse_age
 
 QUALIFIERS = (
     *("id", "job", "queue", "state", "error", "worker", "batch", "workflow", "schedule", "cause", "release"),
-    *("request", "subject", "after", "before", "waited", "took", "attempts", "arg"),
+    *("request", "subject", "after", "before", "waited", "took", "attempts", "arg", "is"),
 )
 # An operator's question is far shorter; a database's parser gives up at some hundred conditions.
 MOST_CHARACTERS = 1000

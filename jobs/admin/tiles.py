@@ -96,7 +96,7 @@ def _failed(hour: Figures | None) -> Tile:
 
 
 def _not_pushed(backlog: Backlog | None) -> Tile:
-    address = address_of(RunState.QUEUED)
+    address = f"{reverse('admin:jobs_jobrun_changelist')}?{urlencode({'q': 'is:unpushed'})}"
     since = backlog.lag if backlog and backlog.count else None
     return Tile(_("not pushed"), backlog.count if backlog else None, address, since=since)
 

@@ -70,6 +70,16 @@ def test_each_qualifier_finds_what_it_names_and_no_other(viewer: Client, text: s
     assert found(viewer, text) == {str(wanted.pk)}
 
 
+def test_what_redis_has_not_heard_of_is_found_by_that(viewer: Client) -> None:
+    a_run("queued")
+    a_run("succeeded", pushed_at=None)
+    waiting = {str(a_run(state, pushed_at=None).pk) for state in ("queued", "scheduled")}
+    assert found(viewer, "is:unpushed") == waiting
+    assert len(found(viewer, "-is:unpushed")) == 2
+    assert "unpushed" in viewer.get(f"{LIST}?q=is:pushed").content.decode()
+    assert found(viewer, "is:pushed") == set()
+
+
 def test_a_hyphen_keeps_what_lacks_the_argument(viewer: Client) -> None:
     without = a_run(arguments={})
     a_run(arguments={"order_id": 7})

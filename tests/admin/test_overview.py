@@ -66,6 +66,7 @@ def test_each_tile_leads_to_a_page(viewer: Client, assert_strict: Callable[[byte
         **{"failed in 1 h": "2", "not pushed": "0", "recorder lag": "none", "live workers": "0"},
         "ledger difference": "unknown",
     }
+    assert there["not pushed"][1].endswith("?q=is%3Aunpushed")
     for label, (_value, address) in there.items():
         assert viewer.get(address.replace("&amp;", "&")).status_code == 200, label
 
