@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.formats import number_format
@@ -18,11 +16,11 @@ from django.utils.translation import gettext as _
 from jobs import audit, conf
 from jobs.admin import access, acting
 from jobs.admin.console import ConsoleAdmin
+from jobs.admin.files import KINDS, as_file
 from jobs.admin.keyset import key_or_none
 from jobs.admin.run_filter import RunFilter
 from jobs.admin.search import parse_iso
 from jobs.models import JobRun
-from jobs.policy.csv_cells import cell
 
 FIELDS = (
     *("id", "rq_id", "name", "queue", "state", "arguments", "attempts", "max_attempts", "life", "created_at", "due_at"),
@@ -30,7 +28,6 @@ FIELDS = (
     *("error_class", "error_message"),
 )
 _CHUNK = 500
-_TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 
 
 def export_page(console: ConsoleAdmin, request: HttpRequest) -> HttpResponseBase:
@@ -46,7 +43,7 @@ def export_page(console: ConsoleAdmin, request: HttpRequest) -> HttpResponseBase
         rows = rows.filter(pk__lte=up_to)
     count = rows.values("pk")[: limit + 1].count()
     kind = sent.get("format", "")
-    if request.method == "POST" and kind in _TYPES and not asked.problems:
+    if request.method == "POST" and kind in KINDS and not asked.problems:
         return _file(request, asked, rows[:limit], kind, count=min(count, limit))
     newest = next(iter(rows.values_list("pk", flat=True)[:1]), None)
     return console.page(
@@ -72,13 +69,7 @@ def _file(request: HttpRequest, asked: RunFilter, rows: QuerySet[JobRun], kind: 
         filter={"search": asked.text, "format": kind},
         **access.who(request),
     )
-    lines = {"csv": _csv, "json": _json}[kind](_facts(rows, count))
-    response = StreamingHttpResponse(lines, content_type=_TYPES[kind])
-    name = f"jobs-{timezone.now():%Y%m%d-%H%M%S}.{kind}"
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
+    return as_file(kind, "jobs", FIELDS, _facts(rows, count))
 
 
 def _facts(rows: QuerySet[JobRun], count: int) -> Iterator[dict[str, Any]]:
@@ -94,36 +85,3 @@ def _facts(rows: QuerySet[JobRun], count: int) -> Iterator[dict[str, Any]]:
             return
         count -= len(some)
         last = some[-1]["id"]
-
-
-class _Echo:
-    """A file that gives back what is written to it."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
-def _csv(facts: Iterator[Mapping[str, Any]]) -> Iterator[str]:
-    write: Callable[[list[str]], str] = csv.writer(_Echo()).writerow
-    yield write(list(FIELDS))
-    for each in facts:
-        yield write([cell(_told(name, each[name])) for name in FIELDS])
-
-
-def _json(facts: Iterator[Mapping[str, Any]]) -> Iterator[str]:
-    before = "[\n"
-    for each in facts:
-        told = {name: each[name] if name == "arguments" else _plain(each[name]) for name in FIELDS}
-        yield before + json.dumps(told, ensure_ascii=False)
-        before = ",\n"
-    yield "[]\n" if before == "[\n" else "\n]\n"
-
-
-def _told(name: str, value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if name == "arguments" else _plain(value)
-
-
-def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, str | int):
-        return value
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)

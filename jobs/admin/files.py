@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from django.http import StreamingHttpResponse
 from django.utils import timezone
@@ -53,7 +54,9 @@ def _json(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
 
 
 def _plain(value: Any) -> Any:
-    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    return str(value) if isinstance(value, UUID) else value
 
 
 def _text(value: Any) -> Any:
