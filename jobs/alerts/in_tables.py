@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db.models import Case, F, IntegerField, Sum, When
+from django.db.models import Q, Sum
 
 from jobs import queues, schedules, workflows
+from jobs.figures.values import Counts, read
 from jobs.models import JobRun, MetricMinute, QueuePause, RunState
+from jobs.models.metrics import ENDED
 from jobs.policy.alerting import Reading
 from jobs.policy.ids import first_at
 
@@ -33,29 +35,22 @@ def figures(now: datetime) -> Found:
     """The failure rate of each job, and how many runs died within the hour, by one query for both."""
     lately = now - FAILING_WITHIN
     rows = MetricMinute.objects.filter(minute__gte=now - DYING_WITHIN, minute__lte=now).order_by()
-    sums = rows.values("name").annotate(
-        failures=_since(lately, "failed"),
-        attempts=_since(lately, "succeeded", "retried", "dead", "discarded", "cancelled"),
-        deaths=Sum("dead"),
-    )
+    counted = {f"sum_{one}": Sum(one, filter=Q(minute__gte=lately), default=0) for one in ("failed", *ENDED)}
+    sums = rows.values("name").annotate(**counted, deaths=Sum("dead"))
     found = list(sums)
     deaths = {one["name"]: one["deaths"] for one in found if one["deaths"]}
     return {
-        "failing": {one["name"]: reading for one in found if (reading := _rate(one["failures"], one["attempts"]))},
+        "failing": {one["name"]: reading for one in found if (reading := _failing(read(one)[0]))},
         "dying": {"": Reading(sum(deaths.values()), _most(deaths))} if deaths else {},
     }
 
 
-def _since(moment: datetime, *columns: str) -> Sum:
-    total = sum((F(column) for column in columns[1:]), F(columns[0]))
-    return Sum(Case(When(minute__gte=moment, then=total), default=0, output_field=IntegerField()))
-
-
-def _rate(failures: int, attempts: int) -> Reading | None:
-    if attempts < LEAST_ATTEMPTS or failures < LEAST_FAILURES:
+def _failing(counts: Counts) -> Reading | None:
+    rate = counts.failure_rate
+    if rate is None or counts.ended < LEAST_ATTEMPTS or counts.failed < LEAST_FAILURES:
         return None
     minutes = FAILING_WITHIN.total_seconds() / 60
-    return Reading(100 * failures / attempts, f"{failures:,} of {attempts:,} attempts in {minutes:.0f} minutes")
+    return Reading(100 * rate, f"{counts.failed:,} of {counts.ended:,} attempts in {minutes:.0f} minutes")
 
 
 def _most(deaths: dict[str, int]) -> str:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from jobs.figures.periods import DAYS, MINUTES, PERIODS, WEEK, Grain, Period
 from jobs.figures.values import Counts, Figures, Slice, read, together
 from jobs.models import MetricTotal
-from jobs.models.metrics import ALL_JOBS, COLUMNS
+from jobs.models.metrics import ALL_JOBS, COLUMNS, ENDED
 
 _WEEKS = 13
 
@@ -46,7 +46,7 @@ def trend(job: str | None = None, *, now: datetime | None = None) -> list[Counts
     """
     end = DAYS.begin(now or timezone.now()) + DAYS.every
     first = end - _WEEKS * WEEK
-    counted = ("started", "succeeded", "failed", "retried", "dead", "discarded", "cancelled")
+    counted = ("started", "failed", *ENDED)
     rows = _rows(DAYS, first, job=job).values("day").annotate(**_sums(counted))
     weeks: list[list[Slice]] = [[] for _ in range(_WEEKS)]
     for row in rows:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from jobs.figures.periods import Period
-from jobs.models.metrics import RUNS, WAITS
+from jobs.models.metrics import ENDED, RUNS, WAITS
 from jobs.policy import histogram
 
 _NONE = (0,) * histogram.BUCKETS
@@ -32,7 +32,7 @@ class Counts:
     @property
     def ended(self) -> int:
         """Attempts that ended, interrupted ones left out."""
-        return self.succeeded + self.retried + self.dead + self.discarded + self.cancelled
+        return sum(getattr(self, column) for column in ENDED)
 
     @property
     def failure_rate(self) -> float | None:

@@ -1,7 +1,8 @@
-"""The tables: what must not be lost. Rows are changed by `runs`, `dead`, `causes`, `bulk`, `recovery`, `emails`,
-`effects`, `checkpoints`, `metrics`, `steps`, `fuses`, `members`, `batches`, `workflows`, `schedules`, `alerts`,
-`saved_views`, `relay`, `queues`,
-`workers` and `recorder` only."""
+"""The tables: what must not be lost.
+
+Rows are changed by the recorder and by the verbs of the rooms above, `dead.requeue` or `queues.pause`: never by pages,
+commands or a project's own code.
+"""
 
 from jobs.models.alerts import AlertCheck, AlertRule, Incident, IncidentNotice
 from jobs.models.audit import AuditEntry

@@ -126,6 +126,8 @@ COUNTS = (
     *("enqueued", "started", "succeeded", "failed", "retried", "dead"),
     *("discarded", "cancelled", "interrupted"),
 )
+# How an attempt ends that was not interrupted: together they are the attempts that `run_ms` is of.
+ENDED = ("succeeded", "retried", "dead", "discarded", "cancelled")
 # The name of the hours and days of all jobs together.
 ALL_JOBS = ""
 WAITS = tuple(f"wait_{bucket:02}" for bucket in range(histogram.BUCKETS))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import F, Q, Sum
+from django.db.models import F, Q, Sum, Value
 from django.utils import timezone
 
 from jobs import conf, workers
@@ -15,6 +15,7 @@ from jobs.broker import inspect
 from jobs.broker.fleet import ProcessNow
 from jobs.errors import BrokerUnavailable
 from jobs.models import MetricMinute, QueuePause, QueueSample
+from jobs.models.metrics import ENDED
 from jobs.policy import forecast
 from jobs.policy.forecast import Load
 
@@ -48,14 +49,8 @@ class Standing:
     target_seconds: float = conf.DEFAULT_QUEUE_TARGET_SECONDS
     threads_needed: int | None = None
     workers_needed: int | None = None
+    growth_per_minute: float | None = None
     pause: QueuePause | None = None
-
-    @property
-    def growth_per_minute(self) -> float | None:
-        """By how many it grows in a minute."""
-        if self.in_per_minute is None or self.out_per_minute is None:
-            return None
-        return self.in_per_minute - self.out_per_minute
 
 
 @dataclass(frozen=True)
@@ -164,6 +159,7 @@ def _standing(
         threads=load.threads,
         in_per_minute=load.in_per_minute,
         out_per_minute=load.out_per_minute,
+        growth_per_minute=load.growth_per_minute,
         run_seconds=load.run_seconds,
         forecast=seen.state,
         eta_seconds=seen.eta_seconds,
@@ -186,7 +182,7 @@ def _flows(now: datetime) -> dict[str, _Flow]:
     minute = now.replace(second=0, microsecond=0)
     lately = Q(minute__gte=minute - timedelta(minutes=_RATE_MINUTES))
     rows = MetricMinute.objects.filter(minute__gte=minute - timedelta(minutes=_RUN_MINUTES), minute__lt=minute)
-    ended = F("succeeded") + F("failed") + F("discarded") + F("cancelled")
+    ended = sum((F(column) for column in ENDED), Value(0))
     sums = (
         rows.order_by()
         .values("queue")

@@ -27,11 +27,9 @@ def _database(transactional_db):
     pass
 
 
-def figures(minutes_ago, *, started, run_ms=0, succeeded=0, queue="default"):
+def figures(minutes_ago, *, queue="default", **counts):
     minute = timezone.now().replace(second=0, microsecond=0) - timedelta(minutes=minutes_ago)
-    MetricMinute.objects.create(
-        name="x", queue=queue, minute=minute, started=started, succeeded=succeeded, run_ms=run_ms
-    )
+    MetricMinute.objects.create(name="x", queue=queue, minute=minute, **counts)
 
 
 def sampled(minutes_ago, depth, queue="default"):
@@ -75,6 +73,11 @@ def test_workers_needed_follow_the_target(jobs_settings):
     standing = queues.standings().of("default")
     assert standing.threads_needed == 20
     assert standing.workers_needed == 2
+
+
+def test_an_attempt_that_asked_to_be_tried_later_counts_in_the_mean_run_time_too():
+    figures(1, started=4, succeeded=1, retried=3, run_ms=12_000)
+    assert queues.standings().of("default").run_seconds == 3.0
 
 
 def test_what_waits_in_a_lane_has_waited_too_unless_a_fuse_holds_it(make_job):
