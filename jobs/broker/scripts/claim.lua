@@ -9,7 +9,7 @@
 
 -- include: limits
 -- include: fuses
-local QUARANTINE_MOST, ATTEMPTS_MOST, SUSPECTS = 1000, 2 ^ 31 - 2, 'jobs.suspects.'
+local QUARANTINE_MOST, ATTEMPTS_MOST = 1000, 2 ^ 31 - 2
 -- As much as one call does in about 2 ms; the next one goes on.
 local LANES_MOST, STRAYS_MOST, DUE_MOST = 200, 250, 10
 local ELSEWHERE = { started = true, scheduled = true, finished = true, failed = true, canceled = true }
@@ -99,7 +99,7 @@ local function take(queue, id, passed, discarding, in_lane)
   used = used + 1
   local token = ARGV[9 + used]
   -- A suspect waits apart, and belongs to the queue it was asked for.
-  local home = string.sub(queue, 1, #SUSPECTS) == SUSPECTS and string.sub(queue, #SUSPECTS + 1) or queue
+  local home = pauses.home_of(queue)
   places[#places + 1] = token
   places[#places + 1] = limited and home .. '\t' .. id .. '\n' .. limited or home .. '\t' .. id
   local shown = started[home] or {}
@@ -147,28 +147,15 @@ local function from_lanes(queue, most)
   end
 end
 
--- Which of the queues are paused, by their place in ARGV; a suspect's with the queue that it belongs to. A key that is no
--- hash pauses nothing.
-local paused = {}
-if fuses.may_be_paused then
-  local first, homes, waits = 10 + tokens + count, {}, { now }
-  for at = first, #ARGV do
-    local queue = ARGV[at]
-    homes[#homes + 1] = string.sub(queue, 1, #SUSPECTS) == SUSPECTS and string.sub(queue, #SUSPECTS + 1) or queue
-  end
-  local untils = pcall('HMGET', 'jobs:paused', unpack(homes))
-  for i = 1, untils.err and 0 or #homes do
-    local till = untils[i] and (tonumber(untils[i]) or 0)
-    if till and (till <= 0 or till > now) then
-      paused[first + i - 1] = true
-      waits[#waits + 1] = ARGV[first + i - 1]
-    end
-  end
-  if waits[2] then claimed[1] = waits end
+-- The queues that are paused, behind now.
+local waits = { now }
+for at = 10 + tokens + count, #ARGV do
+  if pauses.hold(ARGV[at], now) then waits[#waits + 1] = ARGV[at] end
 end
+if waits[2] then claimed[1] = waits end
 
 for at = 10 + tokens + count, #ARGV do
-  if not paused[at] then
+  if not pauses.hold(ARGV[at], now) then
     local queue = ARGV[at]
     if has_fuses then fuses.let_go(queue, room, take) end
     local free = tokens - used
@@ -190,7 +177,7 @@ end
 if has_fuses then
   fuses.put_away()
   for at = 10 + tokens + count, #ARGV do
-    if not paused[at] then fuses.discard(ARGV[at], room, discard) end
+    if not pauses.hold(ARGV[at], now) then fuses.discard(ARGV[at], room, discard) end
   end
   fuses.note_rates()
 end

@@ -7,9 +7,7 @@
 
 local fuses = {}
 -- Nobody pays for what nobody uses: to make these functions costs as much as to claim a run.
--- One question for two keys that are seldom there; `may_be_paused` says that the other one may be.
-fuses.may_be_paused = redis.call('EXISTS', 'jobs:fuses', 'jobs:paused') > 0
-fuses.are_there = fuses.may_be_paused and redis.call('EXISTS', 'jobs:fuses') == 1
+fuses.are_there = redis.call('EXISTS', 'jobs:fuses') == 1
 if fuses.are_there then
   local call, redis_pcall, guard = redis.call, redis.pcall, _G.pcall
   -- As much as holds the server for some milliseconds; the next claim goes on. A run costs one, and a long one more.

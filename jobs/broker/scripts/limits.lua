@@ -8,6 +8,7 @@
 -- by when to look at them at the latest (milliseconds): so what was missed is made good.
 
 -- include: lanes
+-- include: pauses
 -- Made when first asked for, as those of lanes. `told` is the numbers of the worker's code: JSON, empty for none.
 local limits = { told = '' }
 setmetatable(limits, { __index = function(_, wanted)
@@ -18,20 +19,6 @@ setmetatable(limits, { __index = function(_, wanted)
   local time = call('TIME')
   local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
   local numbers = nil
-  local any_paused, paused = call('EXISTS', 'jobs:paused') == 1, {}
-
-  -- Whether a queue is paused, so that its lanes use no turn that another's lane could have. See claim.lua.
-  local function is_paused(queue)
-    if not any_paused then return false end
-    if paused[queue] == nil then
-      local SUSPECTS = 'jobs.suspects.'
-      local home = string.sub(queue, 1, #SUSPECTS) == SUSPECTS and string.sub(queue, #SUSPECTS + 1) or queue
-      local till = pcall('HGET', 'jobs:paused', home)
-      till = type(till) == 'string' and (tonumber(till) or 0)
-      paused[queue] = till and (till <= 0 or till * 1000 > now) or false
-    end
-    return paused[queue]
-  end
 
   local function numbers_of(key)
     if not numbers then numbers = limits.told ~= '' and cjson.decode(limits.told) or {} end
@@ -86,7 +73,8 @@ setmetatable(limits, { __index = function(_, wanted)
       if pcall('ZSCORE', 'jobs:lanes:' .. queue, lane) == 'inf' then
         call('ZADD', 'jobs:lanes:' .. queue, lanes.next_turn(), lane)
         lanes.ring_bell(queue)
-        if is_paused(queue) then stale = stale + 1 else woken = woken + 1 end
+        -- The lane of a paused queue uses no turn that another's could have.
+        if pauses.hold(queue, now / 1000) then stale = stale + 1 else woken = woken + 1 end
       else
         stale = stale + 1
       end

@@ -7,7 +7,7 @@
 
 -- include: limits
 -- include: fuses
-local SUSPECTS, SILENCE = 'jobs.suspects.', 5000
+local SILENCE = 5000
 -- As many keys of limits, and lanes of each queue, as are looked at in about 2 ms.
 local DUE_MOST, LANES_MOST = 200, 10
 local lease, most, workers = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[4])
@@ -39,14 +39,6 @@ local sound = {}
 for at = FIRST, #ARGV do
   local queue = ARGV[at]
   sound[at] = holds('rq:queue:' .. queue, 'list') and holds('rq:scheduled:' .. queue, 'zset')
-end
-
--- Suspects of a paused queue are nothing to start a process for.
-local function is_paused(suspects_queue)
-  if not fuses.may_be_paused then return false end
-  local till = redis.pcall('HGET', 'jobs:paused', string.sub(suspects_queue, #SUSPECTS + 1))
-  till = type(till) == 'string' and (tonumber(till) or 0)
-  return till and (till <= 0 or till > now) or false
 end
 
 local function promote(queue, room)
@@ -84,7 +76,8 @@ local has_fuses = fuses.are_there and fuses.load(now)
 for at = FIRST, #ARGV do
   local queue = ARGV[at]
   local list, scheduled = 'rq:queue:' .. queue, 'rq:scheduled:' .. queue
-  local is_suspects = string.sub(queue, 1, #SUSPECTS) == SUSPECTS and not is_paused(queue)
+  -- Those of a paused queue are nothing to start a process for.
+  local is_suspects = pauses.home_of(queue) ~= queue and not pauses.hold(queue, now)
   if is_suspects and holds(list, 'list') then
     suspects = suspects + redis.call('LLEN', list)
     if has_fuses and fuses.has_work(queue) then suspects = suspects + 1 end
