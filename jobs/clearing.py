@@ -12,7 +12,6 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from jobs import audit, runs
-from jobs.broker.push import withdraw
 from jobs.models import DeadJob, JobRun, RunState
 from jobs.models.dead import DeathReason, Resolution
 from jobs.policy.tally import Tally
@@ -46,7 +45,7 @@ def discard_all(
         if gone := len(keys) - len(rows):
             left["removed by retention"] = gone
         # Until this has committed, they are only out of the workers' reach, and come back by themselves.
-        fit = [row for row in queued if _is_put_aside(row)]
+        fit = [row for row in queued if runs.put_aside(row)]
         if started := len(queued) - len(fit):
             left["it has just started"] += started
         if fit:
@@ -60,7 +59,7 @@ def discard_all(
                 "after": after,
             }
             audit.record(action="clear", target=str(fit[0].pk) if len(fit) == 1 else "", count=len(fit), **words)
-            transaction.on_commit(lambda: _withdraw(fit), using=using)
+            transaction.on_commit(lambda: runs.withdraw_ended(*fit), using=using)
     return Tally(len(fit), left)
 
 
@@ -85,13 +84,3 @@ def _discard(rows: list[JobRun], *, actor: str, reason: str, bulk: int | None) -
         )
         for row in rows
     )
-
-
-def _is_put_aside(row: JobRun) -> bool:
-    aside = runs.ASIDE_SECONDS
-    return withdraw(row.rq_id, queue=row.queue, life=row.life, aside_seconds=aside) not in ("started", "ended")
-
-
-def _withdraw(rows: list[JobRun]) -> None:
-    for row in rows:
-        runs.withdraw_cancelled(row)

@@ -13,7 +13,6 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from jobs import audit, runs
-from jobs.broker.push import withdraw
 from jobs.broker.schedule import hasten
 from jobs.broker.schedule import postpone as delay
 from jobs.errors import BrokerUnavailable, NotReschedulable
@@ -84,7 +83,7 @@ def cancel_all(
     with transaction.atomic(using=using):
         waiting, tally = _sort_out(keys, runs.CANCELLABLE)
         # Until this has committed, they are only out of the workers' reach, and come back by themselves.
-        fit = [row for row in waiting if _is_put_aside(row)]
+        fit = [row for row in waiting if runs.put_aside(row)]
         if started := len(waiting) - len(fit):
             tally.done -= started
             tally.left["it has just started"] += started
@@ -93,7 +92,7 @@ def cancel_all(
             _change(fit, lambda row: runs.transition(row, RunState.CANCELLED, at=now))
             after = {"state": RunState.CANCELLED.value}
             _record("cancel", fit, actor=actor, reason=reason, address=address, filter=filter, after=after)
-            transaction.on_commit(lambda: _withdraw(fit), using=using)
+            transaction.on_commit(lambda: runs.withdraw_ended(*fit), using=using)
     return tally
 
 
@@ -125,16 +124,6 @@ def _change(rows: list[JobRun], change: Callable[[JobRun], object]) -> None:
 def _record(action: str, rows: list[JobRun], *, filter: dict[str, Any] | None, **words: Any) -> None:
     target = str(rows[0].pk) if len(rows) == 1 else ""
     audit.record(action=action, target=target, count=len(rows), filter=filter, **words)
-
-
-def _is_put_aside(row: JobRun) -> bool:
-    aside = runs.ASIDE_SECONDS
-    return withdraw(row.rq_id, queue=row.queue, life=row.life, aside_seconds=aside) not in ("started", "ended")
-
-
-def _withdraw(rows: list[JobRun]) -> None:
-    for row in rows:
-        runs.withdraw_cancelled(row)
 
 
 def _hasten(rows: list[JobRun]) -> None:

@@ -33,8 +33,8 @@ _FROM: dict[RunState, Sequence[RunState]] = {
 # The others of them run, and can be stopped.
 CANCELLABLE = tuple(state for state in PENDING_STATES if state != RunState.RUNNING)
 MAY_SUCCEED = _FROM[RunState.SUCCEEDED]
-# How long a cancelled run stays out of the workers' reach while its caller's transaction is open.
-ASIDE_SECONDS = 60.0
+# How long a run that is being ended stays out of the workers' reach while its caller's transaction is open.
+_ASIDE_SECONDS = 60.0
 
 
 def transition(run: JobRun, state: RunState, *, at: datetime, **facts: Any) -> bool:
@@ -143,23 +143,36 @@ def cancel(run: JobRun, *, actor: str, reason: str = "", address: str = "") -> N
         )
         # Last, for nothing gives back to Redis what a failure after it would leave pending here. The caller's own
         # transaction may still fail: until it has committed, the run is only out of the workers' reach.
-        aside = ASIDE_SECONDS if in_transaction else None
+        aside = _ASIDE_SECONDS if in_transaction else None
         if withdraw(row.rq_id, queue=row.queue, life=row.life, aside_seconds=aside) in ("started", "ended"):
             raise NotCancellable(f"{run.name} {run.pk} has just started; stop it, or wait for its end.")
         if in_transaction:
-            transaction.on_commit(lambda: withdraw_cancelled(row), using=using)
+            transaction.on_commit(lambda: withdraw_ended(row), using=using)
 
 
-def withdraw_cancelled(row: JobRun) -> None:
-    """Take a run from Redis whose row is cancelled already."""
+def put_aside(row: JobRun) -> bool:
+    """Whether a run has not started; then it is out of the workers' reach for as long as the caller's transaction may
+    take. Raises `BrokerUnavailable`.
+    """
+    answer = withdraw(row.rq_id, queue=row.queue, life=row.life, aside_seconds=_ASIDE_SECONDS)
+    return answer not in ("started", "ended")
+
+
+def withdraw_ended(*rows: JobRun) -> None:
+    """Take runs from Redis that were cancelled or discarded in their rows already."""
+    for row in rows:
+        _withdraw_ended(row)
+
+
+def _withdraw_ended(row: JobRun) -> None:
     facts = {"job": row.name, "run": str(row.pk)}
     try:
         if withdraw(row.rq_id, queue=row.queue, life=row.life) == "started":
-            logger.error("a run started while the transaction that cancelled it was open; it runs on", extra=facts)
+            logger.error("a run started while the transaction that ended it was open; it runs on", extra=facts)
     except BrokerUnavailable as error:
         # It comes back when it was aside for long enough.
         logger.exception(
-            "a cancelled run could not be taken from Redis and may run", extra=facts | {"error": str(error)}
+            "a run that was ended could not be taken from Redis and may run", extra=facts | {"error": str(error)}
         )
 
 
