@@ -102,7 +102,8 @@ class JsonFormatter(logging.Formatter):
 
 class PlainFormatter(logging.Formatter):
     """Time, level, logger and message, then `key=value`: all facts of a line about an attempt, `-` for what is not
-    known; of other records the run, where there is one. Masked as JSON is."""
+    known; of other records the run, where there is one. Masked as JSON is. What would end a line is escaped, and the
+    lines of a traceback are indented: so nobody's text looks like a record of its own."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as a line, with the lines of its traceback."""
@@ -110,10 +111,11 @@ class PlainFormatter(logging.Formatter):
         known = vars(record)
         keys = FACTS if _is_of_attempt(record) else [key for key in PLACE if known.get(key) is not None]
         told = _shown_facts(record, {key: known.get(key) for key in keys})
-        head = f"{self.formatTime(record)} {record.levelname} {record.name} {redaction.mask_text(record.getMessage())}"
+        message = _one_line(redaction.mask_text(record.getMessage()))
+        head = f"{self.formatTime(record)} {record.levelname} {record.name} {message}"
         line = " ".join([head, *(f"{key}={_word(value)}" for key, value in told.items())])
         trace = _traceback(self, record)
-        return f"{line}\n{trace}" if trace else line
+        return f"{line}\n{_indented(trace)}" if trace else line
 
 
 class Formatter(logging.Formatter):
@@ -199,6 +201,17 @@ def _is_plain(value: object) -> bool:
 
 def _shown(value: object) -> str:
     return redaction.mask_text(str(value))
+
+
+def _one_line(text: str) -> str:
+    """What cannot be printed, as Python writes it in a string."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+
+
+def _indented(trace: str) -> str:
+    return "\n".join(f"    {_one_line(line.expandtabs())}" for line in trace.splitlines())
 
 
 def _word(value: object) -> str:

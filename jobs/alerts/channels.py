@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_opener
 
@@ -22,12 +22,12 @@ from jobs.alerts import choices
 from jobs.alerts.messages import Message
 from jobs.errors import JobsError
 from jobs.models.alerts import NoticeKind
+from jobs.policy import storable
 from jobs.policy.redaction import mask_text
 
 logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 10.0
-_MOST_READ = 10_000
 # Of texts in which a webhook's service looks for marks of its own.
 _ESCAPED = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
@@ -46,13 +46,12 @@ def send(channel: str, message: Message) -> None:
 def why(error: BaseException) -> str:
     """What an error says, as pages may show it."""
     text = str(error) if isinstance(error, NotTold) else f"{type(error).__name__}: {error}"
-    return mask_text(" ".join(text.split()))[:500]
+    return mask_text(" ".join(storable.text(text).split()))[:500]
 
 
 def ping() -> None:
     """Tell the service that watches from outside that the rules are looked at."""
-    url = choices.get().heartbeat_url
-    _ask(url, Request(url, headers={"User-Agent": "jobs"}))  # noqa: S310
+    _ask(choices.get().heartbeat_url)
 
 
 def _mail(message: Message) -> None:
@@ -71,10 +70,8 @@ def _headers(message: Message) -> dict[str, str]:
 
 
 def _webhook(message: Message) -> None:
-    url = choices.get().webhook
     body = {"text": _escaped(message.text), "incidents": [{"id": each.id, **each.facts} for each in message.told]}
-    headers = {"Content-Type": "application/json", "User-Agent": "jobs"}
-    _ask(url, Request(url, data=json.dumps(body).encode(), headers=headers, method="POST"))  # noqa: S310
+    _ask(choices.get().webhook, json.dumps(body).encode())
 
 
 def _escaped(text: str) -> str:
@@ -91,17 +88,27 @@ class _NoRedirects(HTTPRedirectHandler):
 _opener: OpenerDirector = build_opener(_NoRedirects)
 
 
-def _ask(url: str, request: Request) -> None:
-    host = urlsplit(url).hostname
+def _ask(url: str, body: bytes | None = None) -> None:
+    headers = {"User-Agent": "jobs"} | ({} if body is None else {"Content-Type": "application/json"})
     try:
-        with _opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
-            answer.read(_MOST_READ)
+        request = Request(url, data=body, headers=headers)  # noqa: S310
+        # Its status is all that counts: what follows may come drop by drop.
+        with _opener.open(request, timeout=TIMEOUT_SECONDS):
+            pass
     except HTTPError as error:
         error.close()
-        raise NotTold(f"{host} answered {error.code}") from error
-    except (URLError, OSError, ValueError) as error:
+        raise NotTold(f"{_host(url)} answered {error.code}") from error
+    # Also of an address that is none: what is said of that may have all of it.
+    except Exception as error:
         reason = getattr(error, "reason", error)
-        raise NotTold(f"{host} does not answer: {type(reason).__name__}") from error
+        raise NotTold(f"{_host(url)} does not answer: {type(reason).__name__}") from error
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or "the address"
+    except ValueError:
+        return "the address"
 
 
 def _log(message: Message) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,8 @@ from jobs.alerts import in_redis, in_tables
 from jobs.broker import inspect
 from jobs.broker.connection import impatient
 from jobs.errors import BrokerUnavailable
+from jobs.policy import storable
+from jobs.policy.alert_rules import LONGEST_SCOPE
 from jobs.policy.alerting import Reading
 
 logger = logging.getLogger(__name__)
@@ -82,12 +84,20 @@ def _read_redis(look: Look, now: datetime) -> None:
 
 def _read(look: Look, name: str, reader: Reader, now: datetime) -> None:
     try:
-        look.readings.update({kind: dict(by_scope) for kind, by_scope in reader(now).items()})
+        look.readings.update({kind: _storable(by_scope) for kind, by_scope in reader(now).items()})
     except (OperationalError, InterfaceError):
         raise
     except BrokerUnavailable as error:
         look.readings["redis"] = {"": Reading(1, str(error)[:400])}
     # Whatever is wrong with one of them, the others are looked at.
     except Exception as error:
-        look.problems[name] = f"{type(error).__name__}: {error}"[:400]
+        look.problems[name] = storable.text(f"{type(error).__name__}: {error}")[:400]
         logger.exception("alert rules cannot be looked at: %s", name)
+
+
+def _storable(by_scope: Mapping[str, Reading]) -> ByScope:
+    """As a row takes it: what Redis says, and what an argument brought there, may be anything."""
+    return {
+        storable.text(scope)[:LONGEST_SCOPE]: replace(reading, words=storable.text(reading.words))
+        for scope, reading in by_scope.items()
+    }

@@ -1,4 +1,8 @@
-"""Sends in threads of their own, so that what is slow holds up nobody. One thing at a time for each channel."""
+"""Sends in threads of their own, so that what is slow holds up nobody. One thing at a time for each channel.
+
+What does not come back is left to itself, and the channel is used again: else one silent server would end a channel
+for as long as the process lives. Only so many are left behind; then it waits for one of them.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,9 @@ from typing import Any
 
 from jobs.alerts import channels
 
-# By then a channel is said not to have taken what it was given; its thread goes on, and is not used meanwhile.
+# By then a channel is said not to have taken what it was given; its thread goes on, and nobody waits for it.
 HANGS_AFTER_SECONDS = 60.0
+LEFT_BEHIND_MOST = 10
 
 
 @dataclass(frozen=True)
@@ -24,36 +29,37 @@ class Ended:
     why: str
 
 
-@dataclass
+@dataclass(eq=False)
 class _UnderWay:
+    channel: str
     what: Any
     since: float
-    thread: threading.Thread
-    is_told: bool = False
 
 
 class Outbound:
-    """What is under way by channel. All but `send` happens in the thread that owns it."""
+    """What is under way by channel. All but `_send` happens in the thread that owns it."""
 
     def __init__(self) -> None:
         self._under_way: dict[str, _UnderWay] = {}
-        self._ended: queue.SimpleQueue[Ended | None] = queue.SimpleQueue()
+        self._left_behind: list[_UnderWay] = []
+        self._ended: queue.SimpleQueue[tuple[_UnderWay, str] | None] = queue.SimpleQueue()
 
     def is_free(self, channel: str) -> bool:
-        """Whether the channel has nothing under way."""
-        return channel not in self._under_way
+        """Whether the channel has nothing under way, and has not left too much behind."""
+        left = sum(one.channel == channel for one in self._left_behind)
+        return channel not in self._under_way and left < LEFT_BEHIND_MOST
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is under way."""
+        """Whether nothing is under way that anybody waits for."""
         return not self._under_way
 
     def hand_over(self, channel: str, what: Any, call: Callable[[], None]) -> None:
         """Call it in a thread of its own; `what` comes back with its end."""
+        one = _UnderWay(channel, what, time.monotonic())
         # One that hangs must not keep the process from ending.
-        thread = threading.Thread(target=self._send, args=(channel, what, call), name=f"alerts {channel}", daemon=True)
-        self._under_way[channel] = _UnderWay(what, time.monotonic(), thread)
-        thread.start()
+        threading.Thread(target=self._send, args=(one, call), name=f"alerts {channel}", daemon=True).start()
+        self._under_way[channel] = one
 
     def wake(self) -> None:
         """Let `wait` return."""
@@ -70,30 +76,30 @@ class Outbound:
                 break
             timeout = 0.0
             if ended is not None:
-                under_way = self._under_way.pop(ended.channel)
-                if not under_way.is_told:
-                    found.append(ended)
+                found += self._over(*ended)
         return found + self._hanging()
+
+    def _over(self, one: _UnderWay, why: str) -> list[Ended]:
+        if one in self._left_behind:
+            # What became of it was said when it was left.
+            self._left_behind.remove(one)
+            return []
+        del self._under_way[one.channel]
+        return [Ended(one.channel, one.what, why)]
 
     def _hanging(self) -> list[Ended]:
         now = time.monotonic()
-        hanging = [
-            (channel, one)
-            for channel, one in self._under_way.items()
-            if not one.is_told and now - one.since > HANGS_AFTER_SECONDS
-        ]
-        for _, one in hanging:
-            one.is_told = True
-        return [
-            Ended(channel, one.what, f"it did not come back within {HANGS_AFTER_SECONDS:.0f} s")
-            for channel, one in hanging
-        ]
+        hanging = [one for one in self._under_way.values() if now - one.since > HANGS_AFTER_SECONDS]
+        for one in hanging:
+            self._left_behind.append(self._under_way.pop(one.channel))
+        why = f"it did not come back within {HANGS_AFTER_SECONDS:.0f} s"
+        return [Ended(one.channel, one.what, why) for one in hanging]
 
-    def _send(self, channel: str, what: Any, call: Callable[[], None]) -> None:
+    def _send(self, one: _UnderWay, call: Callable[[], None]) -> None:
         why = ""
         try:
             call()
         # Whatever a channel raises is its own.
         except BaseException as error:
             why = channels.why(error) or type(error).__name__
-        self._ended.put(Ended(channel, what, why))
+        self._ended.put((one, why))

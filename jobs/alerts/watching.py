@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, OperationalError
 
 from jobs.alerts import channels, choices, evaluating, messages, notices
 from jobs.alerts.looking import SILENT_AFTER
@@ -32,6 +32,8 @@ class Watch:
     def __init__(self, by: str) -> None:
         self._by = by
         self._outbound = Outbound()
+        # What has ended and stands in no row yet: while the database is away, or is locked.
+        self._unnoted: list[Ended] = []
         self._failures = 0
         self._failing_since = 0.0
         self._is_alarmed = False
@@ -92,11 +94,20 @@ class Watch:
                 self._outbound.hand_over(channel, rows, partial(channels.send, channel, messages.of(rows)))
 
     def _note(self, ended: Sequence[Ended]) -> None:
-        for each in ended:
-            if each.channel == _HEARTBEAT:
-                self._note_heartbeat(each.why)
-            elif each.what:
-                self._note_sent(each.channel, each.what, each.why)
+        self._unnoted += ended
+        while self._unnoted:
+            each = self._unnoted.pop(0)
+            try:
+                self._note_one(each)
+            except (OperationalError, InterfaceError):
+                self._unnoted.insert(0, each)
+                raise
+
+    def _note_one(self, ended: Ended) -> None:
+        if ended.channel == _HEARTBEAT:
+            self._note_heartbeat(ended.why)
+        elif ended.what:
+            self._note_sent(ended.channel, ended.what, ended.why)
 
     def _note_sent(self, channel: str, rows: Sequence[IncidentNotice], why: str) -> None:
         if not why:

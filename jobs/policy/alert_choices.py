@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from jobs.errors import did_you_mean
 from jobs.policy.alert_rules import KINDS, SEVERITIES, Change, Changes, key_of
@@ -13,6 +14,7 @@ from jobs.policy.alert_rules import KINDS, SEVERITIES, Change, Changes, key_of
 # Rules are looked at no more often: what is found must be stored before the next look.
 _SHORTEST_SECONDS = 1.0
 _LONGEST_SECONDS = 300.0
+_SECRET = ("WEBHOOK", "HEARTBEAT_URL")
 
 
 @dataclass(frozen=True)
@@ -91,13 +93,29 @@ def _value(key: str, value: Any) -> Any:
         return _rules(_checked(value, isinstance(value, dict), key, "a dict of rules"))
     if key == "HOOK":
         return _checked(value, isinstance(value, str), key, "the dotted name of a function")
-    is_right = isinstance(value, str) and (not value or value.startswith(("http://", "https://")))
-    return _checked(value, is_right, key, "an address that begins with http:// or https://")
+    return _checked(value, _is_address(value), key, "an address that begins with http:// or https://")
+
+
+def _is_address(value: Any) -> bool:
+    if not isinstance(value, str) or not value:
+        return value == ""
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and _is_word(value)
+    except ValueError:
+        return False
+
+
+def _is_word(text: str) -> bool:
+    # A line end that a file with the secret ends with is cut off by who asks.
+    return all(letter.isprintable() and letter != " " for letter in text.strip())
 
 
 def _checked(value: Any, is_right: bool, key: str, words: str) -> Any:
     if not is_right:
-        raise ValueError(f'ALERTS["{key}"] is {value!r}, and must be {words}.')
+        # Whoever has the address of a webhook may write to it.
+        shown = "no such thing" if key in _SECRET else repr(value)
+        raise ValueError(f'ALERTS["{key}"] is {shown}, and must be {words}.')
     return value
 
 

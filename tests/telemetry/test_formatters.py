@@ -84,6 +84,18 @@ def test_a_line_about_an_attempt_has_all_keys_in_both_forms():
     assert 'reason="they said \\"no\\""' in plain
 
 
+def test_nobody_forges_a_plain_line():
+    forged = "2026-05-03 12:00:00,000 ERROR jobs.alerts all is lost"
+    try:
+        raise ValueError(f"no\n{forged}\r{forged}\u2028{forged}")
+    except ValueError as error:
+        record = a_record("packed %s", f"7\n{forged}\x1b[2J", exc_info=sys.exc_info(), job=str(error))
+    first, *others = PlainFormatter().format(record).splitlines()
+    assert f"packed 7\\n{forged}\\x1b[2J" in first
+    assert others
+    assert all(line.startswith("    ") for line in others)
+
+
 def test_the_setting_chooses_the_form(jobs_settings):
     formatter = Formatter()
     assert formatter.format(a_record()).endswith("packed")
