@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from jobs.admin import access, live, shell
 from jobs.broker.connection import impatient
+from jobs.policy import storable
 
 View = Callable[..., HttpResponseBase]
 
@@ -83,7 +84,8 @@ class ConsoleAdmin(admin.ModelAdmin):
 
 
 def without_nul(view: View) -> View:
-    """The view, asked without NUL characters: no text in PostgreSQL holds one, and looking for one is an error."""
+    """The view, asked without NUL characters and halves of characters: no text in a row holds one, and looking for one
+    is an error."""
 
     def asked(request: HttpRequest, **captured: Any) -> HttpResponseBase:
         # The stubs take what a view is given for unchangeable.
@@ -102,4 +104,4 @@ def _cleaned(asked: QueryDict) -> QueryDict:
 
 
 def _clean(text: str) -> str:
-    return text.replace("\0", "")
+    return storable.text(text)

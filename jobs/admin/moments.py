@@ -12,6 +12,8 @@ from jobs.errors import BadSchedule
 from jobs.policy.ages import parse_age
 from jobs.policy.cron import zone_of
 
+_YEARS_END = 3000
+
 
 def moment_to_come(text: str, zone: str) -> datetime | None:
     """`2h` from now, or `2026-05-03T08:00` by the clock of a zone; None where nothing is said. Raises ValueError."""
@@ -23,6 +25,11 @@ def moment_to_come(text: str, zone: str) -> datetime | None:
         moment = moment if moment.tzinfo else moment.replace(tzinfo=zone_of(zone))
     except BadSchedule as error:
         raise ValueError(str(error)) from error
+    # Further on, no clock of another zone holds it.
+    if moment.year >= _YEARS_END:
+        raise ValueError(
+            _("%(text)s is too far off. Take a year before %(year)d.") % {"text": text, "year": _YEARS_END}
+        )
     if moment <= now:
         raise ValueError(_("%(text)s has passed. Write a time that is to come, such as 2h or 3d.") % {"text": text})
     return moment

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs import fuses, queues, registry, workers
-from jobs.admin import access, acting
+from jobs.admin import access, acting, bulk_actions
 from jobs.admin.acting import Action
 from jobs.admin.console import ConsoleAdmin, View
 from jobs.admin.moments import moment_to_come
@@ -122,6 +122,9 @@ class QueueAdmin(ConsoleAdmin):
         )
 
     def act_page(self, request: HttpRequest, name: str, queue: str) -> HttpResponse:
+        is_clearing = name == "clear" and request.method == "POST" and access.may(request, access.CLEAR_QUEUE)
+        if is_clearing and (refused := bulk_actions.too_many(request, ACTIONS[name].recorded)):
+            return refused
         return acting.act(
             self,
             request,

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from jobs.models import AuditEntry, DeadJob, RunState
+from jobs.models import AuditEntry, DeadJob, QueuePause, RunState
 from tests.admin.rows import a_dead_job, a_run
 
 RUNS = reverse("admin:jobs_jobrun_changelist")
@@ -54,6 +54,13 @@ def test_a_nul_in_the_address_of_a_django_rq_page_is_not_kept(operator: Client) 
     assert operator.post(address).status_code == 403
     assert AuditEntry.objects.get().target == "0 ab"
     assert operator.get(reverse("admin:django_rq_job_detail", args=[0, "a\0b"])).status_code == 404
+
+
+def test_half_a_character_in_a_question_is_as_if_none_were_asked_for(operator: Client) -> None:
+    # A browser sends none, and an encoding of the asker's choice brings it about.
+    odd = "text/plain; charset=raw_unicode_escape"
+    assert operator.get(f"{RUNS}?q=%5Cud800&worker=%5Cud800", headers={"content-type": odd}).status_code == 200
+    assert operator.get(f"{AUDIT}?actor=%5Cud800", headers={"content-type": odd}).status_code == 200
 
 
 # Questions that a database's parser would choke on.
@@ -104,3 +111,10 @@ def test_a_key_that_no_row_can_have_chooses_none(operator: Client, key: str) -> 
     assert operator.post(RETRY, form).status_code == 302
     assert DeadJob.objects.get().resolution == ""
     assert operator.get(DEAD, {"older": key}).status_code == 200
+
+
+@pytest.mark.parametrize("moment", [*EDGES[1:], "9999-12-31T23:59", "99999999999999d"])
+def test_nothing_lasts_until_the_end_of_the_calendar(operator: Client, moment: str) -> None:
+    pause = reverse("admin:jobs_queuepause_act", args=["pause", "default"])
+    answer = operator.post(pause, {"reason": "they move", "until": moment})
+    assert (answer.status_code, QueuePause.objects.exists()) == (200, False)

@@ -141,6 +141,15 @@ def test_a_queue_is_cleared_by_its_typed_name(operator: Client) -> None:
     assert (action.verb, action.total, action.selection["words"]) == ("clear", 1, {"queue": "default"})
 
 
+def test_clearing_has_the_pace_of_bulk_actions(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.bulk.pace.PER_MINUTE", 2)
+    a_run("queued")
+    for _ in range(3):
+        operator.post(act("clear"), {"typed": "default", "reason": "a loop"})
+    assert BulkAction.objects.count() == 2
+    assert AuditEntry.objects.get(outcome="refused").action == "bulk clear ask"
+
+
 def test_where_no_queue_is_configured_the_page_says_so(viewer: Client, settings: Any) -> None:
     settings.RQ_QUEUES = {}
     assert b"No queue is configured" in viewer.get(LIST).content
