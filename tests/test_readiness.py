@@ -8,6 +8,8 @@ from django.db import connection
 from django.test import Client
 from pytest_django.fixtures import Settings
 
+from jobs.broker import connection as broker
+
 
 def test_the_process_answers_without_a_database(client: Client) -> None:
     # No mark for the database: a query would fail the test.
@@ -60,3 +62,11 @@ def test_no_prober_gets_an_old_answer_from_a_cache(client: Client) -> None:
 
 def test_only_reading_is_allowed(client: Client) -> None:
     assert client.post("/healthz").status_code == 405
+
+
+@pytest.mark.django_db
+def test_a_prober_waits_no_longer_than_a_page(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    hasty: list[bool] = []
+    monkeypatch.setattr("jobs.health.readiness.inspect.ping", lambda: hasty.append(broker._is_impatient.get()))
+    assert client.get("/readyz").status_code == 200
+    assert hasty == [True]

@@ -151,4 +151,5 @@ def _as_seen(marker: Marker, request: HttpRequest) -> None:
         seen = datetime.fromisoformat(request.POST.get("claimed_at", ""))
     except ValueError:
         seen = _NEVER
-    marker.claimed_at = seen if seen.tzinfo else _NEVER
+    # No other moment was ever in a form of ours, and none further on can be looked for.
+    marker.claimed_at = seen if seen.tzinfo and 1 < seen.year < 9999 else _NEVER

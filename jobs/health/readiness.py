@@ -9,6 +9,7 @@ from django.db import Error, connections, router
 from django.db.migrations.executor import MigrationExecutor
 
 from jobs.broker import inspect
+from jobs.broker.connection import impatient
 from jobs.errors import BrokerUnavailable
 from jobs.models import JobRun
 
@@ -47,7 +48,9 @@ def _database() -> bool:
 
 
 def _redis() -> bool:
-    inspect.ping()
+    # Whoever probes gives up after some seconds, and would not hear which part it is.
+    with impatient():
+        inspect.ping()
     return True
 
 

@@ -6,8 +6,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from jobs.models import AuditEntry, DeadJob, QueuePause, RunState
-from tests.admin.rows import a_dead_job, a_run
+from jobs.models import AuditEntry, DeadJob, Effect, QueuePause, RunState
+from tests.admin.rows import a_dead_job, a_run, an_effect
 
 RUNS = reverse("admin:jobs_jobrun_changelist")
 DEAD = reverse("admin:jobs_deadjob_changelist")
@@ -118,3 +118,12 @@ def test_nothing_lasts_until_the_end_of_the_calendar(operator: Client, moment: s
     pause = reverse("admin:jobs_queuepause_act", args=["pause", "default"])
     answer = operator.post(pause, {"reason": "they move", "until": moment})
     assert (answer.status_code, QueuePause.objects.exists()) == (200, False)
+
+
+@pytest.mark.parametrize("moment", EDGES)
+def test_a_marker_of_the_edge_of_the_calendar_is_another_one(operator: Client, moment: str) -> None:
+    marker = an_effect()
+    release = reverse("admin:jobs_effect_act", args=[marker.pk, "release"])
+    answer = operator.post(release, {"reason": "wanted", "state": "claimed", "claimed_at": moment})
+    assert answer.status_code == 302
+    assert Effect.objects.filter(pk=marker.pk).exists()
