@@ -76,6 +76,7 @@ def test_what_a_command_says_is_in_the_row_and_ends_with_the_block(make_job):
     assert (row.correlation, job.enqueue().row().correlation) == ("import-7", "")
 
 
+@pytest.mark.django_db
 def test_it_goes_from_a_request_to_the_job_and_its_children(make_job):
     seen = []
     grandchild = make_job(lambda: seen.append(current_run().correlation))
@@ -85,6 +86,7 @@ def test_it_goes_from_a_request_to_the_job_and_its_children(make_job):
     assert seen == ["edge-1", "edge-1"]
 
 
+@pytest.mark.django_db
 def test_a_run_that_nothing_came_before_is_what_it_began_with(make_job):
     seen = []
 
@@ -98,6 +100,7 @@ def test_a_run_that_nothing_came_before_is_what_it_began_with(make_job):
     assert seen[0] == seen[1]
 
 
+@pytest.mark.django_db
 def test_a_job_may_say_otherwise_for_a_part_of_what_it_does(make_job):
     seen = []
 
