@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from importlib import import_module
 
 import pytest
@@ -37,6 +38,14 @@ def empty_broker(jobs_valkey: EmbeddedServer) -> None:
     import_module("jobs.admin.shell").forget()
     epoch.begin("tests")
     epoch.accept("tests")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def empty_quickly() -> Iterator[None]:
+    """Tables are emptied in a tenth of the time that Django takes."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("django.test.TransactionTestCase._fixture_teardown", import_module("tests.emptying").flush)
+        yield
 
 
 @pytest.fixture
