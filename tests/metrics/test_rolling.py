@@ -29,15 +29,16 @@ def add(ago: timedelta, *, name: str = "a", queue: str = "default", count: int =
 
 
 def sums(model: type, **which: object) -> dict[str, int]:
-    return model.objects.filter(**which).aggregate(**{f"sum_{column}": Sum(column, default=0) for column in COLUMNS})
+    # Not by the database, which takes a tenth of a second to be asked for so many sums.
+    rows = list(model.objects.filter(**which).values_list(*COLUMNS))
+    return {column: sum(row[place] for row in rows) for place, column in enumerate(COLUMNS)}
 
 
 def assert_all_agree() -> None:
+    minutes = sums(MetricMinute)
     for model in (MetricHour, MetricDay):
-        assert sums(MetricMinute) == sums(model, name=ALL_JOBS)
-        assert sums(MetricMinute) == {
-            column: count - sums(model, name=ALL_JOBS)[column] for column, count in sums(model).items()
-        }
+        assert minutes == sums(model, name=ALL_JOBS)
+        assert sums(model) == {column: 2 * count for column, count in minutes.items()}
 
 
 def test_hours_and_days_are_the_sums_of_their_minutes():
@@ -136,7 +137,7 @@ def test_several_that_roll_at_once_do_no_harm():
     assert failures == []
     metrics.roll()
     assert_all_agree()
-    assert sums(MetricMinute)["sum_succeeded"] == 8 * 3 + 9
+    assert sums(MetricMinute)["succeeded"] == 8 * 3 + 9
 
 
 def test_all_can_be_made_anew_from_the_minutes():
