@@ -1,6 +1,11 @@
-"""An order's runs are found by their subject from now on: those that the shop remembered get theirs."""
+"""An order's runs are found by their subject from now on: those that the shop remembered get theirs.
 
-from django.db import migrations
+In a rolling deploy code of before takes orders while this has been done already, and remembers their runs: its table
+stays, with nothing in the way of who knows it no longer. A later release drops it.
+"""
+
+import django.db.models.deletion
+from django.db import migrations, models
 
 AT_ONCE = 500
 
@@ -17,5 +22,16 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunPython(tell_runs, migrations.RunPython.noop),
-        migrations.DeleteModel(name="OrderRun"),
+        migrations.AlterField(
+            model_name="orderrun",
+            name="order",
+            # An order may be deleted by who does not know of these rows.
+            field=models.ForeignKey(
+                db_constraint=False,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="runs",
+                to="orders.order",
+            ),
+        ),
+        migrations.SeparateDatabaseAndState(state_operations=[migrations.DeleteModel(name="OrderRun")]),
     ]
