@@ -149,9 +149,10 @@ def test_a_panel_that_fails_leaves_the_others(viewer: Client, monkeypatch: pytes
     assert "running 1" in text_of(head(viewer))
 
 
+# In the transaction around a test, PostgreSQL is not interrupted.
+@pytest.mark.django_db(transaction=True)
 def test_a_panel_has_a_time_limit_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    if connection.vendor != "sqlite":
-        pytest.skip("in the transaction around a test, PostgreSQL is not interrupted")
+    connection.ensure_connection()
     monkeypatch.setattr(panels, "LIMIT_SECONDS", 0.1)
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 

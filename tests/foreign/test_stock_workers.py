@@ -61,8 +61,9 @@ def test_a_worker_of_ours_says_so_when_it_starts(capsys: pytest.CaptureFixture[s
 
 
 def test_reading_pickles_is_a_warning_of_a_deployment(jobs_settings) -> None:
+    jobs_settings(METRICS_TOKEN="known to the scraper")
     assert warnings_of(check_deployment) == []
-    jobs_settings(FOREIGN_PICKLE=True)
+    jobs_settings(METRICS_TOKEN="known to the scraper", FOREIGN_PICKLE=True)
     assert warnings_of(check_deployment) == ["jobs.W020"]
 
 
