@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, StorageState
 
 from tests.e2e import tour
 from tests.e2e.complaints import barriers_of
-from tests.e2e.people import Customer, Staff, Visitor
+from tests.e2e.people import Customer, Staff
 from tests.e2e.product import Product
 from tests.e2e.windows import Windows
 
@@ -31,12 +31,21 @@ def site(product: Product, chromium: Browser, sessions: dict[str, StorageState])
     windows.close()
 
 
+@pytest.fixture(scope="module")
+def staff(product: Product, chromium: Browser, sessions: dict[str, StorageState]) -> Iterator[dict[str, Staff]]:
+    """One window each for all pages: a new one fetches all styles and scripts anew."""
+    windows = Windows(chromium, product.url)
+    yield {who: windows.open(Staff, storage_state=session) for who, session in sessions.items()}
+    windows.close()
+
+
 @pytest.mark.parametrize("sight", tour.SIGHTS, ids=lambda sight: sight.name)
 def test_a_page_is_whole_in_light_and_dark_at_any_width(
-    sight: tour.Sight, site: tour.Site, windows: Windows, sessions: dict[str, StorageState], screenshots: Path
+    sight: tour.Sight, site: tour.Site, windows: Windows, staff: dict[str, Staff], screenshots: Path
 ) -> None:
-    visitor = _visitor(sight, windows, sessions)
-    visitor.complaints.expected.add(sight.status)
+    visitor = windows.open(Customer) if sight.who == tour.CUSTOMER else staff[sight.who]
+    visitor.complaints.expected = {sight.status}
+    visitor.complaints.heard.clear()
     sight.go(visitor, site)
 
     grounds = set()
@@ -49,6 +58,7 @@ def test_a_page_is_whole_in_light_and_dark_at_any_width(
             assert not barriers, f"{visitor.page.url} in {theme}: {barriers}"
         grounds.add((theme, _ground(visitor.page)))
         picture(visitor.page, screenshots, f"{sight.name}-{theme}-{window['width']}")
+    assert not visitor.complaints.heard
     assert len(grounds) == len(THEMES), f"light and dark should have a ground each: {grounds}"
     assert len({colour for _theme, colour in grounds}) == len(THEMES), f"dark is as light: {grounds}"
 
@@ -79,12 +89,6 @@ def test_what_the_content_security_policy_stops_is_noticed(product: Product, chr
 
     with pytest.raises(AssertionError, match="Content Security Policy"):
         windows.close()
-
-
-def _visitor(sight: tour.Sight, windows: Windows, sessions: dict[str, StorageState]) -> Visitor:
-    if sight.who == tour.CUSTOMER:
-        return windows.open(Customer)
-    return windows.open(Staff, storage_state=sessions[sight.who])
 
 
 def picture(page: Page, folder: Path, name: str) -> None:

@@ -329,8 +329,6 @@ SIGHTS = [
     Sight("metrics", OPERATOR, _at("/admin/jobs/metricminute/")),
     Sight("metrics-job", OPERATOR, _at("/admin/jobs/metricminute/orders.charge_order/?period=1h")),
     Sight("metrics-nothing-ran", OPERATOR, _at("/admin/jobs/metricminute/?queue=low&period=1h")),
-    Sight("metrics", OPERATOR, _at("/admin/jobs/metricminute/")),
-    Sight("metrics-of-job", OPERATOR, _at("/admin/jobs/metricminute/orders.charge_order/")),
     Sight("alerts", OPERATOR, _at(INCIDENTS)),
     Sight("incident", OPERATOR, _incident),
     Sight("incident-silence", OPERATOR, _then(_incident, "Silence")),
