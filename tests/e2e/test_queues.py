@@ -57,7 +57,7 @@ def test_an_operator_pauses_a_queue_and_sees_it_resume(
     operator.open(QUEUES)
     take(operator, screenshots, "queues")
     viewer.open(f"{QUEUES}of/{QUEUE}/")
-    expect(viewer.page.get_by_text("ticket 4711")).to_be_visible()
+    expect(viewer.page.locator("#content").get_by_text("ticket 4711")).to_be_visible()
     expect(viewer.page.get_by_role("button", name="Resume")).to_have_count(0)
 
     operator.follow(QUEUE)
