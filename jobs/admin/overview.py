@@ -51,7 +51,7 @@ class Overview(ConsoleAdmin):
         if not shell.seen().has_counted and not JobRun.objects.exists():
             return self.page(request, "overview_empty.html", title=_("Overview"))
         period = PERIODS.get(request.GET.get("period", ""), PERIODS[_SHOWN[0]])
-        standings = panels.load(queues.standings)
+        standings = panels.load(lambda: queues.standings(shell.seen().pauses.value))
         drawn = panels.load(lambda: _figures(period))
         return self.page(
             request,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -82,16 +82,20 @@ class _Live:
     processes: Sequence[ProcessNow] = ()
 
 
-def standings() -> Standings:
-    """How each queue stands now. Never raises `BrokerUnavailable`: what only Redis knows is None then."""
+def standings(pauses: Iterable[QueuePause] | None = None) -> Standings:
+    """How each queue stands now. Never raises `BrokerUnavailable`: what only Redis knows is None then.
+
+    Who has looked for the pauses gives them, and they are not asked for again.
+    """
     names, now = conf.queue_names(), timezone.now()
     try:
         live: _Live | None = _live(names)
     except BrokerUnavailable:
         live = None
-    pauses, flows, samples = paused(), _flows(now), _samples_before(now)
+    pause_of = paused() if pauses is None else {one.queue: one for one in pauses}
+    flows, samples = _flows(now), _samples_before(now)
     found = [
-        _standing(name, live, pauses.get(name), flows.get(name, _Flow()), samples.get(name), now) for name in names
+        _standing(name, live, pause_of.get(name), flows.get(name, _Flow()), samples.get(name), now) for name in names
     ]
     return Standings(found, answers=live is not None)
 
