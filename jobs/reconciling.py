@@ -3,7 +3,8 @@
 1. A claim finds that `jobs:epoch` is not this server's id, and takes nothing. See `jobs.broker.epoch`.
 2. `reconcile` stores what is in the journal, all of it, whatever the cursor says: a server that went back in time
    may give out again, or have, ids of entries that lie behind it.
-3. It removes the runs whose rows have ended, and puts back those that their rows call pending and no place holds.
+3. It removes the runs whose rows have ended, pushes what never came to Redis, and puts back those that their rows call
+   pending and no place holds.
 4. It tells Redis of the fuses and pauses, writes the server's id to `jobs:epoch`, and the claims go on.
 
 Two processes may do it at once, and one may die in the middle: each step may be repeated.
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from jobs import conf, fuses, lost, queues, recorder
+from jobs import conf, fuses, lost, queues, recorder, relay
 from jobs.broker import epoch, places
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ def reconcile(owner: str, *, proceed: Proceed = lambda: True) -> Reconciled:
     proceed = _telling(done, proceed)
     recorder.start_over()
     recorder.record_all()
-    if not (_remove_ended(done, proceed) and _restore_lost(done, proceed)):
+    if not (_remove_ended(done, proceed) and _push_left_behind(proceed) and _restore_lost(done, proceed)):
         return done
     # Before anything is claimed that a fuse should catch, or a pause hold.
     fuses.tend()
@@ -103,6 +104,14 @@ def _remove_ended(done: Reconciled, proceed: Proceed) -> bool:
         if not proceed():
             return False
         done.removed += lost.remove_ended(found)
+    return True
+
+
+def _push_left_behind(proceed: Proceed) -> bool:
+    """What was asked for while Redis was away was never there: to push it counts it as enqueued, to restore does not."""
+    while relay.relay():
+        if not proceed():
+            return False
     return True
 
 

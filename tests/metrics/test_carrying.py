@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db.models import Sum
+from django.utils import timezone
 
 from jobs import metrics, reconciling, recorder
 from jobs.broker import keys
@@ -15,7 +16,7 @@ from jobs.broker.push import push
 from jobs.enqueueing import message_of
 from jobs.metrics import carrying
 from jobs.models import JobRun, MetricCursor, MetricMinute, MetricTotal
-from tests.engine import attempt_next, make_job
+from tests.engine import attempt_next, claim, make_job
 from tests.sample import jobs as sample
 
 __all__ = ["make_job"]
@@ -52,6 +53,16 @@ def test_a_repeated_push_counts_nothing():
     run = sample.add.enqueue(1, 2)
     assert push([message_of(JobRun.objects.get(pk=run.id))], at=datetime.now(UTC)) == 0
     assert metrics.carry() == 1
+
+
+def test_what_was_asked_for_while_the_server_was_away_counts_when_it_is_back():
+    sample.add.enqueue_many([(1, 2)] * 3)
+    client().flushall()
+    JobRun.objects.update(created_at=timezone.now() - timedelta(minutes=1))
+    assert reconciling.reconcile("me").restored == 0
+    assert metrics.carry() == 3
+    assert claim() is not None
+    assert not JobRun.objects.filter(pushed_at=None).exists()
 
 
 def test_a_later_life_is_no_other_run(make_job):
