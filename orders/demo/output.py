@@ -7,6 +7,8 @@ from django.utils.termcolors import colorize
 
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
 _NAME_WIDTH = 9
+# Before the facts of a line about an attempt: they are for machines, and five times as long as its words.
+_FACTS = ' event="attempt '
 
 
 class Output:
@@ -18,7 +20,7 @@ class Output:
         self._colours: dict[str, str] = {}
 
     def line(self, name: str, text: str) -> None:
-        self._write(f"{self._label(name)} {text}")
+        self._write(f"{self._label(name)} {text.partition(_FACTS)[0]}")
 
     def say(self, text: str) -> None:
         self.line("demo", text)

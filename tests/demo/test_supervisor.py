@@ -153,3 +153,9 @@ def test_names_are_coloured_on_a_terminal(text: io.StringIO) -> None:
     output.line("web", "one")
     output.line("worker", "two")
     assert text.getvalue() == "\x1b[36mweb       |\x1b[0m one\n\x1b[32mworker    |\x1b[0m two\n"
+
+
+def test_lines_about_attempts_show_their_words_alone(text: io.StringIO) -> None:
+    output = Output(OutputWrapper(text), coloured=False)
+    output.line("worker", 'INFO orders.pack attempt 1 of 3 took 5 ms: done event="attempt ended" job=orders.pack of=3')
+    assert text.getvalue() == "worker    | INFO orders.pack attempt 1 of 3 took 5 ms: done\n"
