@@ -10,9 +10,9 @@ from typing import Any
 from django.db import router, transaction
 from django.utils import timezone
 
-from jobs import audit
+from jobs import audit, conf
 from jobs.alerts import choices, notices
-from jobs.errors import BadAlert
+from jobs.errors import BadAlert, did_you_mean
 from jobs.models import AlertRule, Incident
 from jobs.policy.alert_choices import problem_with
 from jobs.policy.alert_rules import KINDS, LONGEST_SCOPE, Change, Rule, text_of
@@ -35,7 +35,9 @@ def edit_rule(
     What is as the code says follows the code.
     """
     change = Change(limit, for_seconds, severity, is_on)
-    if problem := problem_with(_checked(kind, scope), change):
+    _check(kind, scope)
+    _check_queue(kind, scope)
+    if problem := problem_with(kind, change):
         raise BadAlert(f"{problem[0].upper()}{problem[1:]}.")
 
     def edited(now: Change) -> Change:
@@ -49,7 +51,8 @@ def silence_rule(
     kind: str, scope: str = "", *, until: datetime | None, actor: str, reason: str = "", address: str = ""
 ) -> None:
     """Tell nobody of a rule's incidents until then; None ends that. Raises `BadAlert`."""
-    _checked(kind, scope)
+    _check(kind, scope)
+    _check_queue(kind, scope)
     _check_until(until)
     action = "silence_alert_rule" if until else "unsilence_alert_rule"
 
@@ -61,7 +64,7 @@ def silence_rule(
 
 def revert_rule(kind: str, scope: str = "", *, actor: str, reason: str = "", address: str = "") -> None:
     """Let a rule be as the code says, and not be silenced. Raises `BadAlert` where it is."""
-    _checked(kind, scope)
+    _check(kind, scope)
     if not AlertRule.objects.filter(kind=kind, scope=scope).exists():
         raise BadAlert(f"The rule {text_of(kind, scope)} is as the code says already.")
     _change(kind, scope, lambda now: Change(), "revert_alert_rule", actor=actor, reason=reason, address=address)
@@ -121,14 +124,20 @@ def _without_codes(kind: str, scope: str, wanted: Change) -> Change:
     return Change(**said)
 
 
-def _checked(kind: str, scope: str) -> str:
+def _check(kind: str, scope: str) -> None:
     if kind not in KINDS:
         raise BadAlert(f'There is no rule "{kind}". There are {", ".join(KINDS)}.')
     if scope and not KINDS[kind].of:
         raise BadAlert(f'The rule "{kind}" looks at one thing only, and not at "{scope}".')
     if len(scope) > LONGEST_SCOPE or scope != scope.strip():
         raise BadAlert(f'"{scope[:50]}" is no name.')
-    return kind
+
+
+def _check_queue(kind: str, scope: str) -> None:
+    """A misspelt queue would be silenced, and the one that was meant goes on to be told."""
+    known = conf.queue_names()
+    if scope and KINDS[kind].of == "queue" and scope not in known:
+        raise BadAlert(f'There is no queue "{scope}".{did_you_mean(scope, known)} There are {", ".join(known)}.')
 
 
 def _check_until(until: datetime | None) -> None:

@@ -70,6 +70,7 @@ def test_a_rule_that_is_reverted_is_as_the_code_says() -> None:
         ("wating", "", {"limit": 1}, "no rule"),
         ("dying", "jobs.x", {"limit": 1}, "one thing only"),
         ("waiting", "x" * 201, {"limit": 1}, "no name"),
+        ("waiting", "lowww", {"limit": 1}, 'Did you mean "low"'),
         ("waiting", "", {"limit": -1}, "from 0"),
         ("waiting", "", {"limit": float("nan")}, "from 0"),
         ("redis", "", {"limit": 1}, "has no limit"),
@@ -164,7 +165,13 @@ def test_the_command_acknowledges_and_silences() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "status"), [(["ack", "9999"], 2), (["silence", "wating"], 2), (["silence", "dying:x"], 2)]
+    ("words", "status"),
+    [
+        (["ack", "9999"], 2),
+        (["silence", "wating"], 2),
+        (["silence", "dying:x"], 2),
+        (["silence", "waiting:lowww", "--for", "1h"], 1),
+    ],
 )
 def test_the_command_refuses_what_is_not_there(words: list[str], status: int) -> None:
     with pytest.raises(CommandError) as refused:
