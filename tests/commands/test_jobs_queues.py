@@ -78,6 +78,7 @@ def test_the_queues_are_told_to_people_and_to_machines():
     assert all(name in shown for name in conf.queue_names())
     assert "paused by jobs_pause" in shown
     assert "no live worker" in shown
+    assert "0:00:00" not in next(line for line in shown.splitlines() if line.startswith("low"))
 
 
 def test_without_redis_the_numbers_are_unknown(monkeypatch):

@@ -42,9 +42,14 @@ class Command(BaseCommand):
 
 
 def _cells(one: Standing) -> tuple[str, ...]:
-    oldest = "?" if one.oldest_wait_seconds is None else str(timedelta(seconds=round(one.oldest_wait_seconds)))
     counts = (one.running, one.in_per_minute, one.out_per_minute, one.workers, one.workers_needed)
-    return (one.name, _number(one.depth), oldest, *map(_number, counts), _forecast(one))
+    return (one.name, _number(one.depth), _oldest(one), *map(_number, counts), _forecast(one))
+
+
+def _oldest(one: Standing) -> str:
+    if one.oldest_wait_seconds is None:
+        return "?"
+    return str(timedelta(seconds=round(one.oldest_wait_seconds))) if one.oldest_wait_seconds else "-"
 
 
 def _number(value: float | None) -> str:

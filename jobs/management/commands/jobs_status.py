@@ -143,7 +143,7 @@ def _forecast(queue: Mapping[str, Any]) -> str:
 
 
 def _rest(seen: Mapping[str, Any]) -> Iterator[str]:
-    yield _line("workers", seen["workers"], "{live} processes, {busy} of {threads} threads busy")
+    yield _line("workers", seen["workers"], "{live} live, {busy} of {threads} threads busy")
     if seen["workers"] and len(seen["workers"]["releases"]) > 1:
         yield f"releases: {', '.join(name or '(none)' for name in seen['workers']['releases'])}"
     yield _line("recorder", seen["recorder"], "{waiting} waiting, {lag_seconds} s behind")
