@@ -108,7 +108,7 @@ def _remove_ended(done: Reconciled, proceed: Proceed) -> bool:
 
 
 def _push_left_behind(proceed: Proceed) -> bool:
-    """What was asked for while Redis was away was never there: to push it counts it as enqueued, to restore does not."""
+    """What was asked for while Redis was away never was there. A push counts it as enqueued, to restore does not."""
     while relay.relay():
         if not proceed():
             return False
