@@ -70,6 +70,8 @@ def test_a_double_click_discards_once(customer: Customer, operator: Staff) -> No
 def test_the_same_decision_in_two_windows_is_taken_once(customer: Customer, operator: Staff, windows: Windows) -> None:
     _number, run = dead_run(customer, operator)
     colleague = windows.open(Staff, storage_state=operator.page.context.storage_state(), java_script_enabled=False)
+    # Who comes second is told so, with the run's new state.
+    colleague.complaints.expected.add(409)
     for each in (operator, colleague):
         each.open(f"{run}discard/")
         each.page.get_by_label("Reason").fill("decided")
