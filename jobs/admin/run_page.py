@@ -60,7 +60,7 @@ def run_page(console: ConsoleAdmin, request: HttpRequest, pk: uuid.UUID) -> Http
         children=children[:SHOWN_CHILDREN],
         more_children=len(children) > SHOWN_CHILDREN,
         parent=JobRun.objects.filter(pk=run.parent).only("name", "state").first() if run.parent else None,
-        lifeline=_lifeline(run, attempts),
+        lifeline=_lifeline(run, attempts, burials),
         may_edit=_may_edit(request, run),
         actions=acting.offered(request, ACTIONS, run),
         may_see_payload=access.may(request, access.VIEW_PAYLOAD),
@@ -74,15 +74,16 @@ def _may_edit(request: HttpRequest, run: JobRun) -> bool:
     return access.may(request, access.EDIT) and run.state in by_hand.EDITABLE and is_known
 
 
-def _lifeline(run: JobRun, attempts: Sequence[JobAttempt]) -> Lifeline | None:
-    """Where it waited and where it ran, from the asking until its end or now; of its latest attempts."""
+def _lifeline(run: JobRun, attempts: Sequence[JobAttempt], burials: Sequence[DeadJob]) -> Lifeline | None:
+    """Where it waited, ran and lay dead, from the asking until its end or now; of its latest attempts."""
     if len(attempts) == SHOWN_ATTEMPTS or (run.started_at is None and not attempts):
         return None
     spans = [(each.started_at, each.ended_at) for each in attempts]
     now = timezone.now()
     if run.started_at and all(began != run.started_at for began, _ended in spans):
         spans.append((run.started_at, run.ended_at or (now if run.state == RunState.RUNNING else run.started_at)))
-    return lifeline(run.created_at, run.ended_at or now, spans, width=600, least=3)
+    dead = [(each.died_at, each.resolved_at) for each in burials if each.resolved_at]
+    return lifeline(run.created_at, run.ended_at or now, spans, dead, width=600, least=3)
 
 
 def _belongs_to(run: JobRun) -> dict[str, Any]:

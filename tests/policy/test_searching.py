@@ -96,22 +96,32 @@ def test_a_life_is_a_wait_an_attempt_a_wait_and_an_attempt() -> None:
 
     life = lifeline(ASKED, at(100), [(at(50), at(60)), (at(90), at(100))], width=100, least=1)
     assert life
-    assert [(each.runs, each.x, each.width) for each in life.stretches] == [
-        (False, 0, 50),
-        (True, 50, 10),
-        (False, 60, 30),
-        (True, 90, 10),
+    assert [(each.kind, each.x, each.width) for each in life.stretches] == [
+        ("waited", 0, 50),
+        ("ran", 50, 10),
+        ("waited", 60, 30),
+        ("ran", 90, 10),
     ]
     assert (life.waited.total_seconds(), life.ran.total_seconds()) == (80, 20)
+
+
+def test_the_time_in_which_a_run_lay_dead_is_no_wait() -> None:
+    def at(seconds: int) -> datetime:
+        return ASKED + timedelta(seconds=seconds)
+
+    life = lifeline(ASKED, at(100), [(at(10), at(20)), (at(90), at(100))], [(at(20), at(85))], width=100, least=1)
+    assert life
+    assert [each.kind for each in life.stretches] == ["waited", "ran", "dead", "waited", "ran"]
+    assert [part.total_seconds() for part in (life.waited, life.ran, life.dead)] == [15, 20, 65]
 
 
 @settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(-50, 500), st.integers(0, 100)), max_size=6), st.integers(1, 400))
 def test_the_stretches_of_a_life_fill_its_bar_without_a_gap(attempts: list[tuple[int, int]], length: int) -> None:
     spans = [(ASKED + timedelta(seconds=at), ASKED + timedelta(seconds=at + took)) for at, took in attempts]
-    life = lifeline(ASKED, ASKED + timedelta(seconds=length), spans, width=600, least=3)
+    life = lifeline(ASKED, ASKED + timedelta(seconds=length), spans[::2], spans[1::2], width=600, least=3)
     assert life
-    assert life.waited + life.ran == timedelta(seconds=length)
+    assert life.waited + life.ran + life.dead == timedelta(seconds=length)
     x = 0.0
     for each in life.stretches:
         assert each.x == pytest.approx(x, abs=0.05)
