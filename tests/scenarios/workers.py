@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 QUEUES = ("critical", "default", "mailers", "external_apis", "low")
 
 
-def wait_until(holds: Callable[[], object], *, seconds: float = 15.0, what: str = "it") -> None:
+def wait_until(holds: Callable[[], object], *, seconds: float = 40.0, what: str = "it") -> None:
     """Return when `holds`, or fail saying `what` was waited for."""
     deadline = time.monotonic() + seconds
     while not holds():
