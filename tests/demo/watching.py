@@ -5,6 +5,7 @@ Valkey writes its title over its environment: it is known by its working folder.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -42,7 +43,9 @@ def is_running(pid: int) -> bool:
 def end_all(mark: str) -> None:
     """Kill what a failed test left."""
     for pid in marked(mark):
-        os.kill(pid, 9)
+        # One may end while its name is read.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, 9)
 
 
 def _command(process: Path, mark: str) -> str | None:
