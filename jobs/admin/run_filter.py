@@ -131,9 +131,11 @@ class RunFilter:
         """Of several conditions that an index each serves, let the database use that of the narrowest."""
         first = self._narrowest()
         for name, condition in self.reading.served.items():
-            if name != first:
+            # One index has the members of a batch by their state.
+            is_served = name == first or (first, name) == ("batch", "state")
+            if not is_served:
                 self.reading.is_windowed = True
-            self.conditions &= condition if name == first else self.reading.without_index(condition)
+            self.conditions &= condition if is_served else self.reading.without_index(condition)
 
     def _narrowest(self) -> str | None:
         served = self.reading.served

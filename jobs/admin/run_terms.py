@@ -172,7 +172,8 @@ def _batch(reading: Reading, term: Term) -> Q:
 
 def _workflow(reading: Reading, term: Term) -> Q:
     numbers = _numbers(reading, term, _('"%(value)s" is no number of a workflow.'))
-    return Q(batch__in=Batch.objects.filter(workflow__in=numbers).values("pk"))
+    # Numbers, and no subquery: of that, PostgreSQL may think that most runs are in it, and go through all of them.
+    return Q(batch__in=list(Batch.objects.filter(workflow__in=numbers).values_list("pk", flat=True)))
 
 
 def _schedule(reading: Reading, term: Term) -> Q:

@@ -12,6 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from jobs.admin import keyset, run_filter
+from jobs.admin.run_filter import RunFilter
 from jobs.models import SavedView
 from tests.admin.rows import a_cause, a_dead_job, a_run, an_attempt
 
@@ -180,3 +181,8 @@ def test_a_view_of_somebody_else_is_changed_by_nobody_without_the_permission(ope
     operator.post(rename[0], {"name": "everybody's"})
     operator.post(reverse("admin:jobs_jobrun_view", args=[private.pk, "delete"]))
     assert list(SavedView.objects.values_list("name", flat=True)) == ["everybody's"]
+
+
+@pytest.mark.parametrize(("text", "windowed"), [("batch:1 state:dead", False), ("batch:1 queue:low", True)])
+def test_members_by_state_have_an_index_of_their_own(text: str, windowed: bool) -> None:
+    assert RunFilter.read({"q": text}).windowed == windowed
